@@ -1,0 +1,39 @@
+"""The states of customers and accounts."""
+
+from django.db.models import TextChoices
+
+
+class KycStatus(TextChoices):
+    UNVERIFIED = "unverified"
+    PENDING = "pending"
+    VERIFIED = "verified"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+
+
+class AccountStatus(TextChoices):
+    REQUESTED = "requested"
+    OPEN = "open"
+    FROZEN = "frozen"
+    REJECTED = "rejected"
+    CLOSED = "closed"
+
+
+class AccountKind(TextChoices):
+    CUSTOMER = "customer"
+    SYSTEM = "system"
+
+
+class SystemPurpose(TextChoices):
+    """What one of the wallet's own accounts is for; one of each per currency."""
+
+    SETTLEMENT = "settlement", "money at the bank"
+    FEES = "fees", "fees earned"
+    SUSPENSE = "suspense", "money that nobody expected"
+    FX = "fx", "currency exchange"
+
+
+class PrincipalKind(TextChoices):
+    USER = "user"
+    CLIENT = "client"
+    SYSTEM = "system"

@@ -1,0 +1,211 @@
+"""Decisions: identity checks, screenings, and the cases that people work on."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django_fsm import FSMField, transition
+
+from accounts.models import Customer, ProfileVersion
+from compliance.states import CasePriority, CaseStatus, CheckStatus, Verdict
+from ledger.models import Escalation, Transaction
+from wallet_project.utils.ids import uuid7
+from wallet_project.utils.inbound import InboundEventBase
+from wallet_project.utils.transitions import StateChangeBase
+
+
+class Check(models.Model):
+    """What identity checks and screenings have in common: one machine, tries with a due time, a lease."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    status = FSMField(default=CheckStatus.QUEUED, choices=CheckStatus.choices)
+    attempts = models.PositiveIntegerField(default=0)
+    next_at = models.DateTimeField(null=True, db_default=Now(), help_text="null once decided or given to a human")
+    lease_token = models.UUIDField(null=True)
+    decided_by = models.CharField(max_length=20, blank=True, help_text="`provider`, `rules` or `officer`")
+    reason = models.CharField(max_length=500, blank=True, help_text="for staff; never shown to the customer")
+    created_at = models.DateTimeField(db_default=Now())
+    decided_at = models.DateTimeField(null=True)
+
+    class Meta:
+        abstract = True
+        default_permissions = ("view",)
+
+    @transition(field=status, source=CheckStatus.QUEUED, target=CheckStatus.RUNNING)
+    def start(self) -> None:
+        """Asked, no answer yet."""
+
+    @transition(field=status, source=[CheckStatus.RUNNING, CheckStatus.IN_REVIEW], target=CheckStatus.APPROVED)
+    def approve(self) -> None:
+        """Decided by provider, rules or officer."""
+
+    @transition(field=status, source=[CheckStatus.RUNNING, CheckStatus.IN_REVIEW], target=CheckStatus.REJECTED)
+    def reject(self) -> None:
+        """Decided by provider, rules or officer."""
+
+    @transition(field=status, source=CheckStatus.RUNNING, target=CheckStatus.IN_REVIEW)
+    def review(self) -> None:
+        """A person decides; a case is opened in the same commit."""
+
+
+class KycCheck(Check):
+    """One identity check of one version of a customer's profile."""
+
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="kyc_checks")
+    profile = models.ForeignKey(ProfileVersion, on_delete=models.PROTECT, related_name="+")
+    provider_reference = models.CharField(max_length=128, blank=True)
+    answers = models.JSONField(default=list, help_text="what the provider said, raw, in order")
+
+    class Meta(Check.Meta):
+        indexes = [models.Index(fields=["next_at"], condition=Q(next_at__isnull=False), name="kyc_check_due")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["customer"],
+                condition=Q(status__in=["queued", "running", "in_review"]),
+                name="kyc_check_one_at_a_time",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"identity check of {self.customer_id}"
+
+
+class Screening(Check):
+    """The one screening of a transaction: its facts, what each rule said, what was decided."""
+
+    transaction = models.OneToOneField(Transaction, on_delete=models.PROTECT, related_name="screening")
+    facts = models.JSONField(default=dict)
+    findings = models.JSONField(default=list, help_text="[{rule, verdict, explanation}]")
+
+    class Meta(Check.Meta):
+        indexes = [
+            models.Index(fields=["id"], condition=Q(status__in=["queued", "running"]), name="screening_unfinished")
+        ]
+
+    def __str__(self) -> str:
+        return f"screening of {self.transaction_id}"
+
+
+class Case(models.Model):
+    """Work for a person: one identity check, one screening, or one escalation of the ledger."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    kyc_check = models.OneToOneField(KycCheck, null=True, on_delete=models.PROTECT, related_name="case")
+    screening = models.OneToOneField(Screening, null=True, on_delete=models.PROTECT, related_name="case")
+    escalation = models.OneToOneField(Escalation, null=True, on_delete=models.PROTECT, related_name="case")
+    customer = models.ForeignKey(Customer, null=True, on_delete=models.PROTECT, related_name="cases")
+    reason = models.CharField(max_length=500)
+    priority = models.CharField(max_length=10, choices=CasePriority.choices, default=CasePriority.NORMAL)
+    due_at = models.DateTimeField()
+    assignee = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="cases"
+    )
+    status = FSMField(default=CaseStatus.OPEN, choices=CaseStatus.choices)
+    created_at = models.DateTimeField(db_default=Now())
+    resolved_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["due_at", "id"], condition=~Q(status="resolved"), name="case_queue"),
+            models.Index(fields=["status", "due_at", "id"], name="case_by_status"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                name="case_has_one_subject",
+                condition=Q(kyc_check__isnull=False, screening__isnull=True, escalation__isnull=True)
+                | Q(kyc_check__isnull=True, screening__isnull=False, escalation__isnull=True)
+                | Q(kyc_check__isnull=True, screening__isnull=True, escalation__isnull=False),
+            )
+        ]
+        permissions = [
+            ("work_case", "Can take a case and decide it"),
+            ("approve_case", "Can approve another's decision"),
+        ]
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return self.reason
+
+    @transition(field=status, source=CaseStatus.OPEN, target=CaseStatus.IN_PROGRESS)
+    def take(self) -> None:
+        """An officer works on it."""
+
+    @transition(field=status, source=CaseStatus.IN_PROGRESS, target=CaseStatus.OPEN)
+    def put_back(self) -> None:
+        """Back into the queue."""
+
+    @transition(field=status, source=CaseStatus.IN_PROGRESS, target=CaseStatus.AWAITING_APPROVAL)
+    def propose(self) -> None:
+        """Decided by one person; a second one has to agree."""
+
+    @transition(field=status, source=CaseStatus.AWAITING_APPROVAL, target=CaseStatus.IN_PROGRESS)
+    def send_back(self) -> None:
+        """The second person does not agree."""
+
+    @transition(
+        field=status, source=[CaseStatus.IN_PROGRESS, CaseStatus.AWAITING_APPROVAL], target=CaseStatus.RESOLVED
+    )
+    def resolve(self) -> None:
+        """Decided, and carried out in the same commit."""
+
+
+class CaseNote(models.Model):
+    """What somebody wrote on a case. Append-only."""
+
+    id = models.BigAutoField(primary_key=True)
+    case = models.ForeignKey(Case, on_delete=models.PROTECT, related_name="notes")
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    text = models.TextField(max_length=4000)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        default_permissions = ("view",)
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return self.text[:60]
+
+
+class Decision(models.Model):
+    """What a person decided on a case, why, and who agreed. Append-only.
+
+    With a maker alone it is a proposal or, where one person suffices, the decision. The second person's answer is a
+    row of its own that names the maker too, so that the database can hold the two apart.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    case = models.ForeignKey(Case, on_delete=models.PROTECT, related_name="decisions")
+    verdict = models.CharField(max_length=10, choices=Verdict.choices)
+    reason = models.CharField(max_length=500)
+    maker = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    checker = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    agreed = models.BooleanField(null=True, help_text="the checker's answer")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="decision_checker_is_not_the_maker", condition=Q(checker__isnull=True) | ~Q(checker=F("maker"))
+            ),
+            models.CheckConstraint(
+                name="decision_checker_answers",
+                condition=Q(checker__isnull=True, agreed__isnull=True) | Q(checker__isnull=False, agreed__isnull=False),
+            ),
+        ]
+        default_permissions = ("view",)
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.verdict} by {self.maker_id}"
+
+
+class InboundEvent(InboundEventBase):
+    """What an identity provider told us."""
+
+    class Meta(InboundEventBase.Meta):
+        indexes = [models.Index(fields=["next_at"], condition=Q(next_at__isnull=False), name="identity_event_due")]
+
+
+class StateChange(StateChangeBase):
+    class Meta(StateChangeBase.Meta):
+        indexes = [models.Index(fields=["subject_id", "id"], name="compliance_change_by_subject")]

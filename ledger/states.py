@@ -1,0 +1,65 @@
+"""The states of money: transactions, the work that waits on them, what was asked of a bank, what needs a human."""
+
+from django.db.models import TextChoices
+
+
+class TransactionKind(TextChoices):
+    DEPOSIT = "deposit"
+    WITHDRAWAL = "withdrawal"
+    TRANSFER = "transfer"
+    FEE = "fee"
+    REVERSAL = "reversal"
+    ADJUSTMENT = "adjustment"
+    EXCHANGE = "exchange"
+
+
+class TransactionStatus(TextChoices):
+    PENDING = "pending"
+    CLEARED = "cleared"
+    FAILED = "failed"
+
+
+class Direction(TextChoices):
+    """As seen from the account: a debit takes from it, a credit adds to it."""
+
+    DEBIT = "debit"
+    CREDIT = "credit"
+
+
+class Stage(TextChoices):
+    """What a pending unit waits for."""
+
+    SCREENING = "screening", "to be screened"
+    REVIEW = "review", "an officer's decision"
+    SETTLING = "settling", "the bank's word"
+    CLEARING = "clearing", "to be posted"
+    PARKED = "parked", "a human, see its escalation"
+
+
+class RailDirection(TextChoices):
+    COLLECTION = "collection", "money in"
+    PAYOUT = "payout", "money out"
+
+
+class RailStatus(TextChoices):
+    """`submitted` is the point of no return: the bank may have it, so only the bank's word ends it."""
+
+    QUEUED = "queued"
+    SUBMITTED = "submitted"
+    CONFIRMED = "confirmed"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+
+
+class EscalationKind(TextChoices):
+    RAIL_EXHAUSTED = "rail_exhausted", "the bank has not answered after the last try"
+    RAIL_REFUSED = "rail_refused", "the bank refused to understand us"
+    UNMATCHED_MONEY = "unmatched_money", "money arrived that nobody expected"
+    POISONED_UNIT = "poisoned_unit", "this transaction can't be posted"
+    FROZEN_ACCOUNT = "frozen_account", "the paying account was frozen before clearing"
+    EVENT_FAILED = "event_failed", "a message from the bank could not be acted on"
+
+
+class EscalationStatus(TextChoices):
+    OPEN = "open"
+    RESOLVED = "resolved"

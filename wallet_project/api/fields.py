@@ -1,0 +1,182 @@
+"""Fields that take one form of a value and no other. The framework's own read "١٢٣", "1_000", 1e2 and true as numbers."""
+
+import re
+import unicodedata
+from datetime import date
+from typing import Any, Final, NoReturn
+from uuid import UUID
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from wallet_project.utils.money import MAX_AMOUNT, currencies
+
+MAX_METADATA_MEMBERS: Final = 20
+MAX_METADATA_KEY: Final = 40
+MAX_METADATA_VALUE: Final = 500
+
+_ID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_METADATA_KEY = re.compile(rf"[A-Za-z0-9_.-]{{1,{MAX_METADATA_KEY}}}", re.ASCII)
+
+
+class StrictField(serializers.Field):  # type: ignore[type-arg]
+    def refuse(self, code: str, **values: Any) -> NoReturn:
+        self.fail(code, **values)
+        raise AssertionError("unreachable: fail() raises")
+
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
+@extend_schema_field({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_AMOUNT, "example": 2000})
+class AmountField(StrictField):
+    """Minor units: a JSON integer, 1..10^15."""
+
+    default_error_messages = {
+        "not_an_integer": "An amount is a JSON integer of minor units (cents): no point, no quotes.",
+        "out_of_range": "An amount is between {least} and {most} minor units.",
+    }
+
+    def to_internal_value(self, data: Any) -> int:
+        # bool is a subclass of int.
+        if type(data) is not int:
+            self.refuse("not_an_integer")
+        if not 1 <= data <= MAX_AMOUNT:
+            self.refuse("out_of_range", least=1, most=MAX_AMOUNT)
+        return int(data)
+
+
+@extend_schema_field({"type": "string", "pattern": "^[A-Z]{3}$", "example": "EUR", "description": "ISO 4217"})
+class CurrencyField(StrictField):
+    default_error_messages = {"unknown_currency": "The wallet keeps these currencies: {kept}."}
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str) or data not in currencies():
+            self.refuse("unknown_currency", kept=", ".join(sorted(currencies())))
+        return data
+
+
+@extend_schema_field(OpenApiTypes.UUID)
+class IdField(StrictField):
+    """A UUID in its one canonical form, as a string."""
+
+    default_error_messages = {"not_an_id": "An id is a UUID such as 01980000-0000-7000-8000-000000000001."}
+
+    def to_internal_value(self, data: Any) -> UUID:
+        if not isinstance(data, str) or not _ID.fullmatch(data):
+            self.refuse("not_an_id")
+        return UUID(data)
+
+    def to_representation(self, value: UUID) -> str:
+        return str(value)
+
+
+@extend_schema_field(OpenApiTypes.DATE)
+class StrictDateField(StrictField):
+    """YYYY-MM-DD."""
+
+    default_error_messages = {"not_a_date": "A date is written YYYY-MM-DD."}
+
+    def to_internal_value(self, data: Any) -> date:
+        if not isinstance(data, str) or not _DATE.fullmatch(data):
+            self.refuse("not_a_date")
+        try:
+            return date.fromisoformat(data)
+        except ValueError:
+            self.refuse("not_a_date")
+
+    def to_representation(self, value: date) -> str:
+        return value.isoformat()
+
+
+@extend_schema_field(OpenApiTypes.BOOL)
+class StrictBooleanField(StrictField):
+    default_error_messages = {"not_a_boolean": "Send true or false."}
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            self.refuse("not_a_boolean")
+        return data
+
+
+@extend_schema_field(OpenApiTypes.STR)
+class TextField(StrictField):
+    """One line of text, trimmed and in Unicode's composed form, without control characters. Lengths are in characters."""
+
+    default_error_messages = {
+        "not_a_string": "Send a string.",
+        "blank": "This may not be empty.",
+        "too_long": "This has more than {most} characters.",
+        "too_short": "This has fewer than {least} characters.",
+        "control_character": "This has a control character.",
+        "no_match": "This is not in the form that is expected.",
+    }
+
+    def __init__(
+        self, *, max_length: int, min_length: int = 0, allow_blank: bool = False, pattern: str | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.max_length = max_length
+        self.min_length = min_length
+        self.allow_blank = allow_blank
+        self.pattern = re.compile(pattern, re.ASCII) if pattern else None
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.refuse("not_a_string")
+        if has_control_character(data):
+            self.refuse("control_character")
+        text = unicodedata.normalize("NFC", data).strip()
+        if not text:
+            return text if self.allow_blank else self.refuse("blank")
+        if len(text) > self.max_length:
+            self.refuse("too_long", most=self.max_length)
+        if len(text) < self.min_length:
+            self.refuse("too_short", least=self.min_length)
+        if self.pattern and not self.pattern.fullmatch(text):
+            self.refuse("no_match")
+        return text
+
+
+@extend_schema_field(
+    {
+        "type": "object",
+        "additionalProperties": {"type": "string", "maxLength": MAX_METADATA_VALUE},
+        "maxProperties": MAX_METADATA_MEMBERS,
+        "example": {"invoice": "2026-118"},
+    }
+)
+class MetadataField(StrictField):
+    """A flat object of strings."""
+
+    default_error_messages = {
+        "not_an_object": "Metadata is an object whose values are strings.",
+        "too_many": "Metadata has at most {most} members.",
+        "bad_key": "A metadata key has 1 to {most} letters, digits, '_', '.' or '-'.",
+        "not_a_string": "A metadata value is a string.",
+        "too_long": "A metadata value has at most {most} characters.",
+        "control_character": "A metadata value has no control characters.",
+    }
+
+    def to_internal_value(self, data: Any) -> dict[str, str]:
+        if not isinstance(data, dict):
+            self.refuse("not_an_object")
+        if len(data) > MAX_METADATA_MEMBERS:
+            self.refuse("too_many", most=MAX_METADATA_MEMBERS)
+        for key, value in data.items():
+            if not isinstance(key, str) or not _METADATA_KEY.fullmatch(key):
+                self.refuse("bad_key", most=MAX_METADATA_KEY)
+            if not isinstance(value, str):
+                self.refuse("not_a_string")
+            if len(value) > MAX_METADATA_VALUE:
+                self.refuse("too_long", most=MAX_METADATA_VALUE)
+            if has_control_character(value):
+                self.refuse("control_character")
+        return dict(data)
+
+
+def has_control_character(text: str) -> bool:
+    """Control characters (NUL among them) and lone surrogates, which PostgreSQL cannot store or a log would obey."""
+    return any(unicodedata.category(character) in ("Cc", "Cs") for character in text)

@@ -1,0 +1,13 @@
+"""`manage.py migrate` as the owner: the application's role can't change the schema (DESIGN §6)."""
+
+from argparse import ArgumentParser
+from typing import cast
+
+from django.core.management.base import CommandParser
+from django.core.management.commands.migrate import Command as MigrateCommand
+
+
+class Command(MigrateCommand):
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        cast(ArgumentParser, parser).set_defaults(database="owner")

@@ -1,0 +1,229 @@
+"""Settings, all from the environment (see .env.example). Safe by default: what production needs has no default there."""
+
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from wallet_project.api import defaults as api_defaults
+from wallet_project.utils.logs import logging_config
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+environ.Env.read_env(BASE_DIR / ".env")
+# Written by `make run` and `make demo`, so that `manage.py` typed beside them finds their servers.
+environ.Env.read_env(BASE_DIR / ".local" / "env")
+
+DEBUG = env.bool("DEBUG", default=False)
+SECRET_KEY = env.str("SECRET_KEY", default="insecure-development-key" if DEBUG else "")
+if not SECRET_KEY:
+    raise ImproperlyConfigured("Set SECRET_KEY (or DEBUG=on for development).")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+PUBLIC_URL = env.str("PUBLIC_URL", default="http://127.0.0.1:8000")
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[PUBLIC_URL])
+
+INSTALLED_APPS = [
+    "wallet_project",
+    "unfold",
+    "unfold.contrib.filters",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "django_fsm",
+    "django_filters",
+    "django_prometheus",
+    "django_structlog",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "allauth.headless",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "accounts",
+    "ledger",
+    "compliance",
+]
+MIDDLEWARE = api_defaults.MIDDLEWARE
+ROOT_URLCONF = "wallet_project.urls"
+WSGI_APPLICATION = "wallet_project.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# --- Data -------------------------------------------------------------------------------------------------------
+DATABASE_URL = env.str("DATABASE_URL", default="")
+DATABASE_OWNER_URL = env.str("DATABASE_OWNER_URL", default="")
+REDIS_URL = env.str("REDIS_URL", default="")
+if not DATABASE_URL or not REDIS_URL:
+    raise ImproperlyConfigured(
+        "Set DATABASE_URL and REDIS_URL, or start the embedded servers with `make run` in another terminal."
+    )
+
+
+def _database(url: str, *, statement_timeout: str) -> dict[str, object]:
+    """Timeouts of DESIGN §6: whatever hangs is cut off and can be asked for again."""
+    return {
+        **environ.Env.db_url_config(url),
+        "ENGINE": "django.db.backends.postgresql",
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": True,
+        "DISABLE_SERVER_SIDE_CURSORS": env.bool("DISABLE_SERVER_SIDE_CURSORS", default=False),
+        "OPTIONS": {
+            "connect_timeout": 2,
+            "options": f"-c lock_timeout=2s -c statement_timeout={statement_timeout} "
+            "-c idle_in_transaction_session_timeout=10s",
+        },
+    }
+
+
+DATABASES = {
+    "default": _database(DATABASE_URL, statement_timeout=env.str("STATEMENT_TIMEOUT", default="5s")),
+    # Only migrations, grants and backups use the owner; web and workers are started without its URL.
+    "owner": _database(DATABASE_OWNER_URL or DATABASE_URL, statement_timeout="0"),
+}
+WALLET_APP_ROLE = DATABASES["default"]["USER"]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+CACHES = api_defaults.caches(REDIS_URL)
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = DEBUG
+
+# --- People -----------------------------------------------------------------------------------------------------
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = env.str("EMAIL_VERIFICATION", default="optional" if DEBUG else "mandatory")
+HEADLESS_ONLY = True
+HEADLESS_CLIENTS = ("app",)
+HEADLESS_SERVE_SPECIFICATION = False
+HEADLESS_FRONTEND_URLS = {
+    "account_confirm_email": PUBLIC_URL + "/verify-email/{key}",
+    "account_reset_password": PUBLIC_URL + "/reset-password",
+    "account_reset_password_from_key": PUBLIC_URL + "/reset-password/{key}",
+    "account_signup": PUBLIC_URL + "/signup",
+}
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+USERSESSIONS_TRACK_ACTIVITY = False
+EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://" if DEBUG else "smtp://localhost:25")
+vars().update(EMAIL_CONFIG)
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="wallet@localhost")
+
+# --- API --------------------------------------------------------------------------------------------------------
+REST_FRAMEWORK = api_defaults.REST_FRAMEWORK
+SPECTACULAR_SETTINGS = api_defaults.SPECTACULAR_SETTINGS
+API_IDENTITY_LOADER = "accounts.selectors.load_identity"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+
+# --- The wallet -------------------------------------------------------------------------------------------------
+#: ISO 4217 currencies that accounts may be kept in, with their minor-unit exponents.
+WALLET_CURRENCIES = {"EUR": 2, "USD": 2, "GBP": 2, "CHF": 2, "JPY": 0}
+#: Screening limits in minor units; a currency without its own takes the euro's numbers scaled by its exponent.
+SCREENING_LIMITS = env.json("SCREENING_LIMITS", default={})
+#: Callables that add a check to `verify_ledger`, each app its own.
+LEDGER_CHECKS = ["ledger.verification.checks", "compliance.verification.checks"]
+
+IDENTITY_URL = env.str("IDENTITY_URL", default="")
+IDENTITY_API_KEY = env.str("IDENTITY_API_KEY", default="")
+IDENTITY_WEBHOOK_SECRET = env.str("IDENTITY_WEBHOOK_SECRET", default="")
+BANK_URL = env.str("BANK_URL", default="")
+BANK_API_KEY = env.str("BANK_API_KEY", default="")
+BANK_WEBHOOK_SECRET = env.str("BANK_WEBHOOK_SECRET", default="")
+
+# --- Background work --------------------------------------------------------------------------------------------
+#: News upwards is never a call: a topic names the task that looks for the rows (DESIGN §2).
+NUDGES = {
+    "accounts.identity_wanted": "compliance.run_checks",
+    "compliance.check_answered": "compliance.process_identity_events",
+    "ledger.transaction_pending": "compliance.screen_due",
+    "ledger.transaction_approved": "ledger.clear_due",
+    "ledger.rail_due": "ledger.dispatch_rails",
+    "ledger.bank_event": "ledger.process_bank_events",
+    "ledger.escalated": "compliance.open_cases",
+}
+CELERY_BROKER_URL = REDIS_URL
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 3600,
+    "socket_timeout": 2,
+    "socket_connect_timeout": 1,
+    "retry_on_timeout": False,
+}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TASK_TIME_LIMIT = 300
+CELERY_TASK_SOFT_TIME_LIMIT = 240
+#: Sweeps find what a lost nudge left behind; each is safe to run ten times at once.
+CELERY_BEAT_SCHEDULE = {
+    name: {"task": name, "schedule": timedelta(seconds=seconds), "options": {"expires": seconds * 2}}
+    for name, seconds in {
+        "compliance.run_checks": 5,
+        "compliance.process_identity_events": 5,
+        "compliance.screen_due": 2,
+        "compliance.open_cases": 10,
+        "ledger.clear_due": 2,
+        "ledger.dispatch_rails": 2,
+        "ledger.process_bank_events": 2,
+    }.items()
+}
+#: A lease on a row: a worker that died gives its rows back after this.
+LEASE = timedelta(seconds=env.int("LEASE_SECONDS", default=60))
+
+# --- Safety -----------------------------------------------------------------------------------------------------
+LOGGING = logging_config(env.str("LOG_FORMAT", default="console" if DEBUG else "json"))
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+# TLS is off only where the URL that people use says so (compose and `make run` on one's own machine).
+_https = PUBLIC_URL.startswith("https://") or not (DEBUG or env.bool("ALLOW_HTTP", default=False))
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = _https
+SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _https
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", default=False) else None
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
+
+_management_only = {"migrate", "collectstatic", "check", "makemigrations", "spectacular", "backup", "restore"}
+if not DEBUG and not _management_only.intersection(sys.argv[1:2]) and not (IDENTITY_URL and BANK_URL):
+    raise ImproperlyConfigured("Set IDENTITY_URL and BANK_URL: without providers nothing could ever be approved.")

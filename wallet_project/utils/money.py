@@ -1,0 +1,77 @@
+"""Money: an integer of minor units and an ISO 4217 currency. No float and no Decimal comes near it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from django.conf import settings
+
+# One transaction moves 1..10^15 minor units (DESIGN §8); nine thousand of the largest still fit a bigint balance.
+MAX_AMOUNT = 10**15
+
+
+class UnknownCurrency(ValueError):
+    """The wallet keeps no accounts in this currency."""
+
+
+class CurrencyMismatch(ValueError):
+    """Amounts of two currencies were added or compared."""
+
+
+def currencies() -> Mapping[str, int]:
+    """The currencies that accounts may be kept in, each with its ISO 4217 exponent (digits after the point)."""
+    kept: Mapping[str, int] = settings.WALLET_CURRENCIES
+    return kept
+
+
+def exponent(currency: str) -> int:
+    """Digits after the decimal point. Raises UnknownCurrency for a currency the wallet does not keep."""
+    try:
+        return currencies()[currency]
+    except KeyError:
+        raise UnknownCurrency(currency) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """`amount` is in minor units (cents) and may be negative, as a system account's balance may."""
+
+    amount: int
+    currency: str
+
+    def __post_init__(self) -> None:
+        # bool is an int to Python, and a float would be kept without a word.
+        if type(self.amount) is not int:
+            raise TypeError(f"an amount is an int of minor units, not {type(self.amount).__name__}")
+        exponent(self.currency)
+
+    def __add__(self, other: "Money") -> "Money":
+        return Money(self.amount + self._amount_of(other), self.currency)
+
+    def __sub__(self, other: "Money") -> "Money":
+        return Money(self.amount - self._amount_of(other), self.currency)
+
+    def __neg__(self) -> "Money":
+        return Money(-self.amount, self.currency)
+
+    def __lt__(self, other: "Money") -> bool:
+        return self.amount < self._amount_of(other)
+
+    def __le__(self, other: "Money") -> bool:
+        return self.amount <= self._amount_of(other)
+
+    def __str__(self) -> str:
+        return format_money(self.amount, self.currency)
+
+    def _amount_of(self, other: "Money") -> int:
+        if self.currency != other.currency:
+            raise CurrencyMismatch(f"{self.currency} and {other.currency}")
+        return other.amount
+
+
+def format_money(amount: int, currency: str) -> str:
+    """For people: 1234567 minor units of EUR -> '12,345.67 EUR'."""
+    digits = exponent(currency)
+    sign = "-" if amount < 0 else ""
+    whole, part = divmod(abs(amount), 10**digits)
+    fraction = f".{part:0{digits}d}" if digits else ""
+    return f"{sign}{whole:,}{fraction} {currency}"

@@ -1,0 +1,91 @@
+"""What Redis remembers for us, none of which we may depend on: every call works, slower, when Redis is gone.
+
+Django's cache (django-redis) behind a breaker: after a failure nobody in this process asks again for a moment, so
+that a dead Redis costs one short timeout a second instead of one per request.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+import structlog
+from django.core.cache import cache
+from django_redis.exceptions import ConnectionInterrupted
+from redis.exceptions import RedisError
+
+logger = structlog.get_logger(__name__)
+
+Value = TypeVar("Value")
+
+#: What a call gives when Redis could not be asked.
+UNREACHABLE: Final = None
+
+REDIS_FAILURES = (RedisError, ConnectionInterrupted)
+_PAUSE_SECONDS: Final = 1.0
+_MAX_LATE_DELETES: Final = 10_000
+
+_closed_until = 0.0
+_late_deletes: dict[str, None] = {}
+
+
+def get(key: str) -> object | None:
+    """The value, or None when there is none or Redis cannot be asked."""
+    return _ask(lambda: cache.get(key))
+
+
+def add(key: str, value: object, *, seconds: float) -> bool | None:
+    """True when `key` was free and is now set; False when it was taken; None when Redis cannot be asked."""
+    return _ask(lambda: bool(cache.add(key, value, timeout=seconds)))  # type: ignore[arg-type]
+
+
+def put(key: str, value: object, *, seconds: float) -> None:
+    _ask(lambda: cache.set(key, value, timeout=seconds))  # type: ignore[arg-type]
+
+
+def drop(key: str) -> None:
+    """Delete `key`. It is tried even while the breaker is open, and again when Redis is back: a value that should
+    have gone may otherwise be served until it expires."""
+    if not _attempt(lambda: cache.delete(key)) and len(_late_deletes) < _MAX_LATE_DELETES:
+        _late_deletes[key] = None
+
+
+def count(key: str, *, seconds: int) -> int | None:
+    """Add one to a counter that lives for `seconds` from its first count. None when Redis cannot be asked."""
+
+    def increment() -> int:
+        cache.add(key, 0, timeout=seconds)
+        try:
+            return int(cache.incr(key))
+        except ValueError:  # It expired between the two calls, and a new window begins.
+            cache.set(key, 1, timeout=seconds)
+            return 1
+
+    return _ask(increment)
+
+
+def reset_breaker() -> None:
+    """Ask Redis again at once."""
+    global _closed_until
+    _closed_until = 0.0
+
+
+def _ask(call: Callable[[], Value]) -> Value | None:
+    if time.monotonic() < _closed_until:
+        return UNREACHABLE
+    while (key := next(iter(_late_deletes), None)) is not None:
+        if not _attempt(lambda key=key: cache.delete(key)):  # type: ignore[misc]
+            return UNREACHABLE
+        _late_deletes.pop(key, None)
+    results: list[Value] = []
+    return results[0] if _attempt(lambda: results.append(call())) else UNREACHABLE
+
+
+def _attempt(call: Callable[[], object]) -> bool:
+    global _closed_until
+    try:
+        call()
+    except REDIS_FAILURES as error:
+        _closed_until = time.monotonic() + _PAUSE_SECONDS
+        logger.warning("redis_unreachable", error=type(error).__name__)
+        return False
+    return True
