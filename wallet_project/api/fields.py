@@ -1,4 +1,4 @@
-"""Fields that take one form of a value and no other. The framework's own read "١٢٣", "1_000", 1e2 and true as numbers."""
+"""Fields that take one form of a value and no other. The framework's read "١٢٣", "1_000", 1e2 and true as numbers."""
 
 import re
 import unicodedata
@@ -103,7 +103,7 @@ class StrictBooleanField(StrictField):
 
 @extend_schema_field(OpenApiTypes.STR)
 class TextField(StrictField):
-    """One line of text, trimmed and in Unicode's composed form, without control characters. Lengths are in characters."""
+    """One line of text, trimmed, in Unicode's composed form, no control characters. Lengths count characters."""
 
     default_error_messages = {
         "not_a_string": "Send a string.",
@@ -115,7 +115,13 @@ class TextField(StrictField):
     }
 
     def __init__(
-        self, *, max_length: int, min_length: int = 0, allow_blank: bool = False, pattern: str | None = None, **kwargs: Any
+        self,
+        *,
+        max_length: int,
+        min_length: int = 0,
+        allow_blank: bool = False,
+        pattern: str | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.max_length = max_length

@@ -16,7 +16,7 @@ from django.db import InterfaceError, OperationalError
 
 
 class DomainError(Exception):
-    """A refusal with a meaning. `facts` are plain values (str, int, UUID, datetime, list, dict) that a caller may see."""
+    """A refusal with a meaning. `facts` are plain values (str, int, UUID, datetime, list, dict) that callers see."""
 
     code: ClassVar[str] = "domain_error"
     message: str = "The request cannot be carried out."

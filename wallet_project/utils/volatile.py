@@ -33,6 +33,11 @@ def get(key: str) -> object | None:
     return _ask(lambda: cache.get(key))
 
 
+def fetch(*keys: str) -> dict[str, object] | None:
+    """Those of `keys` that are there, or None when Redis cannot be asked: for callers to whom that is a difference."""
+    return _ask(lambda: dict(cache.get_many(keys)))
+
+
 def add(key: str, value: object, *, seconds: float) -> bool | None:
     """True when `key` was free and is now set; False when it was taken; None when Redis cannot be asked."""
     return _ask(lambda: bool(cache.add(key, value, timeout=seconds)))  # type: ignore[arg-type]

@@ -1,0 +1,93 @@
+"""Settings of the web side that no environment changes; `wallet_project.settings` takes them over."""
+
+from typing import Any, Final
+
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+#: The whole chain, for the admin and the login API. Requests below FAST_LANE_PREFIXES leave it at FastLaneMiddleware
+#: and meet FAST_LANE_MIDDLEWARE instead: sessions, CSRF and messages would cost them a fifth of their speed, and
+#: serve them nothing (they carry a token, and no cookie is read).
+MIDDLEWARE: Final = [
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "wallet_project.middleware.RequestIdMiddleware",
+    "django_structlog.middlewares.RequestMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "wallet_project.middleware.FastLaneMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
+]
+FAST_LANE_PREFIXES: Final = ("/api/", "/webhooks/", "/healthz", "/readyz", "/metrics")
+FAST_LANE_MIDDLEWARE: Final = ["django_prometheus.middleware.PrometheusAfterMiddleware"]
+
+REST_FRAMEWORK: Final[dict[str, Any]] = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["wallet_project.api.authentication.SessionTokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["wallet_project.api.parsers.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "wallet_project.api.negotiation.JsonNegotiation",
+    "DEFAULT_PAGINATION_CLASS": "wallet_project.api.pagination.IdCursorPagination",
+    "DEFAULT_THROTTLE_CLASSES": ["wallet_project.api.throttling.FixedWindowThrottle"],
+    "DEFAULT_THROTTLE_RATES": {"user": "1200/min"},
+    "DEFAULT_SCHEMA_CLASS": "wallet_project.api.schema.WalletSchema",
+    "EXCEPTION_HANDLER": "wallet_project.api.problems.exception_handler",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    "URL_FORMAT_OVERRIDE": None,
+    "URL_FIELD_NAME": "url",
+    # Nobody's X-Forwarded-For is believed; a deployment behind proxies says how many there are.
+    "NUM_PROXIES": 0,
+    "COERCE_DECIMAL_TO_STRING": True,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+
+SPECTACULAR_SETTINGS: Final[dict[str, Any]] = {
+    "TITLE": "Wallet API",
+    "VERSION": "1",
+    "DESCRIPTION": (
+        "Accounts and money. Amounts are integers of minor units (cents) with an ISO 4217 currency, times are UTC, "
+        "ids are UUIDs, lists are pages with a cursor. Each POST that makes something takes an `Idempotency-Key`. "
+        "Refusals are `application/problem+json` with a stable `code`. Log in at `/_allauth/app/v1/auth/login` and "
+        "send the session token as `X-Session-Token`."
+    ),
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PUBLIC": True,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_AUTHENTICATION": [],
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "SORT_OPERATIONS": False,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "wallet_project.api.schema.add_problem_schema",
+    ],
+}
+
+
+def caches(redis_url: str, *, key_prefix: str = "wallet") -> dict[str, dict[str, Any]]:
+    """settings.CACHES. Short timeouts and one retry without a pause (for a connection that the server has closed):
+    a dead Redis may cost a request tenths of a second, once a second (utils.volatile)."""
+    return {
+        "default": {
+            "BACKEND": "django_redis.cache.RedisCache",
+            "LOCATION": redis_url,
+            "KEY_PREFIX": key_prefix,
+            "TIMEOUT": 300,
+            "OPTIONS": {
+                # Not pickle: whoever can write to Redis must not be able to run code here.
+                "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
+                "SOCKET_CONNECT_TIMEOUT": 0.25,
+                "SOCKET_TIMEOUT": 0.25,
+                "CONNECTION_POOL_KWARGS": {"retry": Retry(NoBackoff(), 1)},
+            },
+        }
+    }

@@ -1,0 +1,62 @@
+"""The Idempotency-Key of a POST: reading it, and the hash that tells a repeated request from another one.
+
+Keys belong to a principal and are claimed in the same commit as what they made; that part is the services'."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from wallet_project.utils.errors import InvalidInput
+
+HEADER: Final = "Idempotency-Key"
+REPLAYED_HEADER: Final = "Idempotent-Replayed"
+MAX_KEY_LENGTH: Final = 255
+# Visible ASCII: one byte a character, nothing that a log or a header would treat in its own way.
+_KEY = re.compile(rf"[\x21-\x7e]{{1,{MAX_KEY_LENGTH}}}", re.ASCII)
+
+
+class IdempotencyKeyRequired(InvalidInput):
+    code = "idempotency_key_required"
+    message = (
+        "Send an Idempotency-Key header with a value of your own (a UUID, say), and the same value when you send "
+        "this request again."
+    )
+
+
+class IdempotencyKeyInvalid(InvalidInput):
+    code = "idempotency_key_invalid"
+    message = f"An Idempotency-Key has 1 to {MAX_KEY_LENGTH} visible ASCII characters."
+
+
+def idempotency_key(request: Request) -> str:
+    """The request's key. Raises IdempotencyKeyRequired, IdempotencyKeyInvalid."""
+    key: str | None = request.headers.get(HEADER)
+    if not key:
+        raise IdempotencyKeyRequired()
+    if not _KEY.fullmatch(key):
+        raise IdempotencyKeyInvalid()
+    return key
+
+
+def request_hash(operation: str, path_parameters: Mapping[str, Any], body: Mapping[str, Any]) -> bytes:
+    """SHA-256 over what was asked. `body` is what the serializer made of it (plain values, ids, dates), so that two
+    ways to write the same request are the same request."""
+    canonical = json.dumps(
+        [operation, dict(path_parameters), dict(body)],
+        sort_keys=True,
+        separators=(",", ":"),
+        ensure_ascii=True,
+        default=str,
+    )
+    return hashlib.sha256(canonical.encode("ascii")).digest()
+
+
+def mark_replayed(response: Response) -> Response:
+    """Say that this is the answer to an earlier request with the same key."""
+    response[REPLAYED_HEADER] = "true"
+    return response

@@ -1,0 +1,207 @@
+"""What the API's document says beyond what the framework can see: refusals, keys, tokens, strictness.
+
+A view says which domain errors its methods can give with `@raises(InsufficientFunds, …)`, and that a POST takes an
+Idempotency-Key with `@keyed`. What every endpoint can give (401, 429, 503, …) is added by itself.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any, Final, TypeVar
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiParameter, OpenApiTypes
+from rest_framework.permissions import AllowAny
+
+from wallet_project.api.authentication import HEADER as TOKEN_HEADER
+from wallet_project.api.idempotency import (
+    HEADER,
+    MAX_KEY_LENGTH,
+    REPLAYED_HEADER,
+    IdempotencyKeyInvalid,
+    IdempotencyKeyRequired,
+)
+from wallet_project.api.pagination import BadCursor, BadPageSize
+from wallet_project.api.parsers import BodyTooLarge, MalformedBody
+from wallet_project.api.problems import PROBLEM_JSON, SessionInvalid, problem, status_of
+from wallet_project.api.serializers import StrictSerializer
+from wallet_project.utils import errors
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+Schema = dict[str, Any]
+
+_PROBLEM_REF: Final = {"$ref": "#/components/schemas/Problem"}
+_BODY_METHODS: Final = ("POST", "PUT", "PATCH")
+_TITLES: Final = {
+    400: "The request is not valid.",
+    401: "Nobody is logged in.",
+    403: "Not allowed.",
+    404: "Not there, or not yours.",
+    406: "The answer is JSON.",
+    409: "Not possible in the present state.",
+    413: "The body is too large.",
+    415: "The body is not JSON in UTF-8.",
+    422: "Understood, and refused.",
+    429: "Too many requests; see Retry-After.",
+    500: "A fault of ours.",
+    503: "Nothing was done; send the same request again. See Retry-After.",
+}
+# What the framework refuses itself: status, code and sentence as `problems` words them.
+_BY_FRAMEWORK: Final = {
+    406: ("not_acceptable", "The answer is JSON; send Accept: application/json."),
+    415: ("unsupported_media_type", "Send JSON in UTF-8, Content-Type: application/json."),
+    500: ("internal_error", "Something went wrong on our side."),
+}
+
+
+def raises(*domain_errors: type[errors.DomainError]) -> Callable[[Method], Method]:
+    """Document that the view's method may be refused with these."""
+
+    def mark(method: Method) -> Method:
+        method.domain_errors = (*getattr(method, "domain_errors", ()), *domain_errors)  # type: ignore[attr-defined]
+        return method
+
+    return mark
+
+
+def keyed(method: Method) -> Method:
+    """Document that the view's method reads an Idempotency-Key."""
+    method.takes_idempotency_key = True  # type: ignore[attr-defined]
+    return raises(IdempotencyKeyRequired, IdempotencyKeyInvalid)(method)
+
+
+class WalletSchema(AutoSchema):
+    def get_override_parameters(self) -> list[Any]:
+        parameters = list(super().get_override_parameters())
+        if self._is_keyed():
+            parameters.append(
+                OpenApiParameter(
+                    HEADER,
+                    OpenApiTypes.STR,
+                    OpenApiParameter.HEADER,
+                    required=True,
+                    pattern=rf"^[\x21-\x7e]{{1,{MAX_KEY_LENGTH}}}$",
+                    description="A value of your own for this request; send the same one when you send it again.",
+                )
+            )
+        return parameters
+
+    def _get_response_bodies(self, direction: str = "response") -> Schema:
+        responses: Schema = super()._get_response_bodies(direction)
+        if direction != "response":
+            return responses
+        for status, domain_errors in sorted(self._problems().items()):
+            responses.setdefault(str(status), _response(status, domain_errors))
+        return responses
+
+    def _get_response_headers_for_code(self, status_code: str, direction: str = "response") -> Schema:
+        headers: Schema = super()._get_response_headers_for_code(status_code, direction)
+        if direction == "response" and self._is_keyed() and status_code.startswith("2"):
+            headers[REPLAYED_HEADER] = {
+                "schema": {"type": "string", "enum": ["true"]},
+                "description": "Present when this answers an earlier request with the same key.",
+            }
+        return headers
+
+    def _map_basic_serializer(self, serializer: Any, direction: str) -> Schema:
+        schema: Schema = super()._map_basic_serializer(serializer, direction)
+        if direction == "request" and isinstance(serializer, StrictSerializer):
+            schema["additionalProperties"] = False
+        return schema
+
+    def _is_keyed(self) -> bool:
+        return bool(getattr(self._handler(), "takes_idempotency_key", False))
+
+    def _handler(self) -> Any:
+        name = getattr(self.view, "action", None) or self.method.lower()
+        return getattr(self.view, name, None)
+
+    def _problems(self) -> dict[int, list[tuple[str, str]]]:
+        """(code, sentence) of each problem, by status."""
+        found: dict[int, dict[str, str]] = defaultdict(dict)
+        for error in (*self._implied(), *getattr(self._handler(), "domain_errors", ())):
+            found[status_of(error)][error.code] = error.message
+        statuses = [406, 500, *([415] if self.method in _BODY_METHODS else [])]
+        for status in statuses:
+            code, sentence = _BY_FRAMEWORK[status]
+            found[status][code] = sentence
+        return {status: list(codes.items()) for status, codes in found.items()}
+
+    def _implied(self) -> Iterable[type[errors.DomainError]]:
+        yield from (errors.DatabaseUnavailable, errors.DatabaseBusy)
+        if self.view.get_throttles():
+            yield errors.TooMany
+        if not any(isinstance(permission, AllowAny) for permission in self.view.get_permissions()):
+            yield from (errors.Unauthenticated, SessionInvalid)
+        if self.method in _BODY_METHODS:
+            yield from (errors.InvalidInput, MalformedBody, BodyTooLarge)
+        if "{" in self.path:
+            yield errors.NotFound
+        if self._is_list_view() and self._get_paginator():
+            yield from (BadCursor, BadPageSize)
+
+
+def _response(status: int, codes: list[tuple[str, str]]) -> Schema:
+    named = {"type": "object", "properties": {"code": {"type": "string", "enum": [code for code, _ in codes]}}}
+    headers: Schema = {"X-Request-ID": {"schema": {"type": "string"}}}
+    if status in (429, 503):
+        headers["Retry-After"] = {"schema": {"type": "integer"}, "description": "Seconds."}
+    return {
+        "description": _TITLES.get(status, ""),
+        "headers": headers,
+        "content": {
+            PROBLEM_JSON: {
+                "schema": {"allOf": [_PROBLEM_REF, named]},
+                "examples": {
+                    code: {"value": {**problem(status=status, code=code, detail=sentence), "request_id": "0198f3a0"}}
+                    for code, sentence in codes
+                },
+            }
+        },
+    }
+
+
+def add_problem_schema(result: Schema, **_: Any) -> Schema:
+    """Post-processing hook of drf-spectacular: the component that every refusal refers to."""
+    string = {"type": "string"}
+    result.setdefault("components", {}).setdefault("schemas", {})["Problem"] = {
+        "type": "object",
+        "description": "RFC 9457. Members beyond these are facts about the refusal.",
+        "required": ["type", "title", "status", "code", "detail", "request_id"],
+        "properties": {
+            "type": {"type": "string", "format": "uri-reference"},
+            "title": string,
+            "status": {"type": "integer"},
+            "code": {"type": "string", "description": "Stable; decide by this."},
+            "detail": {"type": "string", "description": "What happened and what to do, for people."},
+            "request_id": {"type": "string", "description": "Quote it when you ask us."},
+            "errors": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["field", "pointer", "code", "detail"],
+                    "properties": {
+                        "field": string,
+                        "pointer": {"type": "string", "description": "RFC 6901, into the body."},
+                        "code": string,
+                        "detail": string,
+                    },
+                },
+            },
+        },
+        "additionalProperties": True,
+    }
+    return result
+
+
+class SessionTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = "wallet_project.api.authentication.SessionTokenAuthentication"
+    name = "SessionToken"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> Schema:
+        return {
+            "type": "apiKey",
+            "in": "header",
+            "name": TOKEN_HEADER,
+            "description": "From `meta.session_token` of the login's or sign-up's answer.",
+        }

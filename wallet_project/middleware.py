@@ -1,0 +1,108 @@
+"""The two ends of a request: its id, and the short way to the API."""
+
+import io
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+import structlog
+from django.core.handlers.base import BaseHandler
+from django.core.handlers.exception import convert_exception_to_response
+from django.http import HttpRequest, HttpResponseBase, JsonResponse
+from django.utils.module_loading import import_string
+
+from wallet_project.api.defaults import FAST_LANE_MIDDLEWARE, FAST_LANE_PREFIXES
+from wallet_project.api.parsers import MAX_BODY_BYTES, BodyTooLarge
+from wallet_project.api.problems import problem_response
+from wallet_project.utils.context import request_id
+from wallet_project.utils.errors import InvalidInput
+from wallet_project.utils.ids import uuid7
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
+
+REQUEST_ID_HEADER: Final = "X-Request-ID"
+_META: Final = "HTTP_X_REQUEST_ID"
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+
+
+class RequestIdMiddleware:
+    """The caller's X-Request-ID when it is one, ours otherwise; in every log line, state change and answer."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        given = request.META.get(_META, "")
+        chosen = given if _REQUEST_ID.fullmatch(given) else str(uuid7())
+        # django-structlog reads the header after us and binds what we leave there.
+        request.META[_META] = chosen
+        token = request_id.set(chosen)
+        try:
+            with structlog.contextvars.bound_contextvars(request_id=chosen):
+                response = self.get_response(request)
+        finally:
+            request_id.reset(token)
+        response.headers[REQUEST_ID_HEADER] = chosen
+        return response
+
+
+class LengthRequired(InvalidInput):
+    code = "length_required"
+    message = "Send the body with a Content-Length."
+
+
+class FastLaneMiddleware:
+    """Takes requests of the API past the middleware below it, which is for browsers with cookies.
+
+    `settings.MIDDLEWARE` stays whole (the admin's and allauth's start-up checks read it); a request below one of
+    FAST_LANE_PREFIXES is answered by a second, shorter chain that ends in the same views. Hooks of middleware above
+    this one (process_view, process_exception) are not called for it: those above have none.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+        self.fast_lane = _chain(FAST_LANE_MIDDLEWARE)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if not request.path_info.startswith(FAST_LANE_PREFIXES):
+            return self.get_response(request)
+        refusal = _take_chunked_body(request)
+        response = refusal or self.fast_lane(request)
+        # Balances and names have no place in anybody's cache.
+        response.headers.setdefault("Cache-Control", "no-store")
+        response.headers.setdefault("X-Frame-Options", "DENY")
+        return response
+
+
+def _chain(paths: list[str]) -> GetResponse:
+    """What BaseHandler.load_middleware does with settings.MIDDLEWARE, done with `paths`."""
+    handler: Any = BaseHandler()
+    handler._view_middleware, handler._template_response_middleware, handler._exception_middleware = [], [], []
+    get_response = convert_exception_to_response(handler._get_response)
+    for path in reversed(paths):
+        middleware = import_string(path)(get_response)
+        if hasattr(middleware, "process_view"):
+            handler._view_middleware.insert(0, middleware.process_view)
+        if hasattr(middleware, "process_template_response"):
+            handler._template_response_middleware.append(middleware.process_template_response)
+        if hasattr(middleware, "process_exception"):
+            handler._exception_middleware.append(middleware.process_exception)
+        get_response = convert_exception_to_response(middleware)
+    chain: GetResponse = get_response
+    return chain
+
+
+def _take_chunked_body(request: HttpRequest) -> JsonResponse | None:
+    """Django reads a body without Content-Length as an empty one: a chunked transfer would arrive as `{}`. Read it
+    here, up to the limit, where the server says where it ends; refuse it otherwise."""
+    if request.META.get("CONTENT_LENGTH") or "chunked" not in request.META.get("HTTP_TRANSFER_ENCODING", "").lower():
+        return None
+    source = request.META.get("wsgi.input")
+    if source is None or not request.META.get("wsgi.input_terminated"):
+        return problem_response(LengthRequired())
+    body = source.read(MAX_BODY_BYTES + 1)
+    if len(body) > MAX_BODY_BYTES:
+        return problem_response(BodyTooLarge(MAX_BODY_BYTES))
+    request.META["CONTENT_LENGTH"] = str(len(body))
+    request._stream = io.BytesIO(body)  # type: ignore[attr-defined]
+    return None

@@ -1,0 +1,141 @@
+"""Who a session token belongs to, without asking the database on every request.
+
+allauth's app client sends the key of a Django session as its token. What the database says of it is remembered in
+Redis for a short while, under the token's hash. It is forgotten at once when the session goes (logout, a changed
+password, a session ended elsewhere) and when the user is saved (deactivated, another password); when Redis cannot be
+told of that, the short life bounds the error.
+
+A slow reader must not bring back what was forgotten meanwhile. Of a session, a tombstone stays behind, and filling
+never overwrites. Of a user, a generation is changed after the commit; an entry of an older generation is not believed.
+"""
+
+import hashlib
+import re
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache as once
+from typing import Any, Final
+from uuid import UUID
+
+from allauth.core.internal.sessionkit import get_session_user
+from allauth.headless.internal.sessionkit import lookup_session
+from django.conf import settings
+from django.contrib.auth import SESSION_KEY, get_user_model
+from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.models import Session
+from django.db import transaction
+from django.db.models.signals import post_delete, post_save
+from django.utils.module_loading import import_string
+
+from wallet_project.utils import volatile
+from wallet_project.utils.context import Actor
+
+#: How long an entry is believed; the longest that a forgotten one can survive when Redis could not be told.
+ENTRY_SECONDS: Final = 30
+# Longer than any entry or any request in flight that might still write one.
+_FORGOTTEN_SECONDS: Final = 120
+_TOMBSTONE: Final = "gone"
+_FIRST_GENERATION: Final = ""
+# Django's session keys; anything else is not worth a query.
+_TOKEN = re.compile(r"[a-z0-9]{32}", re.ASCII)
+
+IdentityLoader = Callable[[UUID], tuple[UUID, UUID | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """`customer_id` is None for staff."""
+
+    user_id: UUID
+    principal_id: UUID
+    customer_id: UUID | None
+
+    def actor(self) -> Actor:
+        return Actor(principal_id=self.principal_id, customer_id=self.customer_id, kind="user")
+
+
+def resolve(token: str) -> Identity | None:
+    """Whose token this is; None when it is nobody's, has expired, or its user may not log in."""
+    if not _TOKEN.fullmatch(token):
+        return None
+    key = _token_key(token)
+    return _remembered(key) or _looked_up(token, key)
+
+
+def forget_session(token: str) -> None:
+    volatile.put(_token_key(token), _TOMBSTONE, seconds=_FORGOTTEN_SECONDS)
+
+
+def forget_user(user_id: UUID) -> None:
+    """Once what is open here has committed, believe nothing older about this user. For changes that no signal of the
+    user's row tells of: a new customer, `QuerySet.update()`."""
+    generation = secrets.token_hex(8)
+    transaction.on_commit(lambda: volatile.put(_user_key(user_id), generation, seconds=_FORGOTTEN_SECONDS), robust=True)
+
+
+def watch() -> None:
+    """Called once, when the project starts: forget what is deleted or saved through the ORM."""
+    post_delete.connect(_session_deleted, sender=Session, dispatch_uid="identity.session")
+    for signal in (post_save, post_delete):
+        signal.connect(_user_changed, sender=get_user_model(), dispatch_uid="identity.user")
+
+
+def _session_deleted(instance: Session, **_: Any) -> None:
+    forget_session(instance.session_key)
+
+
+def _user_changed(instance: Any, **_: Any) -> None:
+    forget_user(instance.pk)
+
+
+def _remembered(key: str) -> Identity | None:
+    entry = volatile.get(key)
+    if not isinstance(entry, list):
+        return None
+    user_id, principal_id, customer_id, generation = entry
+    current = _generation(user_id)
+    if current is None or current != generation:
+        return None
+    return Identity(UUID(user_id), UUID(principal_id), UUID(customer_id) if customer_id else None)
+
+
+def _looked_up(token: str, key: str) -> Identity | None:
+    session = lookup_session(token)
+    if session is None or not (raw_user_id := session.get(SESSION_KEY)):
+        return None
+    # Read before the user is: what changes from here on makes this generation old.
+    generation = _generation(str(raw_user_id))
+    user = get_session_user(session)
+    if user is None:
+        return None
+    principal_id, customer_id = _loader()(user.pk)
+    if generation is not None:
+        entry = [str(user.pk), str(principal_id), str(customer_id) if customer_id else None, generation]
+        volatile.add(key, entry, seconds=_entry_seconds(session))
+    return Identity(user.pk, principal_id, customer_id)
+
+
+def _generation(user_id: str) -> str | None:
+    """None when Redis cannot be asked."""
+    found = volatile.fetch(_user_key(user_id))
+    return None if found is None else str(found.get(_user_key(user_id), _FIRST_GENERATION))
+
+
+def _entry_seconds(session: SessionBase) -> int:
+    return max(1, min(ENTRY_SECONDS, session.get_expiry_age()))
+
+
+@once
+def _loader() -> IdentityLoader:
+    loader: IdentityLoader = import_string(settings.API_IDENTITY_LOADER)
+    return loader
+
+
+def _token_key(token: str) -> str:
+    # Whoever reads Redis must not find tokens in it.
+    return f"identity:token:{hashlib.sha256(token.encode('ascii')).hexdigest()}"
+
+
+def _user_key(user_id: UUID | str) -> str:
+    return f"identity:user:{user_id}"
