@@ -7,7 +7,7 @@ from django.db.models.functions import Now
 from django_fsm import FSMField, transition
 
 from accounts.models import Customer, ProfileVersion
-from compliance.states import CasePriority, CaseStatus, CheckStatus, Verdict
+from compliance.states import CasePriority, CaseStatus, CaseVerdict, CheckStatus
 from ledger.models import Escalation, Transaction
 from wallet_project.utils.ids import uuid7
 from wallet_project.utils.inbound import InboundEventBase
@@ -175,7 +175,7 @@ class Decision(models.Model):
 
     id = models.BigAutoField(primary_key=True)
     case = models.ForeignKey(Case, on_delete=models.PROTECT, related_name="decisions")
-    verdict = models.CharField(max_length=10, choices=Verdict.choices)
+    verdict = models.CharField(max_length=12, choices=CaseVerdict.choices)
     reason = models.CharField(max_length=500)
     maker = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     checker = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")

@@ -1,0 +1,46 @@
+-- Guards that every app's tables use, and those of this app. Plain SQL: nothing in a session can switch them off.
+
+-- check_state(column, pair, ...): refuses a first state or a change of state that the declared machine does not have.
+-- A pair is 'from>to'; a first state is '>to'. Reads nothing but the row.
+CREATE OR REPLACE FUNCTION check_state() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    v_column text := TG_ARGV[0];
+    v_to text := to_jsonb(NEW) ->> v_column;
+    v_from text := '';
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        v_from := to_jsonb(OLD) ->> v_column;
+        IF v_from = v_to THEN
+            RETURN NEW;
+        END IF;
+    END IF;
+    IF NOT (v_from || '>' || v_to) = ANY (TG_ARGV[1:]) THEN
+        RAISE EXCEPTION '%.% may not go from "%" to "%"', TG_TABLE_NAME, v_column, v_from, v_to
+            USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = TG_TABLE_NAME;
+    END IF;
+    RETURN NEW;
+END $$;
+
+-- refuse_change(): for tables that only grow, and for rows that are never removed.
+CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    RAISE EXCEPTION '% of % is refused: its rows are kept as they are', TG_OP, TG_TABLE_NAME
+        USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = TG_TABLE_NAME;
+END $$;
+
+-- An account starts empty, and a customer's account starts as a request.
+CREATE OR REPLACE FUNCTION account_starts_empty() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    IF NEW.cleared <> 0 OR NEW.reserved <> 0 OR NEW.last_sequence <> 0
+        OR (NEW.kind = 'customer' AND NEW.status <> 'requested') THEN
+        RAISE EXCEPTION 'an account starts empty, and a customer''s as a request'
+            USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = TG_TABLE_NAME;
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER account_starts_empty BEFORE INSERT ON accounts_account
+    FOR EACH ROW EXECUTE FUNCTION account_starts_empty();
+
+-- Balances change with each posting: room on the page keeps those updates off the indexes (HOT).
+ALTER TABLE accounts_account SET (fillfactor = 50);

@@ -1,0 +1,13 @@
+"""What the application may write of decisions: cases move, notes and decisions only come."""
+
+_CHECK = "status, attempts, next_at, lease_token, decided_by, reason, decided_at"
+TABLES = {
+    "compliance_kyccheck": f"INSERT, UPDATE ({_CHECK}, provider_reference, answers)",
+    "compliance_screening": f"INSERT, UPDATE ({_CHECK}, facts, findings)",
+    "compliance_case": "INSERT, UPDATE (priority, due_at, assignee_id, status, resolved_at)",
+    "compliance_casenote": "INSERT",
+    "compliance_decision": "INSERT",
+    "compliance_inboundevent": "INSERT, UPDATE (next_at, attempts, processed_at, last_error)",
+    "compliance_statechange": "INSERT",
+}
+FUNCTIONS: tuple[str, ...] = ()

@@ -1,0 +1,51 @@
+"""Triggers that hold the state machines of decisions, and keep what was decided."""
+
+from django.db import migrations
+
+from wallet_project.utils.sql_files import keep_rows, release_rows
+from wallet_project.utils.transitions import state_trigger_sql
+
+LOGS = ("compliance_statechange", "compliance_decision", "compliance_casenote")
+ROWS = ("compliance_kyccheck", "compliance_screening", "compliance_case", "compliance_inboundevent")
+
+# A copy of what the models declare; tests/test_state_machines.py compares them with the triggers in the database.
+CHECK = [
+    ("queued", "running"),
+    ("running", "approved"),
+    ("running", "rejected"),
+    ("running", "in_review"),
+    ("in_review", "approved"),
+    ("in_review", "rejected"),
+]
+CASE = [
+    ("open", "in_progress"),
+    ("in_progress", "open"),
+    ("in_progress", "awaiting_approval"),
+    ("awaiting_approval", "in_progress"),
+    ("in_progress", "resolved"),
+    ("awaiting_approval", "resolved"),
+]
+
+
+class Migration(migrations.Migration):
+    dependencies = [("compliance", "0001_initial"), ("accounts", "0002_guards")]
+    operations = [
+        migrations.RunSQL(
+            state_trigger_sql("compliance_kyccheck", "status", ["queued"], CHECK),
+            "DROP TRIGGER compliance_kyccheck_status_is_legal ON compliance_kyccheck",
+        ),
+        migrations.RunSQL(
+            # A screening that waits is its work item; the row is born when a worker takes that up.
+            state_trigger_sql("compliance_screening", "status", ["queued", "running"], CHECK),
+            "DROP TRIGGER compliance_screening_status_is_legal ON compliance_screening",
+        ),
+        migrations.RunSQL(
+            state_trigger_sql("compliance_case", "status", ["open"], CASE),
+            "DROP TRIGGER compliance_case_status_is_legal ON compliance_case",
+        ),
+        migrations.RunSQL(
+            [keep_rows(table, also_updates=True) for table in LOGS]
+            + [keep_rows(table, also_updates=False) for table in ROWS],
+            [release_rows(table) for table in LOGS + ROWS],
+        ),
+    ]

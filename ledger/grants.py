@@ -1,0 +1,22 @@
+"""What the application may write of money: by itself nothing but its dealings with banks; the rest through functions."""
+
+TABLES = {
+    "ledger_railtransfer": (
+        "UPDATE (status, attempts, next_at, lease_token, bank_reference, reason, answers, submitted_at, ended_at)"
+    ),
+    "ledger_inboundevent": "INSERT, UPDATE (next_at, attempts, processed_at, last_error)",
+    "ledger_escalation": "INSERT, UPDATE (status, resolved_at)",
+    "ledger_statechange": "INSERT",
+}
+FUNCTIONS = (
+    "ledger_post_pending",
+    "ledger_claim",
+    "ledger_lock",
+    "ledger_transactions_of",
+    "ledger_approve",
+    "ledger_hold_for_review",
+    "ledger_park",
+    "ledger_resume",
+    "ledger_fail",
+    "ledger_clear",
+)

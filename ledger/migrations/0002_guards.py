@@ -1,0 +1,73 @@
+"""Triggers on money, and the functions that alone may write it."""
+
+from pathlib import Path
+
+from django.db import migrations
+
+from wallet_project.utils.sql_files import install, keep_rows, release_rows
+from wallet_project.utils.transitions import state_trigger_sql
+
+APP = Path(__file__).resolve().parent.parent
+LOGS = ("ledger_entry", "ledger_statechange")
+ROWS = ("ledger_transaction", "ledger_railtransfer", "ledger_inboundevent", "ledger_escalation")
+
+# A copy of what the models declare; tests/test_state_machines.py compares them with the triggers in the database.
+TRANSACTION = [("pending", "cleared"), ("pending", "failed")]
+RAIL_TRANSFER = [
+    ("queued", "submitted"),
+    ("queued", "confirmed"),
+    ("submitted", "confirmed"),
+    ("submitted", "rejected"),
+    ("queued", "cancelled"),
+]
+ESCALATION = [("open", "resolved")]
+
+
+class Migration(migrations.Migration):
+    dependencies = [("ledger", "0001_initial"), ("accounts", "0002_guards")]
+    operations = [
+        install(
+            APP,
+            "guards.sql",
+            undo="""
+                DROP TRIGGER cleared_has_entries ON ledger_transaction;
+                DROP TRIGGER entries_balance ON ledger_entry;
+                DROP TRIGGER withdrawal_handed_over_stays ON ledger_transaction;
+                DROP TRIGGER transaction_is_immutable ON ledger_transaction;
+                DROP FUNCTION cleared_has_entries(); DROP FUNCTION entries_balance();
+                DROP FUNCTION withdrawal_handed_over_stays(); DROP FUNCTION transaction_is_immutable();
+                ALTER TABLE ledger_transaction DROP CONSTRAINT transaction_debit_account_has_its_currency,
+                    DROP CONSTRAINT transaction_credit_account_has_its_currency;
+            """,
+        ),
+        migrations.RunSQL(
+            state_trigger_sql("ledger_transaction", "status", ["pending", "failed"], TRANSACTION),
+            "DROP TRIGGER ledger_transaction_status_is_legal ON ledger_transaction",
+        ),
+        migrations.RunSQL(
+            state_trigger_sql("ledger_railtransfer", "status", ["queued"], RAIL_TRANSFER),
+            "DROP TRIGGER ledger_railtransfer_status_is_legal ON ledger_railtransfer",
+        ),
+        migrations.RunSQL(
+            state_trigger_sql("ledger_escalation", "status", ["open"], ESCALATION),
+            "DROP TRIGGER ledger_escalation_status_is_legal ON ledger_escalation",
+        ),
+        migrations.RunSQL(
+            [keep_rows(table, also_updates=True) for table in LOGS]
+            + [keep_rows(table, also_updates=False) for table in ROWS],
+            [release_rows(table) for table in LOGS + ROWS],
+        ),
+        install(
+            APP,
+            "post_pending.sql",
+            "work.sql",
+            "fail.sql",
+            "clear.sql",
+            undo="""
+                DROP FUNCTION ledger_clear; DROP FUNCTION ledger_fail; DROP FUNCTION ledger_resume;
+                DROP FUNCTION ledger_park; DROP FUNCTION ledger_hold_for_review; DROP FUNCTION ledger_approve;
+                DROP FUNCTION ledger_transactions_of; DROP FUNCTION ledger_lock; DROP FUNCTION ledger_claim;
+                DROP FUNCTION ledger_post_pending;
+            """,
+        ),
+    ]

@@ -1,0 +1,103 @@
+-- ledger_clear: post a batch of approved units: entries, running balances, balances, states, log, in one transaction.
+-- Locks: due work items of stage `clearing` in id order (SKIP LOCKED), then every account touched FOR NO KEY UPDATE in id
+-- order as a statement of its own; one update per account per batch, so a receiver that everyone pays costs no more.
+-- p_only: consider just these units (a batch being halved, or the wallet's own movement). Demands approved_at, and the
+-- bank's confirmation for deposits and withdrawals, whoever calls.
+-- Returns each claimed unit with a verdict: cleared | frozen (debit account) | closed (credit account); the last two are
+-- left as they were, locked: the caller parks or fails them in the same transaction.
+CREATE OR REPLACE FUNCTION ledger_clear(p_limit int, p_only uuid[], p_actor uuid, p_request_id text)
+RETURNS TABLE (unit_id uuid, verdict text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    v_now timestamptz := clock_timestamp();
+    v_units uuid[];
+    v_frozen uuid[];
+    v_closed uuid[];
+    v_good uuid[];
+    v_txs uuid[];
+BEGIN
+    SELECT array_agg(d.unit_id) INTO v_units FROM (
+        SELECT w.unit_id FROM ledger_workitem w
+        WHERE w.stage = 'clearing' AND w.next_at <= v_now AND (p_only IS NULL OR w.unit_id = ANY (p_only))
+        ORDER BY w.unit_id LIMIT p_limit FOR NO KEY UPDATE SKIP LOCKED
+    ) d;
+    IF v_units IS NULL THEN
+        RETURN;
+    END IF;
+    PERFORM FROM accounts_account a
+    WHERE a.id IN (
+        SELECT t.debit_account_id FROM ledger_transactions_of(v_units) t
+        UNION SELECT t.credit_account_id FROM ledger_transactions_of(v_units) t)
+    ORDER BY a.id FOR NO KEY UPDATE;
+
+    IF EXISTS (
+        SELECT FROM ledger_transactions_of(v_units) t
+        LEFT JOIN ledger_railtransfer r ON r.transaction_id = t.id
+        WHERE t.approved_at IS NULL
+            OR (t.kind IN ('deposit', 'withdrawal') AND r.status IS DISTINCT FROM 'confirmed')
+    ) THEN
+        RAISE EXCEPTION 'a unit was to be cleared without approval or without the bank' USING ERRCODE = 'WL020';
+    END IF;
+
+    -- The accounts again, now that they are locked. A withdrawal that the bank has paid is posted whatever became of the
+    -- account: the money is gone.
+    SELECT array_agg(u.id) FILTER (WHERE u.frozen),
+           array_agg(u.id) FILTER (WHERE u.closed AND NOT u.frozen),
+           array_agg(u.id) FILTER (WHERE NOT u.closed AND NOT u.frozen)
+    INTO v_frozen, v_closed, v_good
+    FROM (
+        SELECT coalesce(t.group_id, t.id) AS id,
+               bool_or(t.kind <> 'withdrawal' AND d.kind = 'customer' AND d.status <> 'open') AS frozen,
+               bool_or(c.status NOT IN ('open', 'frozen')) AS closed
+        FROM ledger_transactions_of(v_units) t
+        JOIN accounts_account d ON d.id = t.debit_account_id
+        JOIN accounts_account c ON c.id = t.credit_account_id
+        GROUP BY 1
+    ) u;
+    RETURN QUERY
+        SELECT f, 'frozen' FROM unnest(v_frozen) f UNION ALL SELECT c, 'closed' FROM unnest(v_closed) c;
+    IF v_good IS NULL THEN
+        RETURN;
+    END IF;
+    SELECT array_agg(t.id) INTO v_txs FROM ledger_transactions_of(v_good) t;
+
+    WITH sides AS (
+        SELECT t.id, t.debit_account_id AS account_id, 'debit' AS direction, coalesce(t.captured_amount, t.amount) AS amount,
+               -coalesce(t.captured_amount, t.amount) AS change
+        FROM ledger_transaction t WHERE t.id = ANY (v_txs)
+        UNION ALL
+        SELECT t.id, t.credit_account_id, 'credit', coalesce(t.captured_amount, t.amount),
+               coalesce(t.captured_amount, t.amount)
+        FROM ledger_transaction t WHERE t.id = ANY (v_txs)
+    ), numbered AS (
+        SELECT s.*, row_number() OVER in_account AS number,
+               sum(s.change) OVER (in_account ROWS UNBOUNDED PRECEDING)::bigint AS running
+        FROM sides s WINDOW in_account AS (PARTITION BY s.account_id ORDER BY s.id, s.direction)
+    )
+    INSERT INTO ledger_entry (transaction_id, account_id, direction, amount, balance_after, sequence)
+    SELECT n.id, n.account_id, n.direction, n.amount, a.cleared + n.running, a.last_sequence + n.number
+    FROM numbered n JOIN accounts_account a ON a.id = n.account_id
+    ORDER BY n.account_id, n.number;
+
+    UPDATE accounts_account a
+    SET cleared = a.cleared + s.change, reserved = a.reserved - CASE a.kind WHEN 'customer' THEN s.released ELSE 0 END,
+        last_sequence = a.last_sequence + s.entries
+    FROM (
+        SELECT side.account_id, sum(side.change)::bigint AS change, sum(side.released)::bigint AS released, count(*) AS entries
+        FROM ledger_transaction t
+        CROSS JOIN LATERAL (VALUES
+            (t.debit_account_id, -coalesce(t.captured_amount, t.amount), t.amount),
+            (t.credit_account_id, coalesce(t.captured_amount, t.amount), 0)
+        ) AS side (account_id, change, released)
+        WHERE t.id = ANY (v_txs)
+        GROUP BY side.account_id
+    ) s
+    WHERE a.id = s.account_id;
+
+    UPDATE ledger_transaction t SET status = 'cleared', cleared_at = now() WHERE t.id = ANY (v_txs);
+    DELETE FROM ledger_workitem w WHERE w.unit_id = ANY (v_good);
+    INSERT INTO ledger_statechange (machine, subject_id, from_state, to_state, actor_id, reason, request_id)
+    SELECT 'transaction', id, 'pending', 'cleared', p_actor, '', p_request_id FROM unnest(v_txs) id;
+    RETURN QUERY SELECT g, 'cleared' FROM unnest(v_good) g;
+END $$;

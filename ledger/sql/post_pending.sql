@@ -1,0 +1,116 @@
+-- ledger_post_pending: a request's whole money work in one round trip.
+-- Locks, in this order: the idempotency key; the paying customers' accounts FOR NO KEY UPDATE in id order; the receiving
+-- customers' accounts FOR KEY SHARE in id order (that stops only their closing: a hot receiver stays free).
+-- p_legs: [{id, kind, debit, credit, amount, currency, reference, metadata, beneficiary, reverses}], one unit, all or none.
+-- p_customer: whose money is asked for (a deposit's receiver, anything else's payer); null when the wallet itself asks.
+-- Returns one row per leg; outcome: created | refused (recorded as failed) | replayed (the key was used before).
+-- Raises, leaving no trace: WL001 no such account, WL002 account not open, WL003 currency, WL010 key used otherwise.
+CREATE OR REPLACE FUNCTION ledger_post_pending(
+    p_principal uuid, p_customer uuid, p_key text, p_operation text, p_hash bytea, p_unit uuid, p_legs jsonb,
+    p_request_id text
+) RETURNS TABLE (
+    outcome text, id uuid, group_id uuid, status varchar, failure varchar, created_at timestamptz, approved_at timestamptz,
+    captured_amount bigint, captured_at timestamptz, cleared_at timestamptz
+) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    v_claim accounts_idempotencyclaim%ROWTYPE;
+    v_debits uuid[];
+    v_credits uuid[];
+    v_problem record;
+    v_status text := 'pending';
+    v_failure text := '';
+BEGIN
+    INSERT INTO accounts_idempotencyclaim (principal_id, key, operation, request_hash, result_id)
+    VALUES (p_principal, p_key, p_operation, p_hash, p_unit)
+    ON CONFLICT (principal_id, key) DO NOTHING;
+    IF NOT FOUND THEN
+        SELECT * INTO v_claim FROM accounts_idempotencyclaim c WHERE c.principal_id = p_principal AND c.key = p_key;
+        IF v_claim.operation <> p_operation OR v_claim.request_hash <> p_hash THEN
+            RAISE EXCEPTION 'idempotency_key_reused' USING ERRCODE = 'WL010';
+        END IF;
+        RETURN QUERY
+            SELECT 'replayed', t.id, t.group_id, t.status, t.failure, t.created_at, t.approved_at, t.captured_amount, t.captured_at,
+                   t.cleared_at
+            FROM ledger_transaction t WHERE t.id = v_claim.result_id OR t.group_id = v_claim.result_id ORDER BY t.id;
+        RETURN;
+    END IF;
+
+    SELECT array_agg(DISTINCT debit), array_agg(DISTINCT credit) INTO v_debits, v_credits
+    FROM jsonb_to_recordset(p_legs) AS leg (debit uuid, credit uuid);
+    PERFORM FROM accounts_account a
+    WHERE a.id = ANY (v_debits) AND a.kind = 'customer' ORDER BY a.id FOR NO KEY UPDATE;
+    PERFORM FROM accounts_account a
+    WHERE a.id = ANY (v_credits) AND a.kind = 'customer' ORDER BY a.id FOR KEY SHARE;
+
+    SELECT CASE
+               WHEN d.id IS NULL OR (p_customer IS NOT NULL AND leg.kind <> 'deposit' AND d.customer_id IS DISTINCT FROM p_customer)
+                   THEN 'WL001'
+               WHEN c.id IS NULL OR (p_customer IS NOT NULL AND leg.kind = 'deposit' AND c.customer_id IS DISTINCT FROM p_customer)
+                   THEN 'WL001'
+               WHEN d.status <> 'open' OR c.status NOT IN ('open', 'frozen') THEN 'WL002'
+               ELSE 'WL003'
+           END AS state,
+           jsonb_build_object(
+               'side', CASE
+                   WHEN d.id IS NULL OR (p_customer IS NOT NULL AND leg.kind <> 'deposit' AND d.customer_id IS DISTINCT FROM p_customer)
+                       THEN 'debit'
+                   WHEN c.id IS NULL OR (p_customer IS NOT NULL AND leg.kind = 'deposit' AND c.customer_id IS DISTINCT FROM p_customer)
+                       THEN 'credit'
+                   WHEN d.status <> 'open' THEN 'debit'
+                   WHEN c.status NOT IN ('open', 'frozen') THEN 'credit'
+                   WHEN d.currency <> leg.currency THEN 'debit'
+                   ELSE 'credit'
+               END) AS facts
+    INTO v_problem
+    FROM jsonb_to_recordset(p_legs) AS leg (kind text, debit uuid, credit uuid, currency text)
+    LEFT JOIN accounts_account d ON d.id = leg.debit
+    LEFT JOIN accounts_account c ON c.id = leg.credit
+    WHERE d.id IS NULL OR c.id IS NULL
+        OR (p_customer IS NOT NULL
+            AND CASE leg.kind WHEN 'deposit' THEN c.customer_id ELSE d.customer_id END IS DISTINCT FROM p_customer)
+        OR d.status <> 'open' OR c.status NOT IN ('open', 'frozen')
+        OR d.currency <> leg.currency OR c.currency <> leg.currency
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'leg refused' USING ERRCODE = v_problem.state, DETAIL = v_problem.facts::text;
+    END IF;
+
+    IF EXISTS (
+        SELECT FROM (
+            SELECT debit, sum(amount) AS needed FROM jsonb_to_recordset(p_legs) AS leg (debit uuid, amount bigint)
+            GROUP BY debit
+        ) n JOIN accounts_account a ON a.id = n.debit
+        WHERE a.kind = 'customer' AND a.cleared - a.reserved < n.needed
+    ) THEN
+        v_status := 'failed';
+        v_failure := 'insufficient_funds';
+    ELSE
+        UPDATE accounts_account a SET reserved = a.reserved + n.needed
+        FROM (
+            SELECT debit, sum(amount)::bigint AS needed FROM jsonb_to_recordset(p_legs) AS leg (debit uuid, amount bigint)
+            GROUP BY debit
+        ) n
+        WHERE a.id = n.debit AND a.kind = 'customer';
+        INSERT INTO ledger_workitem (unit_id, stage, next_at, attempts, last_error)
+        VALUES (p_unit, 'screening', now(), 0, '');
+    END IF;
+
+    INSERT INTO ledger_transaction (
+        id, kind, status, debit_account_id, credit_account_id, amount, currency, group_id, initiator_id, reference,
+        metadata, beneficiary, reverses_id, failure)
+    SELECT leg.id, leg.kind, v_status, leg.debit, leg.credit, leg.amount, leg.currency, nullif(p_unit, leg.id),
+           p_principal, coalesce(leg.reference, ''), coalesce(leg.metadata, '{}'), leg.beneficiary, leg.reverses, v_failure
+    FROM jsonb_to_recordset(p_legs) AS leg (
+        id uuid, kind text, debit uuid, credit uuid, amount bigint, currency text, reference text, metadata jsonb,
+        beneficiary jsonb, reverses uuid);
+
+    INSERT INTO ledger_statechange (machine, subject_id, from_state, to_state, actor_id, reason, request_id)
+    SELECT 'transaction', leg.id, '', v_status, p_principal, v_failure, p_request_id
+    FROM jsonb_to_recordset(p_legs) AS leg (id uuid);
+
+    RETURN QUERY
+        SELECT CASE v_status WHEN 'pending' THEN 'created' ELSE 'refused' END, leg.id, nullif(p_unit, leg.id), v_status::varchar,
+               v_failure::varchar, now(), NULL::timestamptz, NULL::bigint, NULL::timestamptz, NULL::timestamptz
+        FROM jsonb_to_recordset(p_legs) AS leg (id uuid) ORDER BY leg.id;
+END $$;

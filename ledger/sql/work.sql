@@ -1,0 +1,120 @@
+-- Work items: claiming, and the moves between stages. Every one locks the work items first, in id order; whoever holds a
+-- unit's work item is alone with its transactions. p_tokens: one lease token per unit, or null when no lease is needed
+-- (a human or the bank decides); a unit whose lease has passed to somebody else is left alone and not returned.
+
+-- Lease due units of a stage: they come back by themselves when the lease runs out. Never waits (SKIP LOCKED).
+CREATE OR REPLACE FUNCTION ledger_claim(p_stage text, p_limit int, p_lease interval)
+RETURNS TABLE (unit_id uuid, token uuid, attempts int)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    v_now timestamptz := clock_timestamp();
+BEGIN
+    RETURN QUERY
+        WITH due AS (
+            SELECT w.unit_id FROM ledger_workitem w
+            WHERE w.stage = p_stage AND w.next_at <= v_now
+            ORDER BY w.next_at LIMIT p_limit FOR NO KEY UPDATE SKIP LOCKED
+        )
+        UPDATE ledger_workitem w
+        SET lease_token = gen_random_uuid(), next_at = v_now + p_lease, attempts = w.attempts + 1
+        FROM due WHERE w.unit_id = due.unit_id
+        RETURNING w.unit_id, w.lease_token, w.attempts;
+END $$;
+
+-- Lock units for the rest of the transaction, in id order; returns those that still wait, with their stage.
+CREATE OR REPLACE FUNCTION ledger_lock(p_units uuid[], p_tokens uuid[])
+RETURNS TABLE (unit_id uuid, stage varchar)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+        SELECT w.unit_id, w.stage FROM ledger_workitem w
+        WHERE w.unit_id = ANY (p_units)
+            AND (p_tokens IS NULL OR w.lease_token = p_tokens[array_position(p_units, w.unit_id)])
+        ORDER BY w.unit_id FOR NO KEY UPDATE;
+END $$;
+
+-- The transactions of units, in id order. Reads only.
+CREATE OR REPLACE FUNCTION ledger_transactions_of(p_units uuid[]) RETURNS SETOF ledger_transaction
+LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT t.* FROM ledger_transaction t WHERE t.id = ANY (p_units) AND t.group_id IS NULL
+    UNION ALL
+    SELECT t.* FROM ledger_transaction t WHERE t.group_id = ANY (p_units)
+$$;
+
+-- Screened and approved: what goes over a bank waits for it, anything else for clearing. Returns the approved units.
+CREATE OR REPLACE FUNCTION ledger_approve(p_units uuid[], p_tokens uuid[])
+RETURNS SETOF uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    v_units uuid[];
+    v_rail uuid[];
+BEGIN
+    SELECT array_agg(l.unit_id) INTO v_units FROM ledger_lock(p_units, p_tokens) l
+    WHERE l.stage IN ('screening', 'review');
+    UPDATE ledger_transaction t SET approved_at = now()
+    WHERE t.id IN (SELECT x.id FROM ledger_transactions_of(v_units) x) AND t.status = 'pending' AND t.approved_at IS NULL;
+    WITH asked AS (
+        INSERT INTO ledger_railtransfer (
+            id, transaction_id, direction, key, status, attempts, next_at, bank_reference, reason, answers)
+        SELECT t.id, t.id, CASE t.kind WHEN 'deposit' THEN 'collection' ELSE 'payout' END, 'wallet-' || t.id, 'queued', 0,
+               now(), '', '', '[]'
+        FROM ledger_transactions_of(v_units) t WHERE t.kind IN ('deposit', 'withdrawal')
+        RETURNING transaction_id
+    )
+    SELECT array_agg(DISTINCT coalesce(t.group_id, t.id)) INTO v_rail
+    FROM asked JOIN ledger_transaction t ON t.id = asked.transaction_id;
+    INSERT INTO ledger_statechange (machine, subject_id, from_state, to_state, actor_id, reason, request_id)
+    SELECT 'railtransfer', r.id, '', 'queued', t.initiator_id, '', ''
+    FROM ledger_transactions_of(v_rail) t JOIN ledger_railtransfer r ON r.transaction_id = t.id;
+    RETURN QUERY
+        UPDATE ledger_workitem w
+        SET stage = CASE WHEN w.unit_id = ANY (v_rail) THEN 'settling' ELSE 'clearing' END,
+            next_at = CASE WHEN w.unit_id = ANY (v_rail) THEN NULL ELSE now() END,
+            lease_token = NULL, attempts = 0, last_error = ''
+        WHERE w.unit_id = ANY (v_units)
+        RETURNING w.unit_id;
+END $$;
+
+-- Wait for an officer. The caller opens the case in the same commit.
+CREATE OR REPLACE FUNCTION ledger_hold_for_review(p_units uuid[], p_tokens uuid[])
+RETURNS SETOF uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    RETURN QUERY
+        WITH held AS (SELECT l.unit_id FROM ledger_lock(p_units, p_tokens) l WHERE l.stage = 'screening')
+        UPDATE ledger_workitem w SET stage = 'review', next_at = NULL, lease_token = NULL, attempts = 0
+        FROM held WHERE w.unit_id = held.unit_id
+        RETURNING w.unit_id;
+END $$;
+
+-- Set aside for a human. The caller escalates in the same commit.
+CREATE OR REPLACE FUNCTION ledger_park(p_units uuid[], p_error text)
+RETURNS SETOF uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    RETURN QUERY
+        WITH held AS (SELECT l.unit_id FROM ledger_lock(p_units, NULL) l)
+        UPDATE ledger_workitem w SET stage = 'parked', next_at = NULL, lease_token = NULL, last_error = left(p_error, 500)
+        FROM held WHERE w.unit_id = held.unit_id
+        RETURNING w.unit_id;
+END $$;
+
+-- Back to where its rows say it stands: not approved -> screening; a bank still to hear from -> settling; else clearing.
+CREATE OR REPLACE FUNCTION ledger_resume(p_units uuid[])
+RETURNS SETOF uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    RETURN QUERY
+        WITH parked AS (SELECT l.unit_id FROM ledger_lock(p_units, NULL) l WHERE l.stage IN ('parked', 'settling')),
+        standing AS (
+            SELECT coalesce(t.group_id, t.id) AS unit_id, bool_and(t.approved_at IS NOT NULL) AS approved,
+                   coalesce(bool_or(r.status IN ('queued', 'submitted')), false) AS at_bank
+            FROM ledger_transactions_of((SELECT array_agg(p.unit_id) FROM parked p)) t
+            LEFT JOIN ledger_railtransfer r ON r.transaction_id = t.id
+            GROUP BY 1
+        )
+        UPDATE ledger_workitem w
+        SET stage = CASE WHEN NOT s.approved THEN 'screening' WHEN s.at_bank THEN 'settling' ELSE 'clearing' END,
+            next_at = CASE WHEN s.approved AND s.at_bank THEN NULL ELSE now() END,
+            lease_token = NULL, attempts = 0, last_error = ''
+        FROM standing s WHERE w.unit_id = s.unit_id
+        RETURNING w.unit_id;
+END $$;

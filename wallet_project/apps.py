@@ -1,0 +1,17 @@
+"""Composition at start-up: what the apps below must not know of each other is joined here."""
+
+from django.apps import AppConfig, apps
+from django.db.models.signals import post_migrate
+
+
+class WalletConfig(AppConfig):
+    name = "wallet_project"
+
+    def ready(self) -> None:
+        from wallet_project.celery import send
+        from wallet_project.grants import apply_grants
+        from wallet_project.utils.nudges import set_sender
+
+        set_sender(send)
+        # The uppermost app: by then every table is there.
+        post_migrate.connect(apply_grants, sender=apps.get_app_config("compliance"))

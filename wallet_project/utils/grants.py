@@ -1,0 +1,42 @@
+"""What the application's role may do, said by each app in its `grants.py` and applied by the owner after `migrate`.
+
+The role can SELECT everything and is granted the rest by table and column (DESIGN §6). It owns nothing, so it can't switch
+off a trigger, empty a table or change a function; what is not listed is refused.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from django.db import connections, transaction
+from psycopg import sql
+
+#: A table's privileges, as they stand in a GRANT: "INSERT", "INSERT, UPDATE (status)", ….
+Tables = Mapping[str, str]
+
+
+class RolesNotSeparate(Exception):
+    """The application would own the tables: set DATABASE_URL and DATABASE_OWNER_URL to two different roles."""
+
+
+def apply(*, using: str, role: str, tables: Iterable[Tables], functions: Iterable[str]) -> None:
+    """Take everything from `role` and give it what is listed, in one transaction. Safe to run again."""
+    connection = connections[using]
+    with transaction.atomic(using=using), connection.cursor() as cursor:
+        cursor.execute("SELECT current_user")
+        if cursor.fetchone() == (role,):
+            raise RolesNotSeparate(RolesNotSeparate.__doc__)
+        name = sql.Identifier(role).as_string()
+        cursor.execute(f"GRANT USAGE ON SCHEMA public TO {name}")
+        cursor.execute(f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {name}")
+        cursor.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {name}")
+        cursor.execute(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {name}")
+        cursor.execute("REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC")
+        # After `migrate ledger zero` some of them are not there.
+        present = set(connection.introspection.table_names(cursor))
+        for privileges_by_table in tables:
+            for table, privileges in privileges_by_table.items():
+                if table in present:
+                    cursor.execute(f"GRANT {privileges} ON {sql.Identifier(table).as_string()} TO {name}")
+        cursor.execute("SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace")
+        present = {row[0] for row in cursor.fetchall()}
+        for function in sorted(present.intersection(functions)):
+            cursor.execute(f"GRANT EXECUTE ON FUNCTION {sql.Identifier(function).as_string()} TO {name}")
