@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
 from wallet_project.api.problems import problem_response
-from wallet_project.utils import metrics
+from wallet_project.utils import metrics as figures
 from wallet_project.utils.errors import NotAllowed
 from wallet_project.utils.volatile import REDIS_FAILURES
 
@@ -39,11 +39,11 @@ def readyz(_request: HttpRequest) -> JsonResponse:
 
 
 @require_safe
-def metrics_page(request: HttpRequest) -> HttpResponse:
+def metrics(request: HttpRequest) -> HttpResponse:
     """For Prometheus: from this machine, or with METRICS_TOKEN as a bearer token."""
     if not _may_scrape(request):
         return problem_response(NotAllowed("Metrics are read from this machine or with the metrics token."))
-    return HttpResponse(metrics.render(), content_type=metrics.CONTENT_TYPE)
+    return HttpResponse(figures.render(), content_type=figures.CONTENT_TYPE)
 
 
 def _may_scrape(request: HttpRequest) -> bool:

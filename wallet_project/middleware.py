@@ -78,7 +78,7 @@ def _chain(paths: list[str]) -> GetResponse:
     """What BaseHandler.load_middleware does with settings.MIDDLEWARE, done with `paths`."""
     handler: Any = BaseHandler()
     handler._view_middleware, handler._template_response_middleware, handler._exception_middleware = [], [], []
-    get_response = convert_exception_to_response(handler._get_response)
+    get_response: Any = convert_exception_to_response(handler._get_response)
     for path in reversed(paths):
         middleware = import_string(path)(get_response)
         if hasattr(middleware, "process_view"):
@@ -104,5 +104,5 @@ def _take_chunked_body(request: HttpRequest) -> JsonResponse | None:
     if len(body) > MAX_BODY_BYTES:
         return problem_response(BodyTooLarge(MAX_BODY_BYTES))
     request.META["CONTENT_LENGTH"] = str(len(body))
-    request._stream = io.BytesIO(body)  # type: ignore[attr-defined]
+    request._stream = io.BytesIO(body)
     return None

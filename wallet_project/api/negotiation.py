@@ -1,6 +1,6 @@
 """There is one format, so there is little to negotiate."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from rest_framework.exceptions import NotAcceptable
 from rest_framework.negotiation import DefaultContentNegotiation
@@ -15,8 +15,9 @@ class JsonNegotiation(DefaultContentNegotiation):
     A view with renderers of its own is negotiated as usual."""
 
     def select_renderer(
-        self, request: Request, renderers: Sequence[BaseRenderer], format_suffix: str | None = None
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
+        renderers = list(renderers)
         if len(renderers) > 1 or renderers[0].media_type != "application/json":
             chosen: tuple[BaseRenderer, str] = super().select_renderer(request, renderers, format_suffix)
             return chosen

@@ -9,7 +9,7 @@ import binascii
 from typing import Any, ClassVar, Final
 from uuid import UUID
 
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.db.models.fields import UUIDField
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
@@ -40,9 +40,7 @@ class IdCursorPagination(BasePagination):
     cursor_parameter: ClassVar[str] = "cursor"
     limit_parameter: ClassVar[str] = "limit"
 
-    def paginate_queryset(
-        self, queryset: QuerySet[Model], request: Request, view: APIView | None = None
-    ) -> list[Model]:
+    def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> list[Any]:
         """Raises BadCursor, BadPageSize."""
         self._url = request.build_absolute_uri()
         self._field = getattr(view, "page_position", "id")
@@ -121,7 +119,7 @@ def decode_cursor(cursor: str, *, uuid: bool) -> UUID | int:
     return position
 
 
-def _position_field(queryset: QuerySet[Model], name: str) -> Any:
+def _position_field(queryset: QuerySet[Any], name: str) -> Any:
     return queryset.model._meta.get_field(name)
 
 

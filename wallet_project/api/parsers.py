@@ -8,7 +8,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from typing import IO, Any, ClassVar, Final
+from typing import IO, Any, Final
 
 from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.parsers import BaseParser
@@ -39,7 +39,7 @@ class BodyTooLarge(TooLarge):
 class StrictJSONParser(BaseParser):
     """A view takes larger bodies by its attribute `max_body_bytes`."""
 
-    media_type: ClassVar[str] = "application/json"
+    media_type = "application/json"
 
     def parse(
         self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None

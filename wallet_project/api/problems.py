@@ -41,7 +41,7 @@ STATUSES: Final[dict[type[errors.DomainError], int]] = {
 }
 
 # The framework's own refusals, which are about the request's form and have no family in the domain.
-_FRAMEWORK_CODES: Final = {
+_FRAMEWORK_CODES: Final[dict[type[exceptions.APIException], tuple[str, str]]] = {
     exceptions.MethodNotAllowed: ("method_not_allowed", "This address does not take that method; see Allow."),
     exceptions.NotAcceptable: ("not_acceptable", "The answer is JSON; send Accept: application/json."),
     exceptions.UnsupportedMediaType: ("unsupported_media_type", "Send JSON in UTF-8, Content-Type: application/json."),
@@ -95,9 +95,9 @@ def describe(error: Exception) -> tuple[dict[str, Any], dict[str, str]]:
     """The problem's body and the headers that go with it."""
     if isinstance(error, exceptions.ValidationError):
         return _invalid(error), {}
-    for kind, (code, detail) in _FRAMEWORK_CODES.items():
-        if isinstance(error, kind):
-            return problem(status=error.status_code, code=code, detail=detail), {}
+    if isinstance(error, exceptions.APIException) and type(error) in _FRAMEWORK_CODES:
+        code, detail = _FRAMEWORK_CODES[type(error)]
+        return problem(status=error.status_code, code=code, detail=detail), {}
     meaning = _domain_error(error)
     if meaning is None:
         logger.error("unhandled_error", exc_info=error)
@@ -127,7 +127,7 @@ def _domain_error(error: Exception) -> errors.DomainError | None:
         case Http404() | exceptions.NotFound():
             return errors.NotFound()
         case exceptions.Throttled():
-            return errors.TooMany(retry_after=math.ceil(error.wait or 1))
+            return errors.TooMany(retry_after=math.ceil(getattr(error, "wait", None) or 1))
         case RequestDataTooBig():
             return errors.TooLarge()
         case SuspiciousOperation() | BadRequest() | exceptions.ParseError():

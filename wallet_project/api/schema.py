@@ -6,11 +6,12 @@ Idempotency-Key with `@keyed`. What every endpoint can give (401, 429, 503, …)
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.utils import OpenApiParameter, OpenApiTypes
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.permissions import AllowAny
 
 from wallet_project.api.authentication import HEADER as TOKEN_HEADER
@@ -86,7 +87,7 @@ class WalletSchema(AutoSchema):
             )
         return parameters
 
-    def _get_response_bodies(self, direction: str = "response") -> Schema:
+    def _get_response_bodies(self, direction: Literal["request", "response"] = "response") -> Schema:
         responses: Schema = super()._get_response_bodies(direction)
         if direction != "response":
             return responses
@@ -94,7 +95,9 @@ class WalletSchema(AutoSchema):
             responses.setdefault(str(status), _response(status, domain_errors))
         return responses
 
-    def _get_response_headers_for_code(self, status_code: str, direction: str = "response") -> Schema:
+    def _get_response_headers_for_code(
+        self, status_code: str, direction: Literal["request", "response"] = "response"
+    ) -> Schema:
         headers: Schema = super()._get_response_headers_for_code(status_code, direction)
         if direction == "response" and self._is_keyed() and status_code.startswith("2"):
             headers[REPLAYED_HEADER] = {
@@ -104,7 +107,7 @@ class WalletSchema(AutoSchema):
         return headers
 
     def _map_basic_serializer(self, serializer: Any, direction: str) -> Schema:
-        schema: Schema = super()._map_basic_serializer(serializer, direction)
+        schema: Schema = super()._map_basic_serializer(serializer, direction)  # type: ignore[no-untyped-call]
         if direction == "request" and isinstance(serializer, StrictSerializer):
             schema["additionalProperties"] = False
         return schema
@@ -137,7 +140,7 @@ class WalletSchema(AutoSchema):
             yield from (errors.InvalidInput, MalformedBody, BodyTooLarge)
         if "{" in self.path:
             yield errors.NotFound
-        if self._is_list_view() and self._get_paginator():
+        if self._is_list_view() and self._get_paginator():  # type: ignore[no-untyped-call]
             yield from (BadCursor, BadPageSize)
 
 

@@ -45,9 +45,9 @@ class FixedWindowThrottle(BaseThrottle):
         return f"address:{self.get_ident(request)}"
 
 
-def parse_rate(rate: str | None) -> tuple[int | None, int]:
+def parse_rate(rate: object) -> tuple[int | None, int]:
     """'600/min' -> (600 calls, 60 seconds); (None, 0) when there is no rate."""
-    if not rate:
+    if not isinstance(rate, str):
         return None, 0
     calls, period = rate.split("/")
     return int(calls), _PERIODS[period[0]]

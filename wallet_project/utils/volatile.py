@@ -40,11 +40,11 @@ def fetch(*keys: str) -> dict[str, object] | None:
 
 def add(key: str, value: object, *, seconds: float) -> bool | None:
     """True when `key` was free and is now set; False when it was taken; None when Redis cannot be asked."""
-    return _ask(lambda: bool(cache.add(key, value, timeout=seconds)))  # type: ignore[arg-type]
+    return _ask(lambda: bool(cache.add(key, value, timeout=seconds)))
 
 
 def put(key: str, value: object, *, seconds: float) -> None:
-    _ask(lambda: cache.set(key, value, timeout=seconds))  # type: ignore[arg-type]
+    _ask(lambda: cache.set(key, value, timeout=seconds))
 
 
 def drop(key: str) -> None:
