@@ -155,8 +155,8 @@ class ProfileVersion(models.Model):
 class Account(models.Model):
     """Money of one customer, or of the wallet itself, in one currency. Amounts are minor units."""
 
-    #: A projection of the ledger's rows; the application's role can't write them.
-    PROJECTED = ("cleared", "reserved", "last_sequence")
+    #: All that the application may change of an account; the balances are a projection of the ledger's rows.
+    CHANGEABLE = ("label", "status", "status_reason")
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     kind = models.CharField(max_length=10, choices=AccountKind.choices, default=AccountKind.CUSTOMER)
@@ -210,9 +210,8 @@ class Account(models.Model):
 
     def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
         """Leave the balances out: a stale object must never undo a posting."""
-        if not self._state.adding:
-            names = {f.name for f in self._meta.concrete_fields if not f.primary_key}
-            update_fields = (names if update_fields is None else set(update_fields)) - set(self.PROJECTED)
+        if not self._state.adding and update_fields is None:
+            update_fields = self.CHANGEABLE
         super().save(*args, update_fields=update_fields, **kwargs)
 
     @transition(field=status, source=AccountStatus.REQUESTED, target=AccountStatus.OPEN)
