@@ -1,0 +1,34 @@
+# The targets; each makes what it needs. PYTHON=python3.12 picks another interpreter for the virtual environment.
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+bin := $(VENV)/bin
+
+.PHONY: demo run test lint clean
+
+demo: $(VENV)/.runtime ## start everything, tell the story, go on serving (ARGS=--once: stop after the story)
+	$(bin)/python -m wallet_project.embedded.run --story $(ARGS)
+
+run: $(VENV)/.runtime ## start everything without the story
+	$(bin)/python -m wallet_project.embedded.run $(ARGS)
+
+test: $(VENV)/.development ## the whole test suite, on servers of its own
+	$(bin)/python -m pytest -n 4 $(ARGS)
+
+lint: $(VENV)/.development ## style, types, layers, compose file
+	$(bin)/ruff check .
+	$(bin)/ruff format --check .
+	$(bin)/mypy
+	$(bin)/lint-imports
+
+clean: ## remove the virtual environment and the local data
+	rm -rf $(VENV) .local .mypy_cache .ruff_cache .pytest_cache .hypothesis staticfiles
+
+$(VENV)/.runtime: requirements.txt
+	test -x $(bin)/python || $(PYTHON) -m venv $(VENV)
+	$(bin)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+$(VENV)/.development: $(VENV)/.runtime requirements-dev.txt
+	$(bin)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
