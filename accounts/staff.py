@@ -1,0 +1,34 @@
+"""Members of staff as actors, and the check that belongs under a use case's lock."""
+
+from typing import Final
+
+from accounts.models import Principal, User
+from wallet_project.utils.context import Actor
+from wallet_project.utils.errors import NotAllowed
+
+FREEZE_ACCOUNT: Final = "accounts.freeze_account"
+
+
+class PermissionMissing(NotAllowed):
+    """`permission` is the one that is missing."""
+
+    code = "permission_missing"
+    message = "You may not do this (any more); ask an administrator."
+
+
+def staff_actor(user: User) -> Actor:
+    """Who acts when this member of staff does something."""
+    return Actor(principal_id=Principal.objects.values_list("id", flat=True).get(user=user), customer_id=None, kind="user")
+
+
+def require_permission(actor: Actor, permission: str) -> None:
+    """Ask the database, not the session: to be called once the use case holds its lock, as the last word.
+
+    The system may do everything. Raises PermissionMissing.
+    """
+    if actor.kind == "system":
+        return
+    # A fresh object, so that no permission cached earlier in the request is believed.
+    user = User.objects.filter(principal=actor.principal_id, is_active=True, is_staff=True).first()
+    if user is None or not user.has_perm(permission):
+        raise PermissionMissing(permission=permission)
