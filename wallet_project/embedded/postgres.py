@@ -106,15 +106,20 @@ class PostgresServer:
         """The superuser, in the maintenance database."""
         return self.url(ADMIN, "postgres")
 
+    def prepare_passwords(self) -> dict[str, str]:
+        """The password of each role; `start` does it by itself."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        path = self.home / "passwords.json"
+        if self.cluster.exists() and not path.exists():
+            raise EmbeddedError(f"{path} is missing: restore it, or delete {self.home} and its data.")
+        self._passwords = remembered_secrets(path, [ADMIN, roles.OWNER, roles.APPLICATION])
+        return dict(self._passwords)
+
     def start(self) -> None:
         """Return when it answers and has its roles and database. Takes over a server that still runs on these files.
 
         Raises EmbeddedError with what to do about it."""
-        self.home.mkdir(parents=True, exist_ok=True)
-        passwords = self.home / "passwords.json"
-        if self.cluster.exists() and not passwords.exists():
-            raise EmbeddedError(f"{passwords} is missing: restore it, or delete {self.home} and its data.")
-        self._passwords = remembered_secrets(passwords, [ADMIN, roles.OWNER, roles.APPLICATION])
+        self.prepare_passwords()
         if not self._take_over():
             run_as = unprivileged.choose(self.bin_dir / "postgres", self.home)
             self._create_cluster(run_as)
@@ -225,15 +230,17 @@ class PostgresServer:
             self.port = port
             self._process = self._popen(run_as, port)
             self.pid = self._process.pid
-            process = self._process
-            processes.wait_until(lambda: process.poll() is not None or self._answers(), seconds=_START_SECONDS)
-            if process.poll() is None and self._answers():
+            if self._comes_up(self._process):
                 return
-            died = process.poll() is not None
+            died = self._process.poll() is not None
             self.stop()
             if not died or ports.is_free(port):
                 break  # It was not the port, so no other port will do.
         raise ServerFailed(f"PostgreSQL did not start. The end of {self.log}:\n{processes.tail(self.log)}")
+
+    def _comes_up(self, process: subprocess.Popen[bytes]) -> bool:
+        processes.wait_until(lambda: process.poll() is not None or self._answers(), seconds=_START_SECONDS)
+        return process.poll() is None and self._answers()
 
     def _popen(self, run_as: unprivileged.RunAs, port: int) -> subprocess.Popen[bytes]:
         settings = {**_SETTINGS, **(_THROWAWAY_SETTINGS if self.throwaway else {}), "port": str(port)}

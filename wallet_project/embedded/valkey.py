@@ -1,6 +1,7 @@
 """A Valkey server of our own: cache and task queue. Losing what it holds costs time, never money; it keeps the queue
 in an append-only file all the same."""
 
+import contextlib
 import importlib.util
 import subprocess
 from pathlib import Path
@@ -64,11 +65,9 @@ class ValkeyServer:
             self.port = port
             self._process = self._spawn()
             self.pid = self._process.pid
-            process = self._process
-            processes.wait_until(lambda: process.poll() is not None or self._answers(), seconds=_START_SECONDS)
-            if process.poll() is None and self._answers():
+            if self._comes_up(self._process):
                 return
-            died = process.poll() is not None
+            died = self._process.poll() is not None
             self.stop()
             if not died or ports.is_free(port):
                 break  # It was not the port, so no other port will do.
@@ -99,6 +98,10 @@ class ValkeyServer:
             else:
                 processes.end(pid, signals=[(SIGTERM, 10), (SIGKILL, 5)], name="Valkey")
         return self.pid is not None
+
+    def _comes_up(self, process: subprocess.Popen[bytes]) -> bool:
+        processes.wait_until(lambda: process.poll() is not None or self._answers(), seconds=_START_SECONDS)
+        return process.poll() is None and self._answers()
 
     def _answers(self, seconds: float = 0.0) -> bool:
         def ping() -> bool:
@@ -136,8 +139,7 @@ class ValkeyServer:
             )
         # By its standard input, as everybody on the machine may read a command line.
         config = "".join(f"{name} {value}\n" for name, value in settings.items())
-        try:
-            process.communicate(config.encode(), timeout=0.001)
-        except subprocess.TimeoutExpired:
-            pass  # It runs on, as it should.
+        assert process.stdin is not None
+        with contextlib.suppress(BrokenPipeError), process.stdin as pipe:  # One that died has said why in its log.
+            pipe.write(config.encode())
         return process

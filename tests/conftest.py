@@ -1,0 +1,148 @@
+"""What every test may ask for. Real servers, the run's own; never the developer's (see tests/support/servers.py).
+
+`db` (or the mark django_db) gives a fresh copy of the migrated database with real commits; `redis_url` an empty Valkey
+database. The outside world is a sandbox that the test starts; tasks are run by calling the services they call.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+
+import psycopg
+import pytest
+import redis
+from pytest_django import DjangoDbBlocker
+
+from tests.support.database import NO_DATABASE, Database, Databases, connected_to
+from tests.support.servers import ServersProcess, TestServers, environment
+
+_HOME = "WALLET_TEST_SERVERS"
+_servers_process: ServersProcess | None = None
+_servers: TestServers | None = None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Before pytest-django sets Django up: point its settings at this run's servers."""
+    global _servers, _servers_process
+    if os.environ.get("DJANGO_SETTINGS_MODULE"):
+        raise pytest.UsageError(
+            "Unset DJANGO_SETTINGS_MODULE: the settings would be read before the tests' own servers are known."
+        )
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker:
+        _servers = TestServers.read(os.environ[_HOME])
+    else:
+        _servers_process = ServersProcess()
+        _servers = _servers_process.servers
+        os.environ[_HOME] = _servers.home
+    number = int(worker.removeprefix("gw")) + 1 if worker else 0
+    os.environ.update(environment(_servers, database=NO_DATABASE, redis_number=number))
+
+    from django.conf import settings
+
+    os.environ["DJANGO_SETTINGS_MODULE"] = "wallet_project.settings"
+    # Argon2 is slow on purpose, and no test is about it.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    # The workers of xdist, which are started next, inherit the environment and must come by here themselves.
+    del os.environ["DJANGO_SETTINGS_MODULE"]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _servers_process is not None:
+        _servers_process.stop()
+
+
+@pytest.fixture(scope="session")
+def servers() -> TestServers:
+    """This run's PostgreSQL and Valkey."""
+    assert _servers is not None
+    return _servers
+
+
+@pytest.fixture(scope="session")
+def databases(servers: TestServers) -> Iterator[Databases]:
+    made = Databases(servers)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup() -> None:
+    """pytest-django's would make and flush a test database of its own."""
+
+
+@pytest.fixture
+def database(databases: Databases, redis_url: str) -> Iterator[Database]:
+    """This test's own database, and where it is. Django's connections lead to it, but are still locked: ask for `db`
+    to use them."""
+    with databases.copy() as made, connected_to(made):
+        yield made
+
+
+@pytest.fixture
+def _django_db_helper(database: Database, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """What pytest-django's `db`, `transactional_db`, `live_server` and its mark come down to."""
+    with django_db_blocker.unblock():
+        yield
+
+
+@pytest.fixture
+def empty_database(databases: Databases) -> Callable[[], AbstractContextManager[Database]]:
+    """A context manager that makes a database with its roles and nothing in it."""
+    return lambda: databases.copy(template=None)
+
+
+@pytest.fixture
+def app_dsn(database: Database) -> str:
+    """This test's database, for the application's role: for threads and processes with connections of their own."""
+    return database.app_dsn
+
+
+@pytest.fixture
+def owner_dsn(database: Database) -> str:
+    return database.owner_dsn
+
+
+@pytest.fixture
+def admin_dsn(database: Database) -> str:
+    return database.admin_dsn
+
+
+@pytest.fixture
+def app_connection(app_dsn: str) -> Iterator[psycopg.Connection]:
+    """psycopg as wallet_app, autocommit: for hand-written SQL."""
+    with psycopg.connect(app_dsn, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def owner_connection(owner_dsn: str) -> Iterator[psycopg.Connection]:
+    """psycopg as wallet_owner, autocommit."""
+    with psycopg.connect(owner_dsn, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def redis_url(servers: TestServers) -> str:
+    """This worker's Valkey database, empty; cache and broker of the settings are here."""
+    url = os.environ["REDIS_URL"]
+    with redis.Redis.from_url(url) as client:
+        client.flushdb()
+    return url
+
+
+@pytest.fixture(autouse=True)
+def nudges() -> Iterator[list[str]]:
+    """The tasks that nudges asked for so far; nothing is sent to a broker."""
+    from wallet_project.utils import volatile
+    from wallet_project.utils.nudges import set_sender
+
+    sent: list[str] = []
+    volatile.reset_breaker()
+    set_sender(sent.append)
+    yield sent
+    set_sender(None)

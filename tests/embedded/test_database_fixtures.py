@@ -1,0 +1,113 @@
+"""The tests' own footing: each has a fresh database with real commits, and nobody else's."""
+
+import os
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+
+import psycopg
+import pytest
+import redis
+from django.contrib.contenttypes.models import ContentType
+from django.contrib.sessions.models import Session
+from django.db import connection, connections, transaction
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+
+from tests.support.database import NO_DATABASE, Database
+from wallet_project.embedded.roles import APPLICATION, OWNER
+
+
+def _current_database(alias: str = "default") -> str:
+    with connections[alias].cursor() as cursor:
+        cursor.execute("SELECT current_database()")
+        return str(cursor.fetchone()[0])
+
+
+@pytest.mark.parametrize("run", [1, 2])
+def test_each_test_starts_from_the_migrated_template(run: int, db: None) -> None:
+    with connections["owner"].cursor() as cursor:
+        cursor.execute("CREATE TABLE left_behind (id int)")  # Fails in the second run if the first one's is there.
+    assert ContentType.objects.exists()
+
+
+@pytest.mark.django_db
+def test_the_mark_gives_a_database_too(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    with django_assert_num_queries(1):
+        assert _current_database() != NO_DATABASE
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "owner"])
+def test_the_mark_with_options_gives_the_same() -> None:
+    assert _current_database("default") == _current_database("owner") != NO_DATABASE
+
+
+def test_commits_are_real_and_their_hooks_run(db: None, app_connection: psycopg.Connection) -> None:
+    called: list[bool] = []
+    with transaction.atomic(durable=True):
+        Session.objects.create(session_key="seen elsewhere", expire_date=datetime(2030, 1, 1, tzinfo=UTC))
+        transaction.on_commit(lambda: called.append(True))
+    assert called == [True]
+    row = app_connection.execute("SELECT count(*) FROM django_session").fetchone()
+    assert row == (1,)
+
+
+def test_threads_use_the_same_database(db: None) -> None:
+    seen: list[str] = []
+
+    def look() -> None:
+        seen.append(_current_database())
+        connection.close()
+
+    threads = [threading.Thread(target=look) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == [_current_database()] * 3
+
+
+def test_processes_find_the_same_database(database: Database) -> None:
+    assert os.environ["DATABASE_URL"] == database.app_dsn
+    assert os.environ["DATABASE_OWNER_URL"] == database.owner_dsn
+
+
+def test_a_connection_left_open_does_not_keep_the_database(db: None, app_dsn: str) -> None:
+    psycopg.connect(app_dsn)  # Not closed, not even when the fixture drops the database.
+
+
+def test_without_asking_there_is_no_database() -> None:
+    with pytest.raises(RuntimeError, match="Database access not allowed"):
+        ContentType.objects.exists()
+
+
+def test_the_two_roles_connect_and_only_the_owner_makes_tables(
+    app_connection: psycopg.Connection, owner_connection: psycopg.Connection
+) -> None:
+    assert app_connection.execute("SELECT current_user").fetchone() == (APPLICATION,)
+    assert owner_connection.execute("SELECT current_user").fetchone() == (OWNER,)
+    owner_connection.execute("CREATE TABLE mine (id int)")
+    for statement in ("CREATE TABLE theirs (id int)", "CREATE TEMPORARY TABLE theirs (id int)"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            app_connection.execute(statement)
+
+
+def test_an_empty_database_has_its_roles_and_nothing_else(
+    empty_database: Callable[[], AbstractContextManager[Database]],
+) -> None:
+    with empty_database() as made, psycopg.connect(made.owner_dsn) as owner:
+        tables = owner.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone()
+        assert tables == (0,)
+        owner.execute("CREATE TABLE mine (id int)")
+
+
+@pytest.mark.parametrize("run", [1, 2])
+def test_each_test_starts_with_an_empty_valkey(run: int, redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        assert client.keys() == []
+        client.set("left", "behind")
+
+
+def test_the_client_reaches_the_wallet(db: None, client: Client) -> None:
+    assert client.get("/healthz").status_code == 200
