@@ -139,7 +139,8 @@ def _prepare(home: Path, postgres: PostgresServer, valkey: ValkeyServer) -> None
     passwords = postgres.prepare_passwords()
     servers = TestServers(home=str(home), pid=os.getpid(), port=postgres.port, passwords=passwords, valkey=valkey.url())
     (home / "servers.json").write_text(json.dumps(asdict(servers)))
-    print("servers", flush=True)
+    sys.stdout.write("started\n")
+    sys.stdout.flush()
     try:
         postgres.start()
         _migrate(servers, postgres)
