@@ -1,4 +1,4 @@
-"""The bank, at which the wallet has one account per currency. It may be overdrawn: what to keep is the wallet's business."""
+"""The bank: one account per currency for the wallet, which may be overdrawn (what to keep there is the wallet's care)."""
 
 import json
 from uuid import uuid4

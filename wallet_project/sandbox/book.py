@@ -55,7 +55,7 @@ class Book:
             self._connection.execute("PRAGMA journal_mode = WAL")
             # Every commit reaches the disk: a bank does not forget a payment when its machine stops.
             self._connection.execute("PRAGMA synchronous = FULL")
-            self._connection.executescript(SCHEMA)
+            self._connection.executescript(f"BEGIN; {SCHEMA} COMMIT;")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
