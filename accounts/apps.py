@@ -1,16 +1,39 @@
 """People and their accounts."""
 
+from typing import TYPE_CHECKING
+
 from django.apps import AppConfig
 from django.conf import settings
 from django.db import connections
-from django.db.models.signals import post_migrate
+from django.db.models.signals import post_migrate, post_save
+
+if TYPE_CHECKING:
+    from accounts.models import Customer, User
 
 
 class AccountsConfig(AppConfig):
     name = "accounts"
 
     def ready(self) -> None:
+        from accounts import attempts
+        from accounts.models import Customer, User
+
         post_migrate.connect(ensure_system_accounts, sender=self)
+        post_save.connect(_customer_changed, sender=Customer)
+        post_save.connect(_user_changed, sender=User)
+        attempts.install()
+
+
+def _customer_changed(instance: "Customer", **_: object) -> None:
+    from accounts.selectors import forget_me
+
+    forget_me(instance.user_id)
+
+
+def _user_changed(instance: "User", **_: object) -> None:
+    from accounts.selectors import forget_me
+
+    forget_me(instance.id)
 
 
 def ensure_system_accounts(*, using: str, **_: object) -> None:

@@ -1,0 +1,145 @@
+"""Reads of people and accounts; nothing here writes a row."""
+
+from datetime import UTC, date, datetime
+from functools import cache
+from typing import Any, Final
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import QuerySet
+
+from accounts.models import Account, Customer, Principal
+from accounts.profiles import profile_of
+from accounts.states import AccountKind, AccountStatus, KycStatus, SystemPurpose
+from wallet_project.utils.context import Actor
+from wallet_project.utils.errors import NotAllowed, NotFound
+from wallet_project.utils.money import currencies
+from wallet_project.utils.remember import forget, remembered
+
+JsonObject = dict[str, Any]
+
+#: Accounts that count towards `settings.ACCOUNTS_PER_CUSTOMER`.
+HELD: Final = (AccountStatus.REQUESTED, AccountStatus.OPEN, AccountStatus.FROZEN)
+
+_ME: Final = "me"
+
+# By the state of his identity: may a customer request accounts, when do they open, and what is he told.
+_STANDING: Final = {
+    KycStatus.UNVERIFIED: (True, "after_verification", "Your identity is checked when you request an account."),
+    KycStatus.PENDING: (
+        True,
+        "after_verification",
+        "Your identity is being checked. Accounts that are open go on working; new ones open when the check is done.",
+    ),
+    KycStatus.VERIFIED: (True, "at_once", None),
+    KycStatus.EXPIRED: (
+        True,
+        "after_verification",
+        "Your identity must be checked again, which begins when you request an account. Open accounts go on working.",
+    ),
+    KycStatus.REJECTED: (False, "never", "Your identity could not be verified; contact support."),
+}
+
+
+class CustomerNotFound(NotFound):
+    code = "customer_not_found"
+    message = "There is no such customer."
+
+
+class AccountNotFound(NotFound):
+    code = "account_not_found"
+    message = "There is no such account, or it is not yours."
+
+
+class NotACustomer(NotAllowed):
+    code = "not_a_customer"
+    message = "This is for customers; you are logged in as somebody else."
+
+
+def load_identity(user_id: UUID) -> tuple[UUID, UUID | None]:
+    """The principal's id and the customer's (None for staff) of a user; one query.
+
+    Raises Principal.DoesNotExist: a user without a principal cannot be made.
+    """
+    row = Principal.objects.values_list("id", "user__customer__id").get(user_id=user_id)
+    return row[0], row[1]
+
+
+def customer_id_of(actor: Actor) -> UUID:
+    """Raises NotACustomer."""
+    if actor.customer_id is None:
+        raise NotACustomer()
+    return actor.customer_id
+
+
+@cache
+def system_account_id(purpose: str, currency: str) -> UUID:
+    """The wallet's own account of a purpose (SystemPurpose) in a currency. It never changes, so each process asks once.
+
+    Raises Account.DoesNotExist.
+    """
+    rows = Account.objects.filter(kind=AccountKind.SYSTEM, purpose=SystemPurpose(purpose), currency=currency)
+    return rows.values_list("id", flat=True).get()
+
+
+def accounts_of(customer_id: UUID) -> QuerySet[Account]:
+    return Account.objects.filter(customer_id=customer_id)
+
+
+def account_of(customer_id: UUID, account_id: UUID) -> Account:
+    """Raises AccountNotFound, also for somebody else's account."""
+    account = accounts_of(customer_id).filter(id=account_id).first()
+    if account is None:
+        raise AccountNotFound()
+    return account
+
+
+def count_held_accounts(customer_id: UUID) -> int:
+    return accounts_of(customer_id).filter(status__in=HELD).count()
+
+
+def limits() -> JsonObject:
+    """What a customer may have."""
+    return {"accounts": settings.ACCOUNTS_PER_CUSTOMER, "currencies": sorted(currencies())}
+
+
+def me(actor: Actor, user_id: UUID) -> JsonObject:
+    """The customer as he sees himself, from Redis when it is there. Raises NotACustomer."""
+    customer_id = customer_id_of(actor)
+    return remembered(_ME, user_id, lambda: read_me(customer_id))
+
+
+def read_me(customer_id: UUID) -> JsonObject:
+    """The same from the database; one query. A JSON object: ids, times and dates are strings."""
+    customer = Customer.objects.select_related("user", "profile").get(id=customer_id)
+    may_request, opens, notice = _STANDING[KycStatus(customer.kyc_status)]
+    profile = customer.profile
+    return {
+        "id": str(customer.id),
+        "email": customer.user.email,
+        "kyc_status": str(customer.kyc_status),
+        "kyc_reason": customer.kyc_reason or None,
+        "profile": profile
+        and {
+            **{name: _plain(value) for name, value in profile_of(profile).values().items()},
+            "version": profile.number,
+        },
+        "may": {"request_accounts": may_request, "new_accounts_open": opens},
+        "notice": notice,
+        "limits": limits(),
+        "created_at": format_time(customer.created_at),
+    }
+
+
+def forget_me(user_id: UUID) -> None:
+    """Once what is open here has committed, `me` is read anew. Saving a user or a customer does this by itself."""
+    forget(_ME, user_id)
+
+
+def format_time(time: datetime) -> str:
+    """ISO 8601 in UTC with microseconds, as everywhere in the API."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _plain(value: object) -> object:
+    return value.isoformat() if isinstance(value, date) else value
