@@ -116,10 +116,8 @@ WHITENOISE_USE_FINDERS = DEBUG
 
 # --- People -----------------------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"
-AUTHENTICATION_BACKENDS = [
-    "django.contrib.auth.backends.ModelBackend",
-    "allauth.account.auth_backends.AuthenticationBackend",
-]
+# One is enough, for the admin too: a second would hash each wrong password once more.
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
@@ -131,6 +129,8 @@ ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = env.str("EMAIL_VERIFICATION", default="optional" if DEBUG else "mandatory")
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_RATE_LIMITS = env.json("ACCOUNT_RATE_LIMITS", default={})
 HEADLESS_ONLY = True
 HEADLESS_CLIENTS = ("app",)
 HEADLESS_SERVE_SPECIFICATION = False
@@ -144,6 +144,7 @@ MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 USERSESSIONS_TRACK_ACTIVITY = False
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://" if DEBUG else "smtp://localhost:25")
 vars().update(EMAIL_CONFIG)
+EMAIL_TIMEOUT = 5
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="wallet@localhost")
 
 # --- API --------------------------------------------------------------------------------------------------------
@@ -156,6 +157,9 @@ METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 # --- The wallet -------------------------------------------------------------------------------------------------
 #: ISO 4217 currencies that accounts may be kept in, with their minor-unit exponents.
 WALLET_CURRENCIES = {"EUR": 2, "USD": 2, "GBP": 2, "CHF": 2, "JPY": 0}
+#: How many accounts a customer may have that are neither closed nor rejected, and how often a day a profile may change.
+ACCOUNTS_PER_CUSTOMER = env.int("ACCOUNTS_PER_CUSTOMER", default=20)
+PROFILE_CHANGES_PER_DAY = env.int("PROFILE_CHANGES_PER_DAY", default=10)
 #: Screening limits in minor units; a currency without its own takes the euro's numbers scaled by its exponent.
 SCREENING_LIMITS = env.json("SCREENING_LIMITS", default={})
 #: Callables that add a check to `verify_ledger`, each app its own.
@@ -213,6 +217,10 @@ LEASE = timedelta(seconds=env.int("LEASE_SECONDS", default=60))
 
 # --- Safety -----------------------------------------------------------------------------------------------------
 LOGGING = logging_config(env.str("LOG_FORMAT", default="console" if DEBUG else "json"))
+# RequestIdMiddleware has looked at the header before; addresses are personal; one line per request is enough.
+DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = True
+DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
+DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = 10
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
