@@ -80,7 +80,7 @@ class Wallet:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-            def log_message(self, format: str, *args: Any) -> None:
+            def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
                 """Tests read `received`."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
 import pytest
+from django.db import transaction
 
 from wallet_project.utils.context import request_id
 from wallet_project.utils.http_client import (
@@ -160,6 +161,15 @@ def test_a_forked_child_does_not_write_into_its_parents_connections() -> None:
         assert len(server.connections) == 2
 
 
+@pytest.mark.django_db
+def test_no_call_is_made_while_a_transaction_is_open() -> None:
+    with peer(lambda request: response(200, b"{}")) as server, client_of(server.url) as client:
+        with transaction.atomic(), pytest.raises(RuntimeError, match="inside a database transaction"):
+            client.get("/")
+        assert server.requests == []
+        assert client.get("/") == {}
+
+
 @pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 502, 503, 504])
 def test_not_now_is_a_passing_failure(status: int) -> None:
     with peer(lambda request: response(status, b'{"code":"x"}')) as server, client_of(server.url) as client:
@@ -284,9 +294,9 @@ def test_an_answer_that_is_too_large_is_cut_off() -> None:
     with (
         peer(lambda request: response(200, b'{"x":"' + b"y" * 20_000 + b'"}')) as server,
         client_of(server.url) as client,
+        pytest.raises(ProviderUnavailable, match="too large"),
     ):
-        with pytest.raises(ProviderUnavailable, match="too large"):
-            client.get("/")
+        client.get("/")
 
 
 @pytest.mark.parametrize("url", ["", "bank", "ftp://bank", "http://", "http://bank?x=1", "http://bank#x"])

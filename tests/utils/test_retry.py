@@ -34,8 +34,7 @@ def test_the_waits_fill_the_whole_range_and_stay_in_it() -> None:
 
 
 def test_no_wait_is_longer_than_five_minutes() -> None:
-    assert BASE == timedelta(seconds=1)
-    assert CAP == timedelta(minutes=5)
+    assert (timedelta(seconds=1), timedelta(minutes=5)) == (BASE, CAP)
     assert all((next_delay(attempt, Highest()) or CAP) <= CAP for attempt in range(1, 100))
 
 

@@ -17,7 +17,7 @@ def main() -> int:
         sandbox = Sandbox(config)
         server = bind(sandbox, config, log=True)
     except BadConfiguration as error:
-        print(f"sandbox: {error}", file=sys.stderr)
+        sys.stderr.write(f"sandbox: {error}\n")
         return 2
 
     told_to_stop = threading.Event()
@@ -30,7 +30,8 @@ def main() -> int:
     sandbox.start()
     serving = threading.Thread(target=server.serve_forever, args=(0.2,), name="sandbox-http", daemon=True)
     serving.start()
-    print(f"sandbox listening on http://{config.host}:{server.server_port}", flush=True)
+    sys.stdout.write(f"sandbox listening on http://{config.host}:{server.server_port}\n")
+    sys.stdout.flush()
     told_to_stop.wait()
     server.end()
     sandbox.stop()

@@ -1,4 +1,4 @@
-"""The bank: one account per currency for the wallet, which may be overdrawn (what to keep there is the wallet's care)."""
+"""The bank: one account per currency for the wallet, which may be overdrawn (that is for the wallet to avoid)."""
 
 import json
 from uuid import uuid4

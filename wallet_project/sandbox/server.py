@@ -155,7 +155,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         self._send(answer)
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _serve
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _serve  # noqa: N815
 
     def _answer(self, body: Json, record: dict[str, Any]) -> Answer:
         target = urlsplit(self.path)
@@ -214,9 +214,14 @@ class Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(raw)
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         if self.server.log:
-            sys.stderr.write(f"{self.command} {urlsplit(self.path).path} {args[1] if len(args) > 1 else ''}\n")
+            # Without the query, and without the body: both are somebody's.
+            path = urlsplit(getattr(self, "path", "")).path
+            sys.stderr.write(f"{self.command or '-'} {path} {code}\n")
+
+    def log_error(self, *args: object) -> None:
+        """A request that made no sense was answered so; that is in its line of `log_request`."""
 
 
 def parse_json(raw: bytes) -> Json:

@@ -16,7 +16,7 @@ from wallet_project.utils.errors import Unauthenticated
 
 # What the package enforces, in both directions; named here because receivers must remember ids at least this long.
 TOLERANCE = timedelta(minutes=5)
-SECRET_PREFIX = "whsec_"
+SECRET_PREFIX = "whsec_"  # noqa: S105
 # The specification asks for 24 to 64 random bytes.
 MIN_SECRET_BYTES = 24
 MAX_SECRET_BYTES = 64
