@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 from uuid import uuid4
 
-import httpx
+import httpcore
 from standardwebhooks import Webhook
 
 from wallet_project.sandbox.book import Book, Row, now_text
@@ -20,6 +20,7 @@ Signature = Literal["good", "wrong", "expired", "none"]
 
 _BATCH = 32
 _AT_ONCE = 4
+_NOT_TAKEN = (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,8 @@ class Courier:
             "bank": Webhook(config.bank_webhook_secret),
         }
         self._wallet_url = config.wallet_url
-        # Nothing from the environment, no redirects: callbacks go to the wallet and nowhere else.
-        self._client = httpx.Client(timeout=config.timing.callback_timeout, trust_env=False, follow_redirects=False)
+        # It follows no redirect and reads no proxy from the environment: callbacks go to the wallet and nowhere else.
+        self._connections = httpcore.ConnectionPool(max_connections=2 * _AT_ONCE, keepalive_expiry=5.0)
         self._stopping = threading.Event()
         self._awake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sandbox-courier", daemon=True)
@@ -64,7 +65,7 @@ class Courier:
         self._awake.set()
         self._thread.join()
         self._workers.shutdown()
-        self._client.close()
+        self._connections.close()
 
     def sign(self, row: Row, signature: Signature = "good") -> SignedCallback:
         """Sign a kept callback now, as each try does: the id stays, the time is that of the try."""
@@ -88,7 +89,7 @@ class Courier:
         row: Row = {"id": message_id or f"msg_{uuid4().hex}", "service": service, "body": body}
         try:
             return self._post(f"{self._wallet_url}/webhooks/{service}", self.sign(row, signature))
-        except httpx.HTTPError as error:
+        except _NOT_TAKEN as error:
             raise Problem(502, "wallet_not_reached", type(error).__name__) from error
 
     def again(self, message_id: str) -> None:
@@ -120,7 +121,7 @@ class Courier:
         try:
             status = self._post(row["url"], self.sign(row))
             taken, result = 200 <= status < 300, str(status)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except _NOT_TAKEN as error:
             taken, result = False, type(error).__name__
         if taken:
             self._book.run(
@@ -145,4 +146,12 @@ class Courier:
         )
 
     def _post(self, url: str, callback: SignedCallback) -> int:
-        return self._client.post(url, content=callback.body, headers=callback.headers).status_code
+        timeouts = dict.fromkeys(("connect", "read", "write", "pool"), self._timing.callback_timeout)
+        answer = self._connections.request(
+            "POST",
+            url,
+            headers=list(callback.headers.items()),
+            content=callback.body,
+            extensions={"timeout": timeouts},
+        )
+        return answer.status
