@@ -10,8 +10,11 @@ class WalletConfig(AppConfig):
     def ready(self) -> None:
         from wallet_project.celery import send
         from wallet_project.grants import apply_grants
+        from wallet_project.utils import identity
         from wallet_project.utils.nudges import set_sender
 
         set_sender(send)
+        # A session or user that is changed is not served from the cache.
+        identity.watch()
         # The uppermost app: by then every table is there.
         post_migrate.connect(apply_grants, sender=apps.get_app_config("compliance"))

@@ -6,7 +6,7 @@ offset, no count, and nothing shown twice when rows are added meanwhile.
 
 import base64
 import binascii
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -15,9 +15,12 @@ from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
-from rest_framework.views import APIView
 
 from wallet_project.utils.errors import InvalidInput
+
+if TYPE_CHECKING:
+    # The framework's views import this module while they are being imported themselves.
+    from rest_framework.views import APIView
 
 MAX_PAGE_SIZE: Final = 100
 _MAX_BIGINT: Final = 2**63 - 1
@@ -40,7 +43,7 @@ class IdCursorPagination(BasePagination):
     cursor_parameter: ClassVar[str] = "cursor"
     limit_parameter: ClassVar[str] = "limit"
 
-    def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> list[Any]:
+    def paginate_queryset(self, queryset: Any, request: Request, view: "APIView | None" = None) -> list[Any]:
         """Raises BadCursor, BadPageSize."""
         self._url = request.build_absolute_uri()
         self._field = getattr(view, "page_position", "id")
@@ -77,7 +80,7 @@ class IdCursorPagination(BasePagination):
             },
         }
 
-    def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
+    def get_schema_operation_parameters(self, view: "APIView") -> list[dict[str, Any]]:
         return [
             {
                 "name": self.cursor_parameter,

@@ -2,14 +2,17 @@
 the limit protects the service from a few, and must not take it away from all."""
 
 import time
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
 from rest_framework.throttling import BaseThrottle
-from rest_framework.views import APIView
 
 from wallet_project.utils import volatile
+
+if TYPE_CHECKING:
+    # The framework's views import this module while they are being imported themselves.
+    from rest_framework.views import APIView
 
 _PERIODS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -23,7 +26,7 @@ class FixedWindowThrottle(BaseThrottle):
     def __init__(self) -> None:
         self._wait: float | None = None
 
-    def allow_request(self, request: Request, view: APIView) -> bool:
+    def allow_request(self, request: Request, view: "APIView") -> bool:
         scope = getattr(view, "throttle_scope", None) or self.scope
         limit, seconds = parse_rate(api_settings.DEFAULT_THROTTLE_RATES.get(scope))
         if limit is None:

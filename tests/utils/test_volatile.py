@@ -1,0 +1,61 @@
+"""Redis is asked, and never relied upon."""
+
+import pytest
+from django.core.cache import cache
+from django.test import override_settings
+
+from tests.support.cache import redis_is_away
+from wallet_project.api.defaults import caches
+from wallet_project.utils import volatile
+
+
+def test_what_was_put_is_there_until_dropped(redis_url: str) -> None:
+    assert volatile.get("a") is None
+    volatile.put("a", {"b": [1, "c"]}, seconds=10)
+    assert volatile.get("a") == {"b": [1, "c"]}
+    assert volatile.fetch("a", "none") == {"a": {"b": [1, "c"]}}
+    volatile.drop("a")
+    assert volatile.get("a") is None
+
+
+def test_only_the_first_adds(redis_url: str) -> None:
+    assert volatile.add("a", 1, seconds=10) is True
+    assert volatile.add("a", 2, seconds=10) is False
+    assert volatile.get("a") == 1
+
+
+def test_a_counter_counts_and_ends(redis_url: str) -> None:
+    assert [volatile.count("n", seconds=10) for _ in range(3)] == [1, 2, 3]
+    assert 0 < cache.ttl("n") <= 10
+
+
+def test_without_redis_every_call_comes_back(dead_redis: None) -> None:
+    assert volatile.get("a") is None
+    assert volatile.fetch("a") is None
+    assert volatile.add("a", 1, seconds=1) is None
+    assert volatile.count("a", seconds=1) is None
+    volatile.put("a", 1, seconds=1)
+    volatile.drop("a")
+
+
+def test_after_a_failure_nobody_asks_for_a_moment(redis_url: str) -> None:
+    volatile.put("a", 1, seconds=10)
+    with redis_is_away():
+        assert volatile.get("a") is None
+        # Redis is back, and the breaker still open.
+        with override_settings(CACHES=caches(redis_url)):
+            assert volatile.get("a") is None
+            volatile.reset_breaker()
+            assert volatile.get("a") == 1
+
+
+def test_a_delete_that_failed_is_made_up_for_before_anything_is_read(redis_url: str) -> None:
+    volatile.put("a", 1, seconds=100)
+    with redis_is_away():
+        volatile.drop("a")
+    assert volatile.get("a") is None
+
+
+def test_values_are_json_and_never_pickles(redis_url: str) -> None:
+    with pytest.raises(TypeError):
+        volatile.put("a", object(), seconds=1)
