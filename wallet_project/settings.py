@@ -4,11 +4,16 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
+import django_stubs_ext
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from wallet_project.api import defaults as api_defaults
+from wallet_project.backoffice.look import UNFOLD as UNFOLD
 from wallet_project.utils.logs import logging_config
+
+# Lets Django's classes take type parameters (ModelAdmin[Account]) when the program runs, not just when it is checked.
+django_stubs_ext.monkeypatch()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -26,9 +31,10 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[PUBLIC_URL])
 
 INSTALLED_APPS = [
     "wallet_project",
-    "unfold",
+    # Basic: the site is ours, not unfold's.
+    "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
-    "django.contrib.admin",
+    "wallet_project.backoffice.apps.BackofficeConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -106,6 +112,7 @@ CACHES = api_defaults.caches(REDIS_URL)
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
+FORMAT_MODULE_PATH = ["wallet_project.formats"]
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STORAGES = {
@@ -162,6 +169,8 @@ ACCOUNTS_PER_CUSTOMER = env.int("ACCOUNTS_PER_CUSTOMER", default=20)
 PROFILE_CHANGES_PER_DAY = env.int("PROFILE_CHANGES_PER_DAY", default=10)
 #: Screening limits in minor units; a currency without its own takes the euro's numbers scaled by its exponent.
 SCREENING_LIMITS = env.json("SCREENING_LIMITS", default={})
+#: From this amount (minor units) on an approval of a held transaction needs a second person; by default 50,000 euros.
+FOUR_EYES_FROM = env.json("FOUR_EYES_FROM", default={})
 #: Callables that add a check to `verify_ledger`, each app its own.
 LEDGER_CHECKS = ["ledger.verification.checks", "compliance.verification.checks"]
 

@@ -1,0 +1,251 @@
+"""What hand-written SQL can't do: as the application's role by its grants, and as the owner by the triggers."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from psycopg.errors import CheckViolation, ForeignKeyViolation, InsufficientPrivilege, UniqueViolation
+
+from accounts.models import Account
+from tests.support import money
+
+pytestmark = pytest.mark.django_db
+
+MONEY_AND_LOGS = [
+    "ledger_transaction",
+    "ledger_entry",
+    "ledger_statechange",
+    "ledger_workitem",
+    "ledger_escalation",
+    "ledger_inboundevent",
+    "ledger_railtransfer",
+    "accounts_account",
+    "accounts_customer",
+    "accounts_profileversion",
+    "accounts_idempotencyclaim",
+    "accounts_statechange",
+    "compliance_statechange",
+    "compliance_decision",
+    "compliance_casenote",
+    "compliance_case",
+    "compliance_kyccheck",
+    "compliance_screening",
+]
+LOGS = [
+    "ledger_entry",
+    "ledger_statechange",
+    "accounts_statechange",
+    "accounts_profileversion",
+    "accounts_idempotencyclaim",
+    "compliance_statechange",
+    "compliance_decision",
+    "compliance_casenote",
+]
+
+
+@pytest.fixture
+def accounts(db: None) -> Iterator[tuple[Account, Account]]:
+    """A payer with 700 and a payee with 300 cleared; the payer has another 50 reserved."""
+    source, destination = money.new_account(1000), money.new_account()
+    money.approve(money.transfer(source, destination, 300))
+    money.clear()
+    money.transfer(source, destination, 50)
+    yield source, destination
+
+
+@pytest.mark.parametrize("table", MONEY_AND_LOGS)
+@pytest.mark.parametrize("command", ["DELETE FROM {}", "TRUNCATE {} CASCADE", "ALTER TABLE {} DISABLE TRIGGER ALL"])
+def test_the_application_can_neither_remove_rows_nor_switch_a_trigger_off(
+    app_connection: psycopg.Connection, table: str, command: str
+) -> None:
+    with pytest.raises(InsufficientPrivilege):
+        app_connection.execute(command.format(table))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("table", LOGS)
+def test_the_application_can_not_change_a_log(app_connection: psycopg.Connection, table: str) -> None:
+    with pytest.raises(InsufficientPrivilege):
+        app_connection.execute(f"UPDATE {table} SET id = id")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE accounts_account SET cleared = cleared + 1",
+        "UPDATE accounts_account SET reserved = 0",
+        "UPDATE accounts_account SET last_sequence = 0",
+        "UPDATE accounts_account SET customer_id = NULL",
+        "UPDATE accounts_account SET currency = 'USD'",
+        "UPDATE ledger_transaction SET status = 'cleared'",
+        "UPDATE ledger_transaction SET amount = 1",
+        "UPDATE ledger_transaction SET approved_at = now()",
+        "UPDATE ledger_workitem SET stage = 'clearing'",
+        "INSERT INTO ledger_entry (transaction_id, account_id, direction, amount, balance_after, sequence) "
+        "SELECT transaction_id, account_id, direction, amount, balance_after, sequence + 1000 FROM ledger_entry",
+        "INSERT INTO ledger_transaction SELECT * FROM ledger_transaction",
+        "INSERT INTO ledger_workitem SELECT * FROM ledger_workitem",
+        "SET session_replication_role = replica",
+        "SET ROLE wallet_owner",
+        "CREATE TABLE mine (x int)",
+        "DROP TRIGGER transaction_is_immutable ON ledger_transaction",
+        "ALTER FUNCTION ledger_clear SET search_path = public",
+        "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+        "ALTER TABLE accounts_account DROP CONSTRAINT account_available_not_negative",
+        "GRANT UPDATE ON accounts_account TO wallet_app",
+        "UPDATE auth_permission SET codename = 'everything'",
+    ],
+)
+def test_the_application_can_not_write_money_by_hand(
+    app_connection: psycopg.Connection, accounts: tuple[Account, Account], statement: str
+) -> None:
+    # A GRANT by somebody who may not is a warning to PostgreSQL; what counts is that nothing came of it.
+    if statement.startswith("GRANT"):
+        app_connection.execute(statement)  # type: ignore[arg-type]
+        statement = "UPDATE accounts_account SET cleared = 0"
+    with pytest.raises(InsufficientPrivilege):
+        app_connection.execute(statement)  # type: ignore[arg-type]
+
+
+def test_an_account_can_not_be_born_with_money_or_open(app_connection: psycopg.Connection) -> None:
+    customer = money.new_customer()
+    insert = (
+        "INSERT INTO accounts_account (id, kind, purpose, customer_id, currency, label, status, status_reason, cleared, "
+        "reserved, last_sequence) VALUES (gen_random_uuid(), 'customer', '', %s, 'EUR', '', %s, '', %s, 0, 0)"
+    )
+    for status, cleared in (("requested", 5), ("open", 0)):
+        with pytest.raises(CheckViolation, match="starts empty"):
+            app_connection.execute(insert, [customer.id, status, cleared])
+    app_connection.execute(insert, [customer.id, "requested", 0])
+
+
+@pytest.mark.parametrize("table", LOGS)
+def test_not_even_the_owner_changes_a_log(
+    owner_connection: psycopg.Connection, accounts: tuple[Account, Account], table: str
+) -> None:
+    if table == "accounts_profileversion" or table.startswith("compliance"):
+        with pytest.raises(CheckViolation, match="TRUNCATE"):
+            owner_connection.execute(f"TRUNCATE {table} CASCADE")  # type: ignore[arg-type]
+        return
+    for command in (f"UPDATE {table} SET id = id", f"DELETE FROM {table}", f"TRUNCATE {table} CASCADE"):
+        with pytest.raises(CheckViolation, match="is refused"):
+            owner_connection.execute(command)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("statement", "guard"),
+    [
+        # cleared >= 0 follows from the other two as well; the first by name is reported.
+        ("UPDATE accounts_account SET cleared = -1 WHERE id = %(payee)s", "account_available_not_negative"),
+        ("UPDATE accounts_account SET reserved = -1 WHERE id = %(payee)s", "account_reserved_not_negative"),
+        ("UPDATE accounts_account SET reserved = 301 WHERE id = %(payee)s", "account_available_not_negative"),
+        ("UPDATE accounts_account SET reserved = 1 WHERE kind = 'system'", "account_of_the_wallet_reserves_nothing"),
+        ("UPDATE ledger_transaction SET amount = amount + 1", "transaction_is_immutable"),
+        ("UPDATE ledger_transaction SET reference = 'x'", "transaction_is_immutable"),
+        (
+            "UPDATE ledger_transaction SET captured_amount = 1 WHERE status = 'cleared'",
+            "transaction_is_immutable",
+        ),
+        (
+            "UPDATE ledger_transaction SET approved_at = now() + interval '1 h' WHERE status = 'cleared'",
+            "transaction_is_immutable",
+        ),
+        ("UPDATE ledger_transaction SET status = 'pending' WHERE status = 'cleared'", "ledger_transaction_status_is_legal"),
+        (
+            "UPDATE ledger_transaction SET status = 'cleared', approved_at = now(), cleared_at = now() "
+            "WHERE status = 'pending'",
+            "cleared_has_entries",
+        ),
+        ("UPDATE ledger_transaction SET status = 'failed' WHERE status = 'pending'", "transaction_failure_says_why"),
+        (
+            "INSERT INTO ledger_entry (transaction_id, account_id, direction, amount, balance_after, sequence) "
+            "SELECT id, debit_account_id, 'debit', amount, 0, 99 FROM ledger_transaction WHERE status = 'pending'",
+            "entries_balance",
+        ),
+        (
+            "INSERT INTO ledger_entry (transaction_id, account_id, direction, amount, balance_after, sequence) "
+            "SELECT id, debit_account_id, 'debit', amount, 0, 99 FROM ledger_transaction WHERE status = 'pending' "
+            "UNION ALL SELECT id, credit_account_id, 'credit', amount + 1, 0, 99 FROM ledger_transaction "
+            "WHERE status = 'pending'",
+            "entries_balance",
+        ),
+        (
+            "INSERT INTO ledger_entry (transaction_id, account_id, direction, amount, balance_after, sequence) "
+            "SELECT id, credit_account_id, 'debit', amount, 0, 99 FROM ledger_transaction WHERE status = 'pending' "
+            "UNION ALL SELECT id, debit_account_id, 'credit', amount, 0, 99 FROM ledger_transaction "
+            "WHERE status = 'pending'",
+            "entries_balance",
+        ),
+        ("DELETE FROM accounts_account", "accounts_account_keeps_its_rows"),
+        ("DELETE FROM ledger_transaction", "ledger_transaction_keeps_its_rows"),
+        ("TRUNCATE ledger_transaction CASCADE", "ledger_transaction_is_not_emptied"),
+    ],
+)
+def test_the_owner_is_stopped_by_constraints_and_triggers(
+    owner_connection: psycopg.Connection, accounts: tuple[Account, Account], statement: str, guard: str
+) -> None:
+    with pytest.raises(CheckViolation) as refused:
+        owner_connection.execute(statement, {"payee": accounts[1].id})  # type: ignore[arg-type]
+    assert refused.value.diag.constraint_name == guard
+
+
+def test_a_number_in_an_account_is_given_once(
+    owner_connection: psycopg.Connection, accounts: tuple[Account, Account]
+) -> None:
+    with pytest.raises(UniqueViolation):
+        owner_connection.execute(
+            "INSERT INTO ledger_entry (transaction_id, account_id, direction, amount, balance_after, sequence) "
+            "SELECT id, debit_account_id, 'debit', amount, 0, 1 FROM ledger_transaction WHERE status = 'pending' "
+            "UNION ALL SELECT id, credit_account_id, 'credit', amount, 0, 1 FROM ledger_transaction "
+            "WHERE status = 'pending'"
+        )
+
+
+def test_a_transactions_accounts_have_its_currency(
+    owner_connection: psycopg.Connection, accounts: tuple[Account, Account]
+) -> None:
+    with pytest.raises(ForeignKeyViolation):
+        owner_connection.execute(
+            "INSERT INTO ledger_transaction (id, kind, status, debit_account_id, credit_account_id, amount, currency, "
+            "initiator_id, reference, metadata, failure) SELECT gen_random_uuid(), kind, 'pending', debit_account_id, "
+            "credit_account_id, amount, 'USD', initiator_id, '', '{}', '' FROM ledger_transaction LIMIT 1"
+        )
+
+
+def test_the_functions_that_move_money_are_closed_to_the_public(owner_connection: psycopg.Connection) -> None:
+    rows = owner_connection.execute(
+        "SELECT proname, prosecdef, proconfig, has_function_privilege('public', oid, 'EXECUTE') FROM pg_proc "
+        "WHERE pronamespace = 'public'::regnamespace AND proname LIKE 'ledger%'"
+    ).fetchall()
+    assert len(rows) >= 10
+    for name, definer, config, public in rows:
+        assert not public, name
+        assert definer or name == "ledger_transactions_of"
+        assert config == ["search_path=pg_catalog, public, pg_temp"], name
+
+
+def test_a_stale_account_object_never_undoes_a_posting(accounts: tuple[Account, Account]) -> None:
+    source, _ = accounts
+    stale = Account.objects.get(id=source.id)
+    money.fund(source, 10)
+    stale.label = "holiday"
+    stale.save()
+    assert money.balances(source) == (710, 660)
+
+
+def test_grants_are_complete_after_a_second_migrate(app_connection: psycopg.Connection) -> None:
+    """Every table that is writable at all is written by name in a grants.py, or belongs to a library."""
+    from accounts.grants import TABLES as ACCOUNTS
+    from compliance.grants import TABLES as COMPLIANCE
+    from ledger.grants import TABLES as LEDGER
+    from wallet_project.grants import library_tables
+
+    writable = {
+        row[0]
+        for row in app_connection.execute(
+            "SELECT DISTINCT table_name FROM information_schema.column_privileges "
+            "WHERE grantee = 'wallet_app' AND privilege_type <> 'SELECT' "
+            "UNION SELECT table_name FROM information_schema.table_privileges "
+            "WHERE grantee = 'wallet_app' AND privilege_type <> 'SELECT'"
+        ).fetchall()
+    }
+    assert writable == {*ACCOUNTS, *COMPLIANCE, *LEDGER, *library_tables()}
