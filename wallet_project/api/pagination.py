@@ -6,6 +6,7 @@ offset, no count, and nothing shown twice when rows are added meanwhile.
 
 import base64
 import binascii
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 from uuid import UUID
 
@@ -55,6 +56,18 @@ class IdCursorPagination(BasePagination):
         page = rows[:limit]
         self._next = getattr(page[-1], self._field) if len(rows) > limit else None
         return page
+
+    def paginate_rows(self, read: Callable[[UUID | None, int], list[Any]], request: Request) -> list[Any]:
+        """The same for rows with an `id` that `read(before, limit)` finds by itself, newest first.
+
+        Raises BadCursor, BadPageSize."""
+        self._url = request.build_absolute_uri()
+        limit = _limit(request.query_params.get(self.limit_parameter), self.page_size)
+        cursor = request.query_params.get(self.cursor_parameter)
+        before = decode_cursor(cursor, uuid=True) if cursor else None
+        rows = read(before if isinstance(before, UUID) else None, limit + 1)
+        self._next = rows[limit - 1].id if len(rows) > limit else None
+        return rows[:limit]
 
     def get_paginated_response(self, data: Any) -> Response:
         return Response({"results": data, "next": self._next_link()})
