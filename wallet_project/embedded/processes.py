@@ -52,6 +52,20 @@ def find(program: str, folder: Path) -> Iterator[int]:
             yield pid
 
 
+def group(leader: int) -> list[int]:
+    """The pids in the process group that `leader` leads, or led: its number isn't given away while it has members."""
+    members = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if int(fields[2]) == leader and fields[0] not in {"Z", "X"}:
+                members.append(int(entry.name))
+    return members
+
+
 def wait_until(condition: Callable[[], bool], *, seconds: float, every: float = 0.02) -> bool:
     """Poll until `condition` holds; False when `seconds` have passed."""
     deadline = time.monotonic() + seconds

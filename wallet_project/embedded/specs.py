@@ -1,0 +1,45 @@
+"""Which processes the wallet is made of, and the environment that each is given."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from wallet_project.embedded.ports import LOOPBACK
+from wallet_project.embedded.supervisor import ProcessSpec
+
+PYTHON = (sys.executable, "-u")
+CELERY = (*PYTHON, "-m", "celery", "-A", "wallet_project")
+
+
+def sandbox(env: Mapping[str, str], *, port: int, data: Path) -> ProcessSpec:
+    """The outside world, which has its own book on disk and calls the wallet back."""
+    own = {
+        **{name: value for name, value in env.items() if name not in {"DATABASE_URL", "DATABASE_OWNER_URL"}},
+        "SANDBOX_DATA": str(data),
+        "SANDBOX_HOST": LOOPBACK,
+        "SANDBOX_PORT": str(port),
+        "SANDBOX_WALLET_URL": env["PUBLIC_URL"],
+        "SANDBOX_IDENTITY_API_KEY": env["IDENTITY_API_KEY"],
+        "SANDBOX_IDENTITY_WEBHOOK_SECRET": env["IDENTITY_WEBHOOK_SECRET"],
+        "SANDBOX_BANK_API_KEY": env["BANK_API_KEY"],
+        "SANDBOX_BANK_WEBHOOK_SECRET": env["BANK_WEBHOOK_SECRET"],
+    }
+    return ProcessSpec("sandbox", (*PYTHON, "-m", "wallet_project.sandbox"), own)
+
+
+def web(env: Mapping[str, str], *, port: int) -> ProcessSpec:
+    """Two processes of four threads: as fast as it gets on two cores (DESIGN §7)."""
+    argv = (*PYTHON, "-m", "granian", "--interface", "wsgi", "--host", LOOPBACK, "--port", str(port))
+    size = ("--workers", "2", "--blocking-threads", "4", "--no-ws")
+    care = ("--workers-kill-timeout", "5", "--respawn-failed-workers")
+    return ProcessSpec("web", (*argv, *size, *care, "wallet_project.wsgi:application"), env)
+
+
+def worker(env: Mapping[str, str]) -> ProcessSpec:
+    argv = (*CELERY, "worker", "--loglevel", "INFO", "--concurrency", "2", "--without-gossip", "--without-mingle")
+    return ProcessSpec("worker", argv, env)
+
+
+def beat(env: Mapping[str, str], *, schedule: Path) -> ProcessSpec:
+    """`schedule` is where it remembers when what ran last."""
+    return ProcessSpec("beat", (*CELERY, "beat", "--loglevel", "WARNING", "--schedule", str(schedule)), env)
