@@ -103,6 +103,7 @@ class Customer(models.Model):
             # What the identity check's sweep asks for: customers that wait.
             models.Index(fields=["id"], condition=Q(kyc_status=KycStatus.PENDING), name="customer_kyc_pending")
         ]
+        permissions = [("restart_verification", "Can have a customer's identity checked again")]
         default_permissions = ("view",)
 
     def __str__(self) -> str:

@@ -7,6 +7,7 @@ from wallet_project.utils.context import Actor
 from wallet_project.utils.errors import NotAllowed
 
 FREEZE_ACCOUNT: Final = "accounts.freeze_account"
+RESTART_VERIFICATION: Final = "accounts.restart_verification"
 
 
 class PermissionMissing(NotAllowed):

@@ -17,9 +17,10 @@ django_stubs_ext.monkeypatch()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
-environ.Env.read_env(BASE_DIR / ".env")
-# Written by `make run` and `make demo`, so that `manage.py` typed beside them finds their servers.
-environ.Env.read_env(BASE_DIR / ".local" / "env")
+if env.bool("READ_ENV_FILES", default=True):
+    environ.Env.read_env(BASE_DIR / ".env")
+    # Written by `make run` and `make demo`, so that `manage.py` typed beside them finds their servers.
+    environ.Env.read_env(BASE_DIR / ".local" / "env")
 
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env.str("SECRET_KEY", default="insecure-development-key" if DEBUG else "")

@@ -2,6 +2,8 @@
 
 from wallet_project.utils.admin.actions import NoteForm, ReasonForm, StaffAction, StaffActionsMixin, StaffForm
 from wallet_project.utils.admin.columns import badge, instant, link, link_to, money, named_values, short_id, table
+from wallet_project.utils.admin.filters import CreatedFilter, CurrencyFilter
+from wallet_project.utils.admin.inbound import InboundEventAdmin
 from wallet_project.utils.admin.paging import BoundedPaginator
 from wallet_project.utils.admin.panels import Panel, register_panel
 from wallet_project.utils.admin.readonly import BigTableAdmin, ReadOnlyAdmin
@@ -10,7 +12,10 @@ from wallet_project.utils.admin.search import ExactSearchMixin
 __all__ = [
     "BigTableAdmin",
     "BoundedPaginator",
+    "CreatedFilter",
+    "CurrencyFilter",
     "ExactSearchMixin",
+    "InboundEventAdmin",
     "NoteForm",
     "Panel",
     "ReadOnlyAdmin",

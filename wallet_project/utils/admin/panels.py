@@ -14,13 +14,16 @@ from django.utils.safestring import SafeString
 Body = Callable[[HttpRequest, Any], SafeString | str | None]
 
 
+ABOVE_FIELDS = 10
+
+
 @dataclass(frozen=True, slots=True)
 class Panel:
     title: str
     body: Body
     #: Who may see it, such as `ledger.view_transaction`.
     permission: str
-    #: Smaller comes first; panels of one order keep the order of registration, lower apps first.
+    #: Smaller comes first, below ABOVE_FIELDS even above the row's own fields; equals keep the order of registration.
     order: int = 50
 
 
@@ -28,6 +31,7 @@ class Panel:
 class ShownPanel:
     title: str
     body: SafeString | str
+    above_fields: bool
 
 
 _panels: dict[str, list[Panel]] = defaultdict(list)
@@ -48,5 +52,5 @@ def panels_for(request: HttpRequest, row: models.Model) -> list[ShownPanel]:
     shown = []
     for panel in _panels[row._meta.label]:
         if user.has_perm(panel.permission) and (body := panel.body(request, row)) is not None:
-            shown.append(ShownPanel(panel.title, body))
+            shown.append(ShownPanel(panel.title, body, panel.order < ABOVE_FIELDS))
     return shown

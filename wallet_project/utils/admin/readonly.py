@@ -48,7 +48,9 @@ class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]
         context["show_history"] = False
         context["page_hint"] = self.page_hint
         if row is not None:
-            context["panels"] = panels_for(request, row)
+            panels = panels_for(request, row)
+            context["top_panels"] = [panel for panel in panels if panel.above_fields]
+            context["panels"] = [panel for panel in panels if not panel.above_fields]
             # The fields' form is for reading; a button row with nothing to save only hides the end of the page.
             context["subtitle"] = None
             context["title"] = f"{self.opts.verbose_name.capitalize()}: {row}"

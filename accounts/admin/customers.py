@@ -1,0 +1,169 @@
+"""Customers and what they said about themselves."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+
+from accounts import services, staff
+from accounts.admin.history import StateChangeAdmin, history_panel
+from accounts.models import Account, Customer, ProfileVersion, StateChange
+from accounts.states import KycStatus
+from wallet_project.utils.admin import (
+    BigTableAdmin,
+    CreatedFilter,
+    ExactSearchMixin,
+    Panel,
+    StaffAction,
+    StaffActionsMixin,
+    badge,
+    instant,
+    link,
+    link_to,
+    money,
+    named_values,
+    register_panel,
+    table,
+)
+
+SHOWN = 50
+
+
+def _restart_verification(request: HttpRequest, customer: Customer, values: dict[str, Any]) -> str:
+    services.restart_verification(
+        customer_id=customer.id, actor=staff.staff_actor(request.user), reason=values["reason"]  # type: ignore[arg-type]
+    )
+    return "The identity is being checked again."
+
+
+@admin.register(Customer)
+class CustomerAdmin(StaffActionsMixin, ExactSearchMixin, BigTableAdmin):
+    page_hint = "One person, however many accounts. Identity is checked once for all of them."
+    list_display = ["name", "email", "identity", "created"]
+    list_filter = ["kyc_status", CreatedFilter]
+    search_ids = ("id", "user_id")
+    search_emails = ("user__email__startswith",)
+    search_help_text = "The beginning of an e-mail address, or a whole customer or user id"
+    fields = ["id", "user_link", "identity", "kyc_reason", "profile_link", "verified_profile_link", "created_at"]
+    staff_actions = (
+        StaffAction(
+            name="restart-verification",
+            label="Check identity again",
+            permission=staff.RESTART_VERIFICATION,
+            consequence="A new identity check of the current profile starts at once. Open accounts go on working "
+            "meanwhile; accounts requested meanwhile wait for its result.",
+            perform=_restart_verification,
+            available=lambda request, row: row.profile_id is not None and row.kyc_status != KycStatus.PENDING,
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Customer]:
+        rows: QuerySet[Customer] = super().get_queryset(request)
+        return rows.select_related("user", "profile", "verified_profile").order_by("-id")
+
+    def action_summary(self, request: HttpRequest, row: Customer) -> list[tuple[str, Any]]:
+        return [("Customer", link_to(row)), ("E-mail", row.user.email), ("Identity", badge(row.kyc_status))]
+
+    @admin.display(description="name")
+    def name(self, row: Customer) -> str:
+        return f"{row.profile.first_name} {row.profile.last_name}" if row.profile else "no profile yet"
+
+    @admin.display(description="e-mail")
+    def email(self, row: Customer) -> str:
+        return row.user.email
+
+    @admin.display(description="identity")
+    def identity(self, row: Customer) -> str:
+        return badge(row.kyc_status)
+
+    @admin.display(description="created (UTC)")
+    def created(self, row: Customer) -> str:
+        return instant(row.created_at)
+
+    @admin.display(description="login")
+    def user_link(self, row: Customer) -> str:
+        return link_to(row.user)
+
+    @admin.display(description="current profile")
+    def profile_link(self, row: Customer) -> str:
+        return link_to(row.profile)
+
+    @admin.display(description="last verified profile")
+    def verified_profile_link(self, row: Customer) -> str:
+        return link_to(row.verified_profile)
+
+
+@admin.register(ProfileVersion)
+class ProfileVersionAdmin(ExactSearchMixin, BigTableAdmin):
+    page_hint = "What a customer said about himself at one time. Never changed, only followed by the next version."
+    list_display = ["__str__", "customer_link", "country", "created"]
+    list_filter = [CreatedFilter]
+    search_ids = ("id", "customer_id")
+    search_emails = ("customer__user__email__startswith",)
+    search_help_text = "The beginning of an e-mail address, or a whole customer or version id"
+    fields = [
+        "id", "customer_link", "number", "first_name", "last_name", "date_of_birth", "country", "address",
+        "document_type", "document_number", "created_at",
+    ]  # fmt: skip
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ProfileVersion]:
+        rows: QuerySet[ProfileVersion] = super().get_queryset(request)
+        return rows.select_related("customer__user").order_by("-id")
+
+    @admin.display(description="customer")
+    def customer_link(self, row: ProfileVersion) -> str:
+        return link(Customer, row.customer_id, row.customer.user.email)
+
+    @admin.display(description="created (UTC)")
+    def created(self, row: ProfileVersion) -> str:
+        return instant(row.created_at)
+
+
+@admin.register(StateChange)
+class AccountsStateChangeAdmin(StateChangeAdmin):
+    list_title = "State changes of customers and accounts"
+
+
+def identity_data(request: HttpRequest, customer: Customer) -> SafeString | str | None:
+    profile = customer.profile
+    if profile is None:
+        return None
+    shown = ("first_name", "last_name", "date_of_birth", "country", "address", "document_type", "document_number")
+    return named_values({name: getattr(profile, name) for name in shown})
+
+
+def accounts_table(request: HttpRequest, customer: Customer) -> SafeString:
+    rows = [
+        (
+            link(Account, each.id, each.label or each.currency),
+            badge(each.status),
+            money(each.cleared, each.currency),
+            money(each.reserved, each.currency),
+            money(each.available, each.currency),
+            instant(each.created_at),
+        )
+        for each in Account.objects.filter(customer=customer).order_by("id")[:SHOWN]
+    ]
+    headers = ["Account", "Status", "Cleared", "Reserved", "Available", "Requested (UTC)"]
+    return table(headers, rows, empty="No account has been requested.")
+
+
+def versions_table(request: HttpRequest, customer: Customer) -> SafeString:
+    rows = [
+        (
+            link(ProfileVersion, each.id, f"version {each.number}"),
+            f"{each.first_name} {each.last_name}",
+            instant(each.created_at),
+            badge("verified") if each.id == customer.verified_profile_id else "–",
+        )
+        for each in ProfileVersion.objects.filter(customer=customer).order_by("-number")[:SHOWN]
+    ]
+    return table(["Version", "Name", "Sent (UTC)", ""], rows, empty="No profile has been sent.")
+
+
+register_panel(Customer, Panel("Identity data", identity_data, "accounts.view_profileversion", order=10))
+register_panel(Customer, Panel("Accounts", accounts_table, "accounts.view_account", order=20))
+register_panel(Customer, Panel("Profile versions", versions_table, "accounts.view_profileversion", order=70))
+register_panel(Customer, history_panel(StateChange, permission="accounts.view_statechange"))

@@ -1,0 +1,172 @@
+"""Who may log in here, and with which rights.
+
+Nobody raises himself: an administrator manages other members of staff by their groups, never himself, a superuser or a
+customer. Superusers alone make superusers and change what a group may do. Nobody is deleted: history names them.
+"""
+
+from typing import Any
+
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+
+from accounts.models import User
+from wallet_project.utils.admin import BigTableAdmin, ExactSearchMixin, badge, instant, link_to
+
+
+class NewStaffForm(UserCreationForm):  # type: ignore[misc]
+    class Meta:
+        model = User
+        fields = ("email",)
+        field_classes = {"email": forms.EmailField}
+
+    def clean_email(self) -> str:
+        email = str(self.cleaned_data["email"]).lower()
+        if User.objects.filter(email=email).exists():
+            raise forms.ValidationError("Somebody has this e-mail address.")
+        return email
+
+
+@admin.register(User)
+class UserAdmin(ExactSearchMixin, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc]
+    form = UserChangeForm
+    add_form = NewStaffForm
+    change_password_form = AdminPasswordChangeForm
+    actions = None
+    list_display = ["email", "name", "roles", "staff_badge", "active_badge", "last_login"]
+    list_filter = ["is_staff", "is_active", "is_superuser", "groups"]
+    list_per_page = 50
+    list_max_show_all = 0
+    show_full_result_count = False
+    ordering = ["-id"]
+    sortable_by = ()
+    search_emails = ("email__startswith",)
+    search_help_text = "The beginning of an e-mail address, or a whole user id"
+    filter_horizontal = ["groups"]
+    fieldsets = [
+        (None, {"fields": ["email", "password", "first_name", "last_name"]}),
+        ("Rights", {"fields": ["is_active", "is_staff", "is_superuser", "groups"]}),
+        ("On record", {"fields": ["id", "last_login", "date_joined"]}),
+    ]
+    add_fieldsets = [
+        (
+            None,
+            {
+                "fields": ["email", "password1", "password2"],
+                "description": "A new member of staff. Give a role on the next page. Customers sign up by themselves.",
+            },
+        )
+    ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        rows: QuerySet[User] = super().get_queryset(request)
+        return rows.prefetch_related("groups")
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        if not super().has_change_permission(request, obj):
+            return False
+        # Whoever could change a customer's or a superuser's login could become one.
+        return obj is None or request.user.is_superuser or (obj.is_staff and not obj.is_superuser)
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
+        fields = ["id", "last_login", "date_joined"]
+        if not request.user.is_superuser:
+            fields += ["is_superuser", "is_staff"]
+        if obj is not None and obj.pk == request.user.pk:
+            fields += ["is_active", "is_staff", "is_superuser", "groups"]
+        return fields
+
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None or self.has_change_permission(request, obj):
+            return fieldsets
+        # A reader needs no part of a password's hash.
+        return [
+            (title, {**options, "fields": [name for name in options["fields"] if name != "password"]})
+            for title, options in fieldsets
+        ]
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        if not change:
+            obj.is_staff = True
+        super().save_model(request, obj, form, change)
+
+    @admin.display(description="name")
+    def name(self, row: User) -> str:
+        return row.get_full_name() or "–"
+
+    @admin.display(description="roles")
+    def roles(self, row: User) -> str:
+        # sorted() over the prefetched rows; order_by() would ask again for each.
+        return ", ".join(sorted(group.name for group in row.groups.all())) or "–"
+
+    @admin.display(description="kind")
+    def staff_badge(self, row: User) -> str:
+        if row.is_superuser:
+            return badge("superuser", tone="danger")
+        return badge("staff", tone="info") if row.is_staff else badge("customer")
+
+    @admin.display(description="login")
+    def active_badge(self, row: User) -> str:
+        return badge("active", tone="success") if row.is_active else badge("disabled", tone="danger")
+
+
+class GroupAdmin(DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]
+    actions = None
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.is_superuser)
+
+    def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return bool(request.user.is_superuser)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return bool(request.user.is_superuser)
+
+
+class LogEntryAdmin(BigTableAdmin):
+    list_title = "What staff changed of logins and roles"
+    list_display = ["when", "who", "what", "change"]
+    ordering = ["-id"]
+    fields = ["when", "who", "what", "change"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[LogEntry]:
+        rows: QuerySet[LogEntry] = super().get_queryset(request)
+        return rows.select_related("user", "content_type")
+
+    @admin.display(description="when (UTC)")
+    def when(self, row: LogEntry) -> str:
+        return instant(row.action_time)
+
+    @admin.display(description="by")
+    def who(self, row: LogEntry) -> str:
+        return link_to(row.user)
+
+    @admin.display(description="what")
+    def what(self, row: LogEntry) -> str:
+        return f"{row.content_type}: {row.object_repr}"
+
+    @admin.display(description="change")
+    def change(self, row: LogEntry) -> str:
+        return row.get_change_message() or row.get_action_flag_display()
+
+
+# Second factors, sessions and confirmed addresses belong to their users; the library's pages would let staff edit them.
+for _model in (EmailAddress, Authenticator, UserSession, Group):
+    if admin.site.is_registered(_model):
+        admin.site.unregister(_model)
+admin.site.register(Group, GroupAdmin)
+admin.site.register(LogEntry, LogEntryAdmin)
