@@ -1,5 +1,5 @@
 -- ledger_clear: post a batch of approved units: entries, running balances, balances, states, log, in one transaction.
--- Locks: due work items of stage `clearing` in id order (SKIP LOCKED), then every account touched FOR NO KEY UPDATE in id
+-- Locks: due work items of stage `clearing` (SKIP LOCKED, so in any order), then every account touched FOR NO KEY UPDATE in id
 -- order as a statement of its own; one update per account per batch, so a receiver that everyone pays costs no more.
 -- p_only: consider just these units (a batch being halved, or the wallet's own movement). Demands approved_at, and the
 -- bank's confirmation for deposits and withdrawals, whoever calls.
@@ -20,7 +20,7 @@ BEGIN
     SELECT array_agg(d.unit_id) INTO v_units FROM (
         SELECT w.unit_id FROM ledger_workitem w
         WHERE w.stage = 'clearing' AND w.next_at <= v_now AND (p_only IS NULL OR w.unit_id = ANY (p_only))
-        ORDER BY w.unit_id LIMIT p_limit FOR NO KEY UPDATE SKIP LOCKED
+        ORDER BY w.next_at LIMIT p_limit FOR NO KEY UPDATE SKIP LOCKED
     ) d;
     IF v_units IS NULL THEN
         RETURN;
