@@ -6,3 +6,11 @@ from django.apps import AppConfig
 class LedgerConfig(AppConfig):
     name = "ledger"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from ledger import selectors
+        from wallet_project.utils import metrics
+
+        metrics.oldest_waiting(selectors.oldest_waiting_seconds)
+        metrics.open_escalations(selectors.open_escalation_count)
+        metrics.add_gauge("wallet_waiting_units", "Pending units by stage.", selectors.waiting_units, labels=("stage",))

@@ -1,19 +1,81 @@
 """Parts of use cases that an app above composes into its own commit. They assert that a transaction is open."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Literal
 from uuid import UUID
 
 from django.db import connection
+from django.db.models.functions import Now
 
+from accounts.selectors import system_account_id
+from accounts.states import SystemPurpose
 from ledger import posting
-from ledger.models import Escalation
-from ledger.posting import Claimed
+from ledger.failures import FailureCode
+from ledger.models import Escalation, InboundEvent, RailTransfer, Transaction
+from ledger.posting import Claimed, Leg
+from ledger.states import EscalationKind, EscalationStatus, RailStatus, TransactionKind, TransactionStatus
 from wallet_project.utils.context import Actor, request_id, system_actor
+from wallet_project.utils.errors import Conflict, NotFound
+from wallet_project.utils.ids import uuid7
 from wallet_project.utils.nudges import nudge
-from wallet_project.utils.transitions import born
+from wallet_project.utils.transitions import born, move
 
-__all__ = ["Claimed", "approve", "escalate", "fail", "hold_for_review", "lock", "park"]
+__all__ = [
+    "Claimed",
+    "approve",
+    "claim",
+    "escalate",
+    "fail",
+    "hold_for_review",
+    "lock",
+    "park",
+    "post_to_suspense",
+    "resolve_escalation",
+    "resume",
+]
+
+BankDirection = Literal["in", "out"]
+Resolution = Literal["retry", "fail", "acknowledge"]
+
+UNFINISHED_RAIL = (RailStatus.QUEUED, RailStatus.SUBMITTED)
+
+
+class EscalationNotFound(NotFound):
+    code = "escalation_not_found"
+    message = "There is no such escalation."
+
+
+class EscalationAlreadyResolved(Conflict):
+    code = "escalation_already_resolved"
+    message = "Somebody else has resolved this."
+
+
+class NothingToRetry(Conflict):
+    code = "nothing_to_retry"
+    message = "There is nothing left that could be tried again: acknowledge it."
+
+
+class NothingToFail(Conflict):
+    code = "nothing_to_fail"
+    message = "No transaction is pending on this: acknowledge it."
+
+
+class OnlyTheBankEndsIt(Conflict):
+    code = "only_the_bank_ends_it"
+    message = "The bank may have this payment, so only its word can fail it: let it be asked again."
+
+
+class StillWaiting(Conflict):
+    code = "still_waiting"
+    message = "A transaction waits for this: decide whether it is tried again or fails."
+
+
+def claim(stage: str, *, limit: int, lease: timedelta) -> list[Claimed]:
+    """Lease up to `limit` due units of a stage, in a commit of its own; never waits for another worker."""
+    _assert_open()
+    return posting.claim(stage, limit=limit, lease=lease)
 
 
 def lock(units: Sequence[UUID], tokens: Sequence[UUID] | None = None) -> dict[UUID, str]:
@@ -23,7 +85,7 @@ def lock(units: Sequence[UUID], tokens: Sequence[UUID] | None = None) -> dict[UU
 
 
 def approve(units: Sequence[UUID], *, tokens: Sequence[UUID] | None = None) -> set[UUID]:
-    """Approve screened units: a transfer goes to clearing, a deposit or withdrawal to the bank. Returns those that did."""
+    """Approve screened units: a transfer goes to clearing, the others to the bank. Returns those that did."""
     _assert_open()
     approved = posting.approve(units, tokens) if units else set()
     if approved:
@@ -81,6 +143,164 @@ def escalate(
         born(row, actor=system_actor())
         nudge("ledger.escalated")
     return kept
+
+
+def resume(units: Sequence[UUID]) -> set[UUID]:
+    """Put units that were set aside, or whose bank has spoken, back to work. Returns those that go on."""
+    _assert_open()
+    resumed = posting.resume(units) if units else set()
+    if resumed:
+        nudge("ledger.transaction_approved")
+    return resumed
+
+
+def post_to_suspense(
+    *, key: str, direction: BankDirection, amount: int, currency: str, bank_key: str, why: str
+) -> tuple[UUID, bool]:
+    """Book money that moved at the bank and belongs to no transaction: `in` from settlement to suspense, `out` back.
+
+    `amount` is in minor units; `bank_key` is the reference under which the bank's statement has it. The adjustment is
+    cleared in this same commit. Posted once per `key`: returns its id, and whether it was this call that made it.
+    Raises IdempotencyConflict (the key was used for another amount), Account.DoesNotExist (no such currency is kept).
+    """
+    _assert_open()
+    settlement = system_account_id(SystemPurpose.SETTLEMENT, currency)
+    suspense = system_account_id(SystemPurpose.SUSPENSE, currency)
+    debit, credit = (settlement, suspense) if direction == "in" else (suspense, settlement)
+    leg = Leg(
+        id=uuid7(),
+        kind=TransactionKind.ADJUSTMENT,
+        debit=debit,
+        credit=credit,
+        amount=amount,
+        currency=currency,
+        metadata={"bank_key": bank_key, "why": why},
+    )
+    asked = f"{direction} {amount} {currency} {bank_key}"
+    posted = posting.post_pending(
+        actor=system_actor(),
+        legs=[leg],
+        key=key,
+        operation="adjustment",
+        request_hash=hashlib.sha256(asked.encode()).digest(),
+        request_id=request_id.get(),
+    )
+    adjustment = posted.transactions[0]
+    if posted.outcome == "replayed":
+        return adjustment.id, False
+    # The wallet's own correction of its books is not screened: nobody asked for it, and no customer's money moves.
+    posting.approve([adjustment.id])
+    verdicts = posting.clear(limit=1, actor=system_actor(), request_id=request_id.get(), only=[adjustment.id])
+    assert verdicts == [(adjustment.id, "cleared")], "the wallet's own accounts are open"
+    return adjustment.id, True
+
+
+def resolve_escalation(
+    *, escalation_id: UUID, action: Resolution, actor: Actor, reason: str, now: datetime
+) -> Escalation:
+    """Carry out what a human decided on an escalation, and close it.
+
+    `retry` puts back to work what was set aside, `fail` ends the pending transaction and releases its funds,
+    `acknowledge` changes nothing. Raises EscalationNotFound, EscalationAlreadyResolved, NothingToRetry, NothingToFail,
+    OnlyTheBankEndsIt, StillWaiting.
+    """
+    _assert_open()
+    found = Escalation.objects.select_related("transaction").filter(id=escalation_id).first()
+    if found is None:
+        raise EscalationNotFound()
+    unit = _unit(found.transaction) if found.transaction else None
+    stage = posting.lock([unit]).get(unit) if unit else None
+    rail = RailTransfer.objects.select_for_update(no_key=True).filter(transaction=found.transaction_id).first()
+    row = Escalation.objects.select_for_update(no_key=True).get(id=escalation_id)
+    if row.status != EscalationStatus.OPEN:
+        raise EscalationAlreadyResolved()
+    match action:
+        case "retry":
+            _retry(row, unit, stage, rail)
+        case "fail":
+            _fail_escalated(row, unit, stage, rail, actor=actor, reason=reason)
+        case "acknowledge":
+            _acknowledge(row, stage, rail, now=now)
+    row.resolved_at = now
+    move(row, "resolve", actor=actor, reason=f"{action}: {reason}", also=["resolved_at"])
+    return row
+
+
+def _retry(row: Escalation, unit: UUID | None, stage: str | None, rail: RailTransfer | None) -> None:
+    if row.subject_type == "inbound_event":
+        InboundEvent.objects.filter(id=int(row.subject_id), processed_at=None).update(next_at=Now(), attempts=0)
+        nudge("ledger.bank_event")
+    elif unit is None or stage is None:
+        raise NothingToRetry()
+    else:
+        if rail is not None and rail.status in UNFINISHED_RAIL:
+            RailTransfer.objects.filter(id=rail.id).update(next_at=Now(), attempts=0, lease_token=None)
+            nudge("ledger.rail_due")
+        resume([unit])
+
+
+def _fail_escalated(
+    row: Escalation, unit: UUID | None, stage: str | None, rail: RailTransfer | None, *, actor: Actor, reason: str
+) -> None:
+    if unit is None or stage is None:
+        raise NothingToFail()
+    if rail is not None and rail.status == RailStatus.SUBMITTED:
+        if not _bank_has_spoken(row):
+            raise OnlyTheBankEndsIt()
+        rail.next_at, rail.lease_token, rail.ended_at = None, None, Now()
+        move(rail, "reject", actor=actor, reason=reason, also=["next_at", "lease_token", "ended_at"])
+    if not fail([unit], code=_FAILURE_OF.get(row.kind, FailureCode.NOT_PERMITTED), actor=actor, reason=reason):
+        raise OnlyTheBankEndsIt()
+    if rail is not None and rail.status == RailStatus.CONFIRMED:
+        divert_to_suspense(row.transaction, rail, why="failed after the bank had collected it")
+
+
+def divert_to_suspense(deposit: Transaction | None, rail: RailTransfer, *, why: str) -> None:
+    """The money of a failed deposit that the bank has collected: book it, and ask a human whose it is."""
+    assert deposit is not None, "a rail transfer has a transaction"
+    adjustment, made = post_to_suspense(
+        key=f"bank-payment-{rail.key}",
+        direction="in",
+        amount=deposit.amount,
+        currency=deposit.currency,
+        bank_key=rail.key,
+        why=why,
+    )
+    if made:
+        escalate(
+            kind=EscalationKind.UNMATCHED_MONEY,
+            subject_type="transaction",
+            subject_id=adjustment,
+            transaction_id=adjustment,
+            details={"why": why, "deposit": str(deposit.id), "amount": deposit.amount, "currency": deposit.currency},
+        )
+
+
+def _acknowledge(row: Escalation, stage: str | None, rail: RailTransfer | None, *, now: datetime) -> None:
+    silent = rail is not None and rail.status in UNFINISHED_RAIL and rail.next_at is None
+    if stage == "parked" or (stage is not None and silent):
+        raise StillWaiting()
+    if row.subject_type == "inbound_event":
+        InboundEvent.objects.filter(id=int(row.subject_id), processed_at=None).update(processed_at=now, next_at=None)
+
+
+def _bank_has_spoken(row: Escalation) -> bool:
+    """It moved another amount, or it refused the payment and says that it has none under our key."""
+    return row.kind == EscalationKind.UNMATCHED_MONEY or row.details.get("unknown_to_bank") is True
+
+
+_FAILURE_OF: Mapping[str, FailureCode] = {
+    EscalationKind.RAIL_REFUSED: FailureCode.BANK_REJECTED,
+    EscalationKind.UNMATCHED_MONEY: FailureCode.BANK_AMOUNT_DIFFERS,
+}
+
+
+def _unit(transaction: Transaction) -> UUID | None:
+    """What waits for it; None when it has ended."""
+    if transaction.status != TransactionStatus.PENDING:
+        return None
+    unit: UUID = transaction.group_id or transaction.id
+    return unit
 
 
 def _assert_open() -> None:

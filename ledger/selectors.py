@@ -1,0 +1,198 @@
+"""Reads: transactions as one customer may see them, entries, and what is waiting. Nothing here writes.
+
+A transaction is seen by the owner of its debit account from the start, and by the receiver once it has cleared; a
+deposit is its receiver's own request, so he sees it at once. Lists go through each account's own index
+(transaction_by_debit_account, transaction_by_credit_account), newest first, and stop after a page.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import QuerySet
+
+from ledger.models import Entry
+from ledger.states import Direction, RailStatus, Stage, TransactionKind, TransactionStatus
+
+#: After every UUIDv7: the position of a first page.
+END_OF_TIME: Final = UUID(int=2**128 - 1)
+
+# `held` is for what a payee has yet to capture. An officer's review and a parked unit look like any other processing.
+_PUBLIC_STAGES: Final[Mapping[str, str]] = {
+    Stage.SCREENING: "processing",
+    Stage.REVIEW: "processing",
+    Stage.PARKED: "processing",
+    Stage.CLEARING: "processing",
+    Stage.SETTLING: "settling",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionView:
+    """A transaction as one customer sees it. `type` is set where it is seen from an account. Amounts: minor units."""
+
+    id: UUID
+    kind: str
+    status: str
+    stage: str | None
+    amount: int
+    currency: str
+    source: UUID | None
+    destination: UUID | None
+    reference: str
+    metadata: Mapping[str, Any]
+    failure: str
+    created_at: datetime
+    cleared_at: datetime | None
+    type: Direction | None = None
+
+
+_COLUMNS: Final = """
+    t.id, t.kind, t.status, w.stage, coalesce(t.captured_amount, t.amount) AS amount, t.currency,
+    CASE d.kind WHEN 'customer' THEN d.id END AS source, CASE c.kind WHEN 'customer' THEN c.id END AS destination,
+    t.reference, CASE WHEN d.customer_id = %(customer)s OR t.kind = 'deposit' THEN t.metadata ELSE '{}' END AS metadata,
+    t.failure, t.created_at, t.cleared_at"""
+_JOINS: Final = """
+    JOIN accounts_account d ON d.id = t.debit_account_id
+    JOIN accounts_account c ON c.id = t.credit_account_id
+    LEFT JOIN ledger_workitem w ON w.unit_id = coalesce(t.group_id, t.id)"""
+_RECEIVER_SEES: Final = "(t.status = 'cleared' OR t.kind = 'deposit')"
+_PAGE: Final = """
+    t.id < %(before)s AND (%(status)s IS NULL OR t.status = %(status)s) AND (%(kind)s IS NULL OR t.kind = %(kind)s)
+    ORDER BY t.id DESC LIMIT %(limit)s"""
+
+# UNION takes a transfer between two accounts of the same customer once.
+_OF_CUSTOMER: Final = f"""
+    WITH seen AS (
+        SELECT side.id FROM accounts_account mine CROSS JOIN LATERAL (
+            (SELECT t.id FROM ledger_transaction t WHERE t.debit_account_id = mine.id AND {_PAGE})
+            UNION
+            (SELECT t.id FROM ledger_transaction t WHERE t.credit_account_id = mine.id AND {_RECEIVER_SEES} AND {_PAGE})
+        ) side
+        WHERE mine.customer_id = %(customer)s
+    )
+    SELECT {_COLUMNS}, NULL AS type FROM ledger_transaction t {_JOINS}
+    WHERE t.id IN (SELECT id FROM seen) ORDER BY t.id DESC LIMIT %(limit)s"""  # noqa: S608
+
+_OF_ACCOUNT: Final = f"""
+    WITH seen AS (
+        (SELECT t.id, 'debit' AS type FROM ledger_transaction t WHERE t.debit_account_id = %(account)s AND {_PAGE})
+        UNION ALL
+        (SELECT t.id, 'credit' FROM ledger_transaction t
+         WHERE t.credit_account_id = %(account)s AND {_RECEIVER_SEES} AND {_PAGE})
+    )
+    SELECT {_COLUMNS}, seen.type FROM seen JOIN ledger_transaction t ON t.id = seen.id {_JOINS}
+    ORDER BY t.id DESC LIMIT %(limit)s"""  # noqa: S608
+
+_ONE: Final = f"""
+    SELECT {_COLUMNS}, NULL AS type FROM ledger_transaction t {_JOINS}
+    WHERE t.id = %(id)s
+        AND (d.customer_id = %(customer)s OR (c.customer_id = %(customer)s AND {_RECEIVER_SEES}))"""  # noqa: S608
+
+
+Values = dict[str, UUID | str | int | None]
+
+
+def transactions_of_customer(
+    customer_id: UUID, *, before: UUID | None, limit: int, status: str | None = None, kind: str | None = None
+) -> list[TransactionView]:
+    """At most `limit` transactions older than the one at `before`, newest first. One query."""
+    values: Values = {
+        "customer": customer_id,
+        "before": before or END_OF_TIME,
+        "limit": limit,
+        "status": status,
+        "kind": kind,
+    }
+    return list(_views(_OF_CUSTOMER, values))
+
+
+def transactions_of_account(
+    account_id: UUID,
+    *,
+    customer_id: UUID,
+    before: UUID | None,
+    limit: int,
+    status: str | None = None,
+    kind: str | None = None,
+) -> list[TransactionView]:
+    """The same, of one account of the customer's (which the caller has made sure of), with `type` as seen from it."""
+    values: Values = {
+        "customer": customer_id,
+        "before": before or END_OF_TIME,
+        "limit": limit,
+        "status": status,
+        "kind": kind,
+    }
+    return list(_views(_OF_ACCOUNT, {**values, "account": account_id}))
+
+
+def transaction_of_customer(customer_id: UUID | None, transaction_id: UUID) -> TransactionView | None:
+    """None when there is none that the customer may see."""
+    if customer_id is None:
+        return None
+    return next(_views(_ONE, {"customer": customer_id, "id": transaction_id}), None)
+
+
+def entries_of_account(account_id: UUID) -> QuerySet[Entry]:
+    """The account's cleared lines, each with the balance after it; by the index entry_sequence_unique_in_account."""
+    return Entry.objects.filter(account=account_id).select_related("transaction").order_by("-sequence")
+
+
+def public_stage(stage: str | None) -> str | None:
+    """What a customer is told of where a pending transaction stands: it never says that somebody is looking."""
+    return None if stage is None else _PUBLIC_STAGES[stage]
+
+
+def _views(sql: str, values: Values) -> Iterator[TransactionView]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        names = [column[0] for column in cursor.description or ()]
+        for row in cursor.fetchall():
+            fields = dict(zip(names, row, strict=True))
+            fields["stage"] = public_stage(fields["stage"])
+            fields["type"] = Direction(fields["type"]) if fields["type"] else None
+            yield TransactionView(**fields)
+
+
+def oldest_waiting_seconds() -> list[tuple[tuple[str, ...], float]]:
+    """((stage,), seconds since the oldest unit there was due), 0 where none is late; the bank's rows are `rail`."""
+    ages = dict.fromkeys([str(stage) for stage in Stage if stage != Stage.SETTLING] + ["rail", "bank_event"], 0.0)
+    ages |= _pairs(
+        """SELECT stage, extract(epoch FROM now() - min(coalesce(next_at, created_at)))::float8 FROM ledger_workitem
+           WHERE stage <> 'settling' AND (next_at IS NULL OR next_at < now()) GROUP BY stage
+           UNION ALL SELECT 'rail', extract(epoch FROM now() - min(next_at))::float8 FROM ledger_railtransfer
+           WHERE next_at < now() HAVING count(*) > 0
+           UNION ALL SELECT 'bank_event', extract(epoch FROM now() - min(next_at))::float8 FROM ledger_inboundevent
+           WHERE next_at < now() HAVING count(*) > 0"""
+    )
+    return [((stage,), max(0.0, age)) for stage, age in sorted(ages.items())]
+
+
+def waiting_units() -> list[tuple[tuple[str, ...], float]]:
+    """((stage,), how many units wait there)."""
+    counts = dict.fromkeys([str(stage) for stage in Stage], 0.0)
+    counts |= _pairs("SELECT stage, count(*)::float8 FROM ledger_workitem GROUP BY stage")
+    return [((stage,), count) for stage, count in sorted(counts.items())]
+
+
+def open_escalation_count() -> list[tuple[tuple[str, ...], float]]:
+    """((), how many escalations wait for a human)."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*)::float8 FROM ledger_escalation WHERE status = 'open'")
+        row = cursor.fetchone()
+    return [((), float(row[0] if row else 0))]
+
+
+def _pairs(sql: str) -> dict[str, float]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return dict(cursor.fetchall())
+
+
+TERMINAL_RAIL_STATUSES: Final = (RailStatus.CONFIRMED, RailStatus.REJECTED, RailStatus.CANCELLED)
+LISTED_KINDS: Final = tuple(TransactionKind.values)
+LISTED_STATUSES: Final = tuple(TransactionStatus.values)

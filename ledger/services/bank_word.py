@@ -1,0 +1,137 @@
+"""What a bank says about a payment, applied to our rows: the same whether it was asked or told us of its own accord.
+
+The caller has locked the unit and then the rail transfer, in the transaction in which this is committed. `failed` never
+flips, and nothing is posted twice: the adjustment that money without a home gets has a key of its own payment.
+"""
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from ledger import steps
+from ledger.failures import FailureCode
+from ledger.models import RailTransfer
+from ledger.rails import PaymentReport
+from ledger.states import EscalationKind, RailDirection, RailStatus
+from wallet_project.utils.context import Actor, system_actor
+from wallet_project.utils.errors import Conflict
+from wallet_project.utils.money import currencies
+from wallet_project.utils.transitions import move
+
+_ANSWERS_KEPT: Final = 5
+_ENDED = ("status", "next_at", "lease_token", "ended_at", "bank_reference", "reason", "answers")
+
+
+class BankContradictsItself(Conflict):
+    """It rejected what it had settled, or settles for another amount than before. A human looks."""
+
+    code = "bank_contradicts_itself"
+    message = "The bank says something that does not go with what it said before."
+
+
+def apply(row: RailTransfer, report: PaymentReport, *, now: datetime) -> None:
+    """Take the bank's word on a payment of ours. Raises BankContradictsItself."""
+    as_asked = (report.amount, report.currency) == (row.transaction.amount, row.transaction.currency)
+    match report.status:
+        case "processing":
+            return
+        case "settled" if row.status == RailStatus.CONFIRMED:
+            if not as_asked:
+                raise BankContradictsItself()
+        case "settled" if row.status in (RailStatus.REJECTED, RailStatus.CANCELLED):
+            _settled_after_failing(row, report)
+        case "settled" if as_asked:
+            _settled(row, report, now=now)
+        case "settled":
+            _settled_otherwise(row, report, now=now)
+        case "rejected" if row.status in (RailStatus.REJECTED, RailStatus.CANCELLED):
+            return
+        case "rejected":
+            if row.status != RailStatus.SUBMITTED or not as_asked:
+                raise BankContradictsItself()
+            _end(row, "reject", report, now=now, reason=report.reason or "rejected by the bank")
+            steps.fail([unit_of(row)], code=FailureCode.BANK_REJECTED, actor=system_actor(), reason=report.reason)
+
+
+def unit_of(row: RailTransfer) -> UUID:
+    unit: UUID = row.transaction.group_id or row.transaction_id
+    return unit
+
+
+def remember(row: RailTransfer, report: PaymentReport) -> None:
+    """Keep the bank's reference and its last words, raw. The caller saves."""
+    row.bank_reference = report.bank_reference[:128]
+    row.answers = [*row.answers, report.raw][-_ANSWERS_KEPT:]
+
+
+def _settled(row: RailTransfer, report: PaymentReport, *, now: datetime) -> None:
+    _end(row, "confirm", report, now=now, reason=report.reason)
+    steps.resume([unit_of(row)])
+
+
+def _settled_otherwise(row: RailTransfer, report: PaymentReport, *, now: datetime) -> None:
+    """Another amount than was asked for. A deposit fails, for its money will not come; of a payout nobody can say what
+    the customer's reservation is now worth, so it waits for a human."""
+    why = "the bank moved another amount than was asked for"
+    _book(row, report, why=why)
+    if row.direction == RailDirection.COLLECTION:
+        if row.status == RailStatus.QUEUED:
+            move(row, "submit", actor=system_actor(), reason=why)
+        _end(row, "reject", report, now=now, reason=why)
+        steps.fail([unit_of(row)], code=FailureCode.BANK_AMOUNT_DIFFERS, actor=system_actor(), reason=why)
+    else:
+        remember(row, report)
+        row.next_at, row.lease_token, row.reason = None, None, why
+        row.save(update_fields=["next_at", "lease_token", "reason", "bank_reference", "answers"])
+        steps.park([unit_of(row)], error=why)
+    _escalate(row, report, why=why)
+
+
+def _settled_after_failing(row: RailTransfer, report: PaymentReport) -> None:
+    why = "the bank settled what had already failed"
+    if _book(row, report, why=why):
+        _escalate(row, report, why=why)
+
+
+def _book(row: RailTransfer, report: PaymentReport, *, why: str) -> bool:
+    """Post what moved at the bank to suspense; False when that was done before."""
+    if report.currency not in currencies():
+        return True
+    _, made = steps.post_to_suspense(
+        key=f"bank-payment-{row.key}",
+        direction="in" if row.direction == RailDirection.COLLECTION else "out",
+        amount=report.amount,
+        currency=report.currency,
+        bank_key=row.key,
+        why=why,
+    )
+    return made
+
+
+def _escalate(row: RailTransfer, report: PaymentReport, *, why: str) -> None:
+    steps.escalate(
+        kind=EscalationKind.UNMATCHED_MONEY,
+        subject_type="transaction",
+        subject_id=row.transaction_id,
+        transaction_id=row.transaction_id,
+        details={
+            "why": why,
+            "asked": {"amount": row.transaction.amount, "currency": row.transaction.currency},
+            "moved": {"amount": report.amount, "currency": report.currency},
+            "bank_reference": report.bank_reference,
+        },
+    )
+
+
+def _end(
+    row: RailTransfer,
+    transition: str,
+    report: PaymentReport,
+    *,
+    now: datetime,
+    reason: str,
+    actor: Actor | None = None,
+) -> None:
+    remember(row, report)
+    row.next_at, row.lease_token, row.ended_at, row.reason = None, None, now, reason[:500]
+    move(row, transition, actor=actor or system_actor(), reason=reason, also=_ENDED[1:])
