@@ -13,7 +13,7 @@ from django.utils.module_loading import import_string
 
 from wallet_project.api.defaults import FAST_LANE_MIDDLEWARE, FAST_LANE_PREFIXES
 from wallet_project.api.parsers import MAX_BODY_BYTES, BodyTooLarge
-from wallet_project.api.problems import problem_response
+from wallet_project.api.problems import BadForm, problem_response
 from wallet_project.utils.context import request_id
 from wallet_project.utils.errors import InvalidInput
 from wallet_project.utils.ids import uuid7
@@ -95,7 +95,10 @@ def _chain(paths: list[str]) -> GetResponse:
 def _take_chunked_body(request: HttpRequest) -> JsonResponse | None:
     """Django reads a body without Content-Length as an empty one: a chunked transfer would arrive as `{}`. Read it
     here, up to the limit, where the server says where it ends; refuse it otherwise."""
-    if request.META.get("CONTENT_LENGTH") or "chunked" not in request.META.get("HTTP_TRANSFER_ENCODING", "").lower():
+    length = request.META.get("CONTENT_LENGTH", "")
+    if length and not (length.isascii() and length.isdigit()):
+        return problem_response(BadForm())
+    if length or "chunked" not in request.META.get("HTTP_TRANSFER_ENCODING", "").lower():
         return None
     source = request.META.get("wsgi.input")
     if source is None or not request.META.get("wsgi.input_terminated"):

@@ -7,6 +7,9 @@ from django.db import IntegrityError, OperationalError, connection
 from wallet_project.utils import errors
 
 
+_INSERT = "INSERT INTO auth_group (name) VALUES ('Ada Lovelace')"
+
+
 class LabelTaken(errors.Conflict):
     code = "label_taken"
     message = "There is such a label."
@@ -24,28 +27,29 @@ def _empty_registries(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def labels(db: None) -> None:
+def taken(db: None) -> str:
+    """An SQL statement that a named constraint refuses."""
     with connection.cursor() as cursor:
-        cursor.execute("CREATE TEMPORARY TABLE labels (label text CONSTRAINT label_is_unique UNIQUE, owner text)")
-        cursor.execute("INSERT INTO labels VALUES ('main', 'Ada Lovelace')")
+        cursor.execute(_INSERT)
+    return _INSERT
 
 
-def run(sql: str) -> None:
+def run(statement: str) -> None:
     with errors.database_refusals(), connection.cursor() as cursor:
-        cursor.execute(sql)
+        cursor.execute(statement)
 
 
-def test_a_named_constraint_is_a_domain_error(labels: None) -> None:
-    errors.on_constraint("label_is_unique", LabelTaken)
+def test_a_named_constraint_is_a_domain_error(taken: str) -> None:
+    errors.on_constraint("auth_group_name_key", LabelTaken)
     with pytest.raises(LabelTaken) as raised:
-        run("INSERT INTO labels VALUES ('main', 'Grace Hopper')")
+        run(taken)
     assert raised.value.facts == {}
     assert isinstance(raised.value.__cause__, IntegrityError)
 
 
-def test_a_constraint_without_a_meaning_stays_what_it_is(labels: None) -> None:
+def test_a_constraint_without_a_meaning_stays_what_it_is(taken: str) -> None:
     with pytest.raises(IntegrityError):
-        run("INSERT INTO labels VALUES ('main', 'Grace Hopper')")
+        run(taken)
 
 
 def test_our_own_sqlstate_brings_its_facts(db: None) -> None:
@@ -109,10 +113,10 @@ def test_a_fault_of_ours_stays_what_it_is(db: None) -> None:
 
 
 def test_a_name_has_one_meaning() -> None:
-    errors.on_constraint("label_is_unique", LabelTaken)
-    errors.on_constraint("label_is_unique", LabelTaken)
+    errors.on_constraint("auth_group_name_key", LabelTaken)
+    errors.on_constraint("auth_group_name_key", LabelTaken)
     with pytest.raises(ValueError, match="already means"):
-        errors.on_constraint("label_is_unique", TooPoor)
+        errors.on_constraint("auth_group_name_key", TooPoor)
 
 
 @pytest.mark.parametrize("sqlstate", ["23505", "WL1", "wl001", ""])

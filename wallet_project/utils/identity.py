@@ -64,14 +64,16 @@ def resolve(token: str) -> Identity | None:
 
 
 def forget_session(token: str) -> None:
-    volatile.put(_token_key(token), _TOMBSTONE, seconds=_FORGOTTEN_SECONDS)
+    volatile.overwrite(_token_key(token), _TOMBSTONE, seconds=_FORGOTTEN_SECONDS)
 
 
 def forget_user(user_id: UUID) -> None:
     """Once what is open here has committed, believe nothing older about this user. For changes that no signal of the
     user's row tells of: a new customer, `QuerySet.update()`."""
     generation = secrets.token_hex(8)
-    transaction.on_commit(lambda: volatile.put(_user_key(user_id), generation, seconds=_FORGOTTEN_SECONDS), robust=True)
+    transaction.on_commit(
+        lambda: volatile.overwrite(_user_key(user_id), generation, seconds=_FORGOTTEN_SECONDS), robust=True
+    )
 
 
 def watch() -> None:

@@ -6,7 +6,6 @@ The task lowers the flag as its first act, so what is committed after that nudge
 """
 
 from collections.abc import Callable
-from functools import partial
 
 import kombu.exceptions
 import structlog
@@ -38,8 +37,9 @@ def nudge(topic: str) -> None:
 
     Raises KeyError for a topic that settings do not name; nothing that Redis or the broker does is raised."""
     task = settings.NUDGES[topic]
-    # robust: the commit has happened, and no failure from here on may look like a failed request.
-    transaction.on_commit(partial(_send, task), robust=True)
+    # robust: the commit has happened, and no failure from here on may look like a failed request. (Not a partial:
+    # Django names what failed, and a partial has no name.)
+    transaction.on_commit(lambda: _send(task), robust=True)
 
 
 def lower_flag(topic_or_task: str) -> None:

@@ -22,10 +22,11 @@ UNREACHABLE: Final = None
 
 REDIS_FAILURES = (RedisError, ConnectionInterrupted)
 _PAUSE_SECONDS: Final = 1.0
-_MAX_LATE_DELETES: Final = 10_000
+_MAX_LATE: Final = 10_000
 
 _closed_until = 0.0
-_late_deletes: dict[str, None] = {}
+#: What Redis has still to be told: the value and its seconds by key, None for a deletion.
+_late: dict[str, tuple[object, float] | None] = {}
 
 
 def get(key: str) -> object | None:
@@ -48,10 +49,14 @@ def put(key: str, value: object, *, seconds: float) -> None:
 
 
 def drop(key: str) -> None:
-    """Delete `key`. It is tried even while the breaker is open, and again when Redis is back: a value that should
-    have gone may otherwise be served until it expires."""
-    if not _attempt(lambda: cache.delete(key)) and len(_late_deletes) < _MAX_LATE_DELETES:
-        _late_deletes[key] = None
+    """Delete `key`, insisting: what should have gone may otherwise be believed until it expires."""
+    _insist(key, None)
+
+
+def overwrite(key: str, value: object, *, seconds: float) -> None:
+    """Put, insisting: for a value that takes back another. It is tried even while the breaker is open, and again,
+    before anything is read, when Redis is back."""
+    _insist(key, (value, seconds))
 
 
 def count(key: str, *, seconds: int) -> int | None:
@@ -77,12 +82,23 @@ def reset_breaker() -> None:
 def _ask(call: Callable[[], Value]) -> Value | None:
     if time.monotonic() < _closed_until:
         return UNREACHABLE
-    while (key := next(iter(_late_deletes), None)) is not None:
-        if not _attempt(lambda key=key: cache.delete(key)):  # type: ignore[misc]
+    for key, late in list(_late.items()):
+        if not _tell(key, late):
             return UNREACHABLE
-        _late_deletes.pop(key, None)
+        _late.pop(key, None)
     results: list[Value] = []
     return results[0] if _attempt(lambda: results.append(call())) else UNREACHABLE
+
+
+def _insist(key: str, value: tuple[object, float] | None) -> None:
+    if not _tell(key, value) and len(_late) < _MAX_LATE:
+        _late[key] = value
+
+
+def _tell(key: str, value: tuple[object, float] | None) -> bool:
+    if value is None:
+        return _attempt(lambda: cache.delete(key))
+    return _attempt(lambda: cache.set(key, value[0], timeout=value[1]))
 
 
 def _attempt(call: Callable[[], object]) -> bool:
