@@ -31,3 +31,13 @@ class Verdict(TextChoices):
     APPROVE = "approve"
     REVIEW = "review"
     REJECT = "reject"
+
+
+class CaseVerdict(TextChoices):
+    """What a person decides on a case. The last three are for escalations; an identity check may be tried again too."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+    RETRY = "retry", "try again"
+    FAIL = "fail", "fail the transaction"
+    ACKNOWLEDGE = "acknowledge", "seen to"

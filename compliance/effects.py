@@ -1,0 +1,136 @@
+"""What a person's decision does to money and people, in the transaction that records it.
+
+The case is locked by the caller; then the unit's work item, the check, the customer, in this order.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from compliance import steps
+from compliance.models import Case, KycCheck, Screening
+from compliance.states import CaseStatus, CaseVerdict, CheckStatus
+from ledger import steps as ledger
+from ledger.failures import FailureCode
+from ledger.models import Transaction
+from ledger.states import EscalationStatus, Stage, TransactionStatus
+from wallet_project.utils.context import Actor
+from wallet_project.utils.errors import Conflict
+from wallet_project.utils.nudges import nudge
+
+
+class UnitElsewhere(Conflict):
+    """`stage` is where the transaction waits."""
+
+    code = "unit_elsewhere"
+    message = "The transaction does not wait for an officer's decision now."
+
+
+def has_ended(case: Case) -> bool:
+    """Nobody needs to decide it any more: what it is about has come to an end by itself."""
+    if case.screening is not None:
+        return bool(case.screening.transaction.status != TransactionStatus.PENDING)
+    if case.kyc_check is not None:
+        return bool(case.kyc_check.status != CheckStatus.IN_REVIEW)
+    assert case.escalation is not None, "case_has_one_subject"
+    return bool(case.escalation.status == EscalationStatus.RESOLVED)
+
+
+def carry_out(case: Case, verdict: CaseVerdict, *, reason: str, actor: Actor, now: datetime) -> None:
+    """Do what was decided, and resolve the case; what has ended meanwhile is said in the log, and is no error."""
+    if case.screening is not None:
+        note = _screening(case.screening, verdict, reason=reason, actor=actor, now=now)
+    elif case.kyc_check is not None:
+        note = _identity(case.kyc_check.id, verdict, reason=reason, actor=actor, now=now)
+    else:
+        assert case.escalation is not None, "case_has_one_subject"
+        note = _escalation(case.escalation.id, verdict, reason=reason, actor=actor, now=now)
+    steps.resolve_case(case, actor=actor, reason=f"{note or verdict.label}: {reason}", now=now)
+
+
+def close_ended(case: Case, *, actor: Actor, now: datetime) -> None:
+    """Close a locked case that nobody needs to decide any more, and its screening with it."""
+    if case.screening_id is not None:
+        screening = Screening.objects.select_for_update(no_key=True).get(id=case.screening_id)
+        if screening.status == CheckStatus.IN_REVIEW:
+            _ended_by_itself(screening, actor=actor, now=now)
+    steps.resolve_case(case, actor=actor, reason="It ended by itself before it was decided.", now=now)
+
+
+def _screening(of_case: Screening, verdict: CaseVerdict, *, reason: str, actor: Actor, now: datetime) -> str:
+    transaction: Transaction = of_case.transaction
+    unit: UUID = transaction.group_id or transaction.id
+    stage = ledger.lock([unit]).get(unit)
+    screening = Screening.objects.select_for_update(no_key=True).get(id=of_case.id)
+    if stage is None:
+        if screening.status == CheckStatus.IN_REVIEW:
+            _ended_by_itself(screening, actor=actor, now=now)
+        return "Without effect, the transaction had ended before"
+    if stage != Stage.REVIEW:
+        raise UnitElsewhere(stage=stage)
+    if verdict == CaseVerdict.APPROVE:
+        return _approve(screening, unit, reason=reason, actor=actor, now=now)
+    return _reject(screening, unit, reason=reason, actor=actor, now=now)
+
+
+def _approve(screening: Screening, unit: UUID, *, reason: str, actor: Actor, now: datetime) -> str:
+    steps.end_check(screening, "approve", decided_by="officer", reason=reason, actor=actor, now=now)
+    if _still_in_review(unit):
+        return "Approved; other transactions of its group are still under review"
+    if not ledger.approve([unit]):
+        raise UnitElsewhere
+    return ""
+
+
+def _reject(screening: Screening, unit: UUID, *, reason: str, actor: Actor, now: datetime) -> str:
+    if not ledger.fail([unit], code=FailureCode.NOT_PERMITTED, actor=actor, reason="rejected by an officer"):
+        raise UnitElsewhere
+    steps.end_check(screening, "reject", decided_by="officer", reason=reason, actor=actor, now=now)
+    # All or nothing: the other transactions of the group fail with it.
+    because = "Another transaction of its group was rejected."
+    for other in _still_in_review(unit):
+        steps.end_check(other, "reject", decided_by="officer", reason=because, actor=actor, now=now)
+        if other.case.status != CaseStatus.RESOLVED:
+            steps.resolve_case(other.case, actor=actor, reason=because, now=now)
+    return ""
+
+
+def _still_in_review(unit: UUID) -> list[Screening]:
+    of_group = Screening.objects.filter(transaction__group_id=unit, status=CheckStatus.IN_REVIEW)
+    return list(of_group.select_related("case").order_by("id"))
+
+
+def _identity(check_id: UUID, verdict: CaseVerdict, *, reason: str, actor: Actor, now: datetime) -> str:
+    check = KycCheck.objects.select_for_update(no_key=True).get(id=check_id)
+    if check.status != CheckStatus.IN_REVIEW:
+        return "Without effect, the check had ended before"
+    if verdict == CaseVerdict.RETRY:
+        # The check ends, the customer still waits: the next sweep asks the provider anew.
+        steps.end_check(check, "reject", decided_by="officer", reason=f"Asked again: {reason}", actor=actor, now=now)
+        nudge("accounts.identity_wanted")
+        return ""
+    approved = verdict == CaseVerdict.APPROVE
+    if steps.conclude(check, approved=approved, decided_by="officer", reason=reason, actor=actor, now=now):
+        return ""
+    return "Without effect, the customer has changed his profile since and that is checked next"
+
+
+def _escalation(escalation_id: UUID, verdict: CaseVerdict, *, reason: str, actor: Actor, now: datetime) -> str:
+    try:
+        ledger.resolve_escalation(
+            escalation_id=escalation_id, action=_ACTIONS[verdict], actor=actor, reason=reason, now=now
+        )
+    except ledger.EscalationAlreadyResolved:
+        return "Without effect, it had been resolved before"
+    return ""
+
+
+def _ended_by_itself(screening: Screening, *, actor: Actor, now: datetime) -> None:
+    reason = "The transaction ended before it was decided."
+    steps.end_check(screening, "reject", decided_by="system", reason=reason, actor=actor, now=now)
+
+
+_ACTIONS: dict[CaseVerdict, ledger.Resolution] = {
+    CaseVerdict.RETRY: "retry",
+    CaseVerdict.FAIL: "fail",
+    CaseVerdict.ACKNOWLEDGE: "acknowledge",
+}

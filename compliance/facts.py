@@ -1,0 +1,44 @@
+"""Facts of a whole batch at once; the SQL says what is read and how far back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import connection
+
+from compliance.rules import Facts, Limits
+
+_SQL: Final = (Path(__file__).parent / "sql" / "screening_facts.sql").read_text()
+
+
+@dataclass(frozen=True, slots=True)
+class LegFacts:
+    """One transaction of a unit. `customer_id` is whose money it is: the payer's, or the receiver's of a deposit."""
+
+    transaction_id: UUID
+    unit_id: UUID
+    customer_id: UUID | None
+    facts: Facts
+
+
+def facts_of(units: Sequence[UUID], limits: Mapping[str, Limits]) -> list[LegFacts]:
+    """The facts of every pending leg of the units, in the order of ids. Units that have ended are left out.
+
+    `limits` bound the work: a counterparty is only looked up where the amount is large enough for it to matter."""
+    bands = [(currency, low, high) for currency, limit in limits.items() for low, high in limit.bands()]
+    parameters: dict[str, Any] = {
+        "units": list(units),
+        "currencies": list(limits),
+        "first_payment_from": [limit.first_payment_amount for limit in limits.values()],
+        "band_currencies": [currency for currency, _, _ in bands],
+        "band_lows": [low for _, low, _ in bands],
+        "band_highs": [high for _, _, high in bands],
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_SQL, parameters)
+        return [
+            LegFacts(transaction_id, unit_id, customer_id, Facts(*columns))
+            for transaction_id, unit_id, customer_id, *columns in cursor.fetchall()
+        ]

@@ -1,0 +1,159 @@
+"""Reads of cases: the queue, what a person may do about a case, and why it is there. Nothing here writes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import QuerySet
+
+from accounts.models import Principal
+from accounts.models import StateChange as AccountsChange
+from compliance.limits import four_eyes_from
+from compliance.models import Case, CaseNote, Decision, KycCheck, StateChange
+from compliance.states import CasePriority, CaseStatus, CaseVerdict, CheckStatus
+from ledger.models import StateChange as LedgerChange
+
+_BY_SUBJECT: Final = ["screening", "kyc_check", "escalation"]
+_ABOUT_SCREENING: Final = (CaseVerdict.APPROVE, CaseVerdict.REJECT)
+_ABOUT_IDENTITY: Final = (CaseVerdict.APPROVE, CaseVerdict.REJECT, CaseVerdict.RETRY)
+_ABOUT_ESCALATION: Final = (CaseVerdict.RETRY, CaseVerdict.FAIL, CaseVerdict.ACKNOWLEDGE)
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryLine:
+    """One line of a log about a case's subject. `who` is an e-mail address, or `system`."""
+
+    at: datetime
+    what: str
+    from_state: str
+    to_state: str
+    who: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFile:
+    """All that a person needs to decide a case. `findings` and `facts` are those of a screening, `answers` those of an
+    identity provider, `details` those of an escalation."""
+
+    case: Case
+    possible: tuple[CaseVerdict, ...]
+    four_eyes: bool
+    findings: Sequence[Mapping[str, Any]]
+    facts: Mapping[str, Any]
+    answers: Sequence[Mapping[str, Any]]
+    details: Mapping[str, Any]
+    notes: Sequence[CaseNote]
+    decisions: Sequence[Decision]
+    history: Sequence[HistoryLine]
+
+
+def possible_verdicts(case: Case) -> tuple[CaseVerdict, ...]:
+    """What a case can be decided to be, by what it is about."""
+    if case.screening_id is not None:
+        return _ABOUT_SCREENING
+    return _ABOUT_IDENTITY if case.kyc_check_id is not None else _ABOUT_ESCALATION
+
+
+def needs_second_person(case: Case, verdict: str) -> bool:
+    """Letting money go needs four eyes where the case is urgent or the amount is large; stopping it never does."""
+    if case.screening is None or verdict != CaseVerdict.APPROVE:
+        return False
+    about = case.screening.transaction
+    return case.priority == CasePriority.HIGH or about.amount >= four_eyes_from(about.currency)
+
+
+def case_queue() -> QuerySet[Case]:
+    """Cases that wait for somebody, the most urgent first; served by the index case_queue."""
+    return (
+        Case.objects.exclude(status=CaseStatus.RESOLVED)
+        .select_related("assignee", "customer__profile", *_BY_SUBJECT, "screening__transaction")
+        .order_by("due_at", "id")
+    )
+
+
+def case_file(case_id: UUID) -> CaseFile | None:
+    """Why a case is here and what became of it so far; None when there is none."""
+    related = ("assignee", "customer__profile", *_BY_SUBJECT, "screening__transaction", "escalation__transaction")
+    case = Case.objects.select_related(*related, "kyc_check__profile").filter(id=case_id).first()
+    if case is None:
+        return None
+    return CaseFile(
+        case=case,
+        possible=possible_verdicts(case),
+        four_eyes=needs_second_person(case, CaseVerdict.APPROVE),
+        findings=case.screening.findings if case.screening else [],
+        facts=case.screening.facts if case.screening else {},
+        answers=case.kyc_check.answers if case.kyc_check else [],
+        details=case.escalation.details if case.escalation else {},
+        notes=list(case.notes.select_related("author")),
+        decisions=list(case.decisions.select_related("maker", "checker")),
+        history=_history(case),
+    )
+
+
+def _history(case: Case) -> list[HistoryLine]:
+    """The logs of the case, of what it is about, and of the money or the person behind that, in order of time."""
+    own = [case.id, case.screening_id, case.kyc_check_id]
+    about = case.screening.transaction_id if case.screening else None
+    if case.escalation is not None:
+        about = case.escalation.transaction_id
+    lines = [
+        *StateChange.objects.filter(subject_id__in=[id_ for id_ in own if id_]),
+        *LedgerChange.objects.filter(subject_id__in=[id_ for id_ in (about, case.escalation_id) if id_]),
+    ]
+    if case.kyc_check_id is not None and case.customer_id is not None:
+        lines += AccountsChange.objects.filter(subject_id=case.customer_id)
+    principals = Principal.objects.select_related("user").in_bulk({line.actor_id for line in lines})
+    return [
+        HistoryLine(
+            at=line.at,
+            what=line.machine,
+            from_state=line.from_state,
+            to_state=line.to_state,
+            who=str(principals[line.actor_id]) if line.actor_id in principals else "unknown",
+            reason=line.reason,
+        )
+        for line in sorted(lines, key=lambda line: line.at)
+    ]
+
+
+def waiting_cases() -> list[tuple[tuple[str, ...], float]]:
+    """((status,), how many cases wait there), 0 where none does."""
+    counts = {str(status): 0.0 for status in CaseStatus if status != CaseStatus.RESOLVED}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT status, count(*)::float8 FROM compliance_case WHERE NOT status = 'resolved' GROUP BY status"
+        )
+        counts |= dict(cursor.fetchall())
+    return [((status,), count) for status, count in sorted(counts.items())]
+
+
+def overdue_cases() -> list[tuple[tuple[str, ...], float]]:
+    """((), how many cases have passed their due time)."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*)::float8 FROM compliance_case WHERE NOT status = 'resolved' AND due_at < now()")
+        row = cursor.fetchone()
+    return [((), float(row[0] if row else 0))]
+
+
+def oldest_waiting_seconds() -> list[tuple[tuple[str, ...], float]]:
+    """((stage,), seconds since the oldest was due), 0 where none is late: identity checks and a provider's events."""
+    ages = {"identity_check": 0.0, "identity_event": 0.0}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT 'identity_check', extract(epoch FROM now() - min(next_at))::float8 FROM compliance_kyccheck
+               WHERE next_at < now() HAVING count(*) > 0
+               UNION ALL SELECT 'identity_event', extract(epoch FROM now() - min(next_at))::float8
+               FROM compliance_inboundevent WHERE next_at < now() HAVING count(*) > 0"""
+        )
+        ages |= dict(cursor.fetchall())
+    return [((stage,), max(0.0, age)) for stage, age in sorted(ages.items())]
+
+
+def active_checks() -> QuerySet[KycCheck]:
+    """Identity checks that have not ended."""
+    return KycCheck.objects.filter(status__in=[CheckStatus.QUEUED, CheckStatus.RUNNING, CheckStatus.IN_REVIEW])

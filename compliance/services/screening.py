@@ -1,0 +1,256 @@
+"""Screening: every transaction is looked at once before its money moves (know your transaction).
+
+A batch is leased in one short commit, judged outside of any transaction, and decided in one commit that counts only
+for the units whose lease is still held. A worker that dies in between loses its lease, and the next one starts over.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import Q
+
+from compliance import steps
+from compliance.facts import LegFacts, facts_of
+from compliance.limits import four_eyes_from, limits_in_force
+from compliance.models import Case, Screening
+from compliance.rules import Decision, decide, worst
+from compliance.states import CasePriority, CheckStatus, Verdict
+from ledger import steps as ledger
+from ledger.failures import FailureCode
+from ledger.models import Transaction
+from ledger.states import EscalationKind, Stage, TransactionStatus
+from ledger.steps import Claimed
+from wallet_project.utils.context import system_actor
+from wallet_project.utils.errors import DatabaseBusy, DatabaseUnavailable, translate_database_error
+from wallet_project.utils.ids import uuid7
+from wallet_project.utils.metrics import retried
+from wallet_project.utils.nudges import nudge
+from wallet_project.utils.retry import MAX_TRIES
+
+logger = structlog.get_logger(__name__)
+
+#: A batch holds its locks for as long as its commit takes.
+BATCH: Final = 200
+_END: Final = {
+    Verdict.APPROVE: CheckStatus.APPROVED,
+    Verdict.REVIEW: CheckStatus.IN_REVIEW,
+    Verdict.REJECT: CheckStatus.REJECTED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One transaction of a unit, and what the rules made of it."""
+
+    leg: LegFacts
+    decision: Decision
+
+
+def screen_due(*, now: datetime, limit: int = BATCH) -> int:
+    """Screen up to `limit` due units; how many were taken up. Safe to run any number of times at once."""
+    with transaction.atomic(durable=True):
+        claimed = ledger.claim(Stage.SCREENING, limit=limit, lease=settings.LEASE)
+        _start_screenings(claimed, now=now)
+    fresh = [unit for unit in claimed if unit.attempts <= MAX_TRIES]
+    for unit in claimed:
+        if unit.attempts > 1:
+            retried("screening")
+        if unit.attempts > MAX_TRIES:
+            _set_aside(unit, error=f"not decided in {MAX_TRIES} tries")
+    if fresh:
+        _screen(fresh, now=now)
+    if len(claimed) == limit:
+        nudge("ledger.transaction_pending")
+    return len(claimed)
+
+
+def close_ended_screenings(*, now: datetime, limit: int = BATCH) -> int:
+    """End screenings that were being worked on when their transaction ended (the payer cancelled it)."""
+    with transaction.atomic(durable=True):
+        unfinished = Screening.objects.filter(status__in=[CheckStatus.QUEUED, CheckStatus.RUNNING]).order_by("id")
+        over = unfinished.exclude(transaction__status=TransactionStatus.PENDING)
+        ended = list(over.values_list("id", flat=True)[:limit])
+        locked = list(unfinished.filter(id__in=ended).select_for_update(no_key=True))
+        for screening in locked:
+            steps.end_check(
+                screening,
+                "reject",
+                decided_by="system",
+                reason="The transaction ended before it was decided.",
+                actor=system_actor(),
+                now=now,
+            )
+    return len(locked)
+
+
+def _start_screenings(claimed: Sequence[Claimed], *, now: datetime) -> None:
+    """Give each transaction of the units its one screening, or take up the one that another worker left."""
+    if not claimed:
+        return
+    leases = {unit.unit_id: unit.token for unit in claimed}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT t.id, coalesce(t.group_id, t.id) FROM ledger_transactions_of(%s) t "
+            "WHERE t.status = 'pending' ORDER BY t.id",
+            [list(leases)],
+        )
+        legs = cursor.fetchall()
+        cursor.execute(
+            """
+            INSERT INTO compliance_screening AS s (
+                id, transaction_id, status, attempts, next_at, lease_token, decided_by, reason, facts, findings)
+            SELECT v.id, v.transaction_id, 'running', 1, %s, v.token, '', '', '{}', '[]'
+            FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[]) AS v (id, transaction_id, token)
+            ON CONFLICT (transaction_id) DO UPDATE
+            SET attempts = s.attempts + 1, next_at = excluded.next_at, lease_token = excluded.lease_token
+            WHERE s.status = 'running'
+            RETURNING s.id, s.attempts
+            """,
+            [
+                now + settings.LEASE,
+                [uuid7() for _ in legs],
+                [transaction_id for transaction_id, _ in legs],
+                [leases[unit_id] for _, unit_id in legs],
+            ],
+        )
+        born = [id_ for id_, attempts in cursor.fetchall() if attempts == 1]
+    steps.log_changes("screening", [(id_, "", CheckStatus.RUNNING, "") for id_ in born], actor=system_actor())
+
+
+def _screen(batch: Sequence[Claimed], *, now: datetime) -> None:
+    """Decide a batch. One that fails is halved until the unit that can't be decided stands alone."""
+    try:
+        _commit(batch, _judge(batch), now=now)
+    except Exception as error:
+        meaning = translate_database_error(error)
+        if isinstance(meaning, DatabaseUnavailable):
+            raise
+        if len(batch) > 1:
+            middle = len(batch) // 2
+            _screen(batch[:middle], now=now)
+            _screen(batch[middle:], now=now)
+        elif isinstance(meaning, DatabaseBusy):
+            logger.warning("screening_postponed", unit_id=str(batch[0].unit_id), attempts=batch[0].attempts)
+        else:
+            logger.exception("screening_failed", unit_id=str(batch[0].unit_id))
+            # The error's text may quote a row, which may be personal; its name goes on record, the rest into the log.
+            _set_aside(batch[0], error=f"screening failed: {type(error).__name__}")
+
+
+def _judge(batch: Sequence[Claimed]) -> list[Judged]:
+    limits = limits_in_force()
+    legs = facts_of([unit.unit_id for unit in batch], limits)
+    return [Judged(leg, decide(leg.facts, limits[leg.facts.currency])) for leg in legs]
+
+
+def _commit(batch: Sequence[Claimed], judged: Sequence[Judged], *, now: datetime) -> None:
+    """Decisions, cases and the effect on the money in one transaction, for the units whose lease is still held."""
+    tokens = {unit.unit_id: unit.token for unit in batch}
+    verdicts: dict[UUID, list[Verdict]] = defaultdict(list)
+    for item in judged:
+        verdicts[item.leg.unit_id].append(item.decision.verdict)
+    # The worst transaction of a group decides, for a group moves all or nothing.
+    decided = {unit_id: worst(of_unit) for unit_id, of_unit in verdicts.items()}
+    with transaction.atomic(durable=True):
+        held = ledger.lock(list(tokens), list(tokens.values()))
+        units = {unit_id: verdict for unit_id, verdict in decided.items() if held.get(unit_id) == Stage.SCREENING}
+
+        def of(verdict: Verdict) -> list[UUID]:
+            return sorted(unit_id for unit_id, of_unit in units.items() if of_unit == verdict)
+
+        done = ledger.approve(of(Verdict.APPROVE))
+        done |= ledger.hold_for_review(of(Verdict.REVIEW))
+        done |= ledger.fail(
+            of(Verdict.REJECT), code=FailureCode.NOT_PERMITTED, actor=system_actor(), reason="rejected by screening"
+        )
+        _record([item for item in judged if item.leg.unit_id in done], units, now=now)
+
+
+def _record(judged: Sequence[Judged], units: dict[UUID, Verdict], *, now: datetime) -> None:
+    """Write the decisions, and open a case for each transaction that an officer is to look at."""
+    by_transaction = {item.leg.transaction_id: item for item in judged}
+    rows = [
+        (item.leg.transaction_id, _status(item, units), asdict(item.leg.facts), item.decision)
+        for item in by_transaction.values()
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE compliance_screening AS s
+            SET status = v.status, facts = v.facts, findings = v.findings, reason = v.reason, next_at = NULL,
+                lease_token = NULL, decided_by = CASE v.status WHEN 'in_review' THEN '' ELSE 'rules' END,
+                decided_at = CASE v.status WHEN 'in_review' THEN NULL ELSE %s END
+            FROM unnest(%s::uuid[], %s::text[], %s::jsonb[], %s::jsonb[], %s::text[])
+                AS v (transaction_id, status, facts, findings, reason)
+            WHERE s.transaction_id = v.transaction_id AND s.status = 'running'
+            RETURNING s.id, s.transaction_id, s.status, s.reason
+            """,
+            [
+                now,
+                [transaction_id for transaction_id, _, _, _ in rows],
+                [str(status) for _, status, _, _ in rows],
+                [json.dumps(facts) for _, _, facts, _ in rows],
+                [json.dumps([finding.as_json() for finding in decision.findings]) for _, _, _, decision in rows],
+                [_explanation(decision) for _, _, _, decision in rows],
+            ],
+        )
+        written = cursor.fetchall()
+    steps.log_changes(
+        "screening",
+        [(id_, CheckStatus.RUNNING, status, reason) for id_, _, status, reason in written],
+        actor=system_actor(),
+    )
+    steps.open_cases(
+        [
+            _case(screening_id=id_, item=by_transaction[transaction_id], now=now)
+            for id_, transaction_id, status, _ in written
+            if status == CheckStatus.IN_REVIEW
+        ]
+    )
+
+
+def _status(item: Judged, units: dict[UUID, Verdict]) -> CheckStatus:
+    if units[item.leg.unit_id] == Verdict.REJECT:
+        return CheckStatus.REJECTED
+    return _END[item.decision.verdict]
+
+
+def _explanation(decision: Decision) -> str:
+    return steps.clipped(" ".join(finding.explanation for finding in decision.findings))
+
+
+def _case(*, screening_id: UUID, item: Judged, now: datetime) -> Case:
+    facts = item.leg.facts
+    serious = any(finding.serious for finding in item.decision.findings)
+    high = serious or facts.amount >= four_eyes_from(facts.currency)
+    return steps.new_case(
+        reason=_explanation(item.decision),
+        now=now,
+        priority=CasePriority.HIGH if high else CasePriority.NORMAL,
+        customer_id=item.leg.customer_id,
+        screening_id=screening_id,
+    )
+
+
+def _set_aside(unit: Claimed, *, error: str) -> None:
+    """Park a unit that can't be decided and ask for a human, if the lease is still ours."""
+    with transaction.atomic(durable=True):
+        if not ledger.lock([unit.unit_id], [unit.token]):
+            return
+        ledger.park([unit.unit_id], error=error)
+        of_unit = Transaction.objects.filter(Q(id=unit.unit_id) | Q(group_id=unit.unit_id))
+        ledger.escalate(
+            kind=EscalationKind.POISONED_UNIT,
+            subject_type="unit",
+            subject_id=unit.unit_id,
+            transaction_id=of_unit.order_by("id").values_list("id", flat=True).first(),
+            details={"stage": str(Stage.SCREENING), "error": error, "attempts": unit.attempts},
+        )

@@ -1,0 +1,133 @@
+"""Parts of compliance's use cases: opening cases, and closing what nobody needs to decide any more.
+
+They assert that a transaction is open. Locks are taken case first, then work item, check, customer, accounts.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from django.db import connection
+
+from accounts import steps as accounts
+from compliance.models import Case, KycCheck, Screening, StateChange
+from compliance.states import CasePriority, CaseStatus, CheckStatus
+from ledger.models import Escalation
+from wallet_project.utils.context import Actor, request_id, system_actor
+from wallet_project.utils.nudges import nudge
+from wallet_project.utils.transitions import move
+
+#: How long a case may wait for its decision.
+DUE_WITHIN: Final[Mapping[str, timedelta]] = {
+    CasePriority.HIGH: timedelta(hours=4),
+    CasePriority.NORMAL: timedelta(hours=24),
+}
+#: Told to the customer; what the provider or an officer found is for staff.
+REJECTED_NOTICE: Final = "We could not verify your identity with the details you gave. Contact support."
+_REASON_LENGTH: Final = 500
+
+
+def new_case(
+    *,
+    reason: str,
+    now: datetime,
+    priority: str = CasePriority.NORMAL,
+    customer_id: UUID | None = None,
+    kyc_check: KycCheck | None = None,
+    screening_id: UUID | None = None,
+    escalation: Escalation | None = None,
+) -> Case:
+    """A case that is not saved yet; it has exactly one subject."""
+    return Case(
+        kyc_check=kyc_check,
+        screening_id=screening_id,
+        escalation=escalation,
+        customer_id=customer_id,
+        reason=clipped(reason),
+        priority=priority,
+        due_at=now + DUE_WITHIN[priority],
+    )
+
+
+def open_cases(cases: Sequence[Case]) -> list[Case]:
+    """Save new cases in one statement, with their log. A subject that has a case already gets no second one; those that
+    were opened are returned."""
+    assert connection.in_atomic_block, "a step belongs to the use case's transaction"
+    Case.objects.bulk_create(cases, ignore_conflicts=True)
+    opened_ids = set(Case.objects.filter(id__in=[case.id for case in cases]).values_list("id", flat=True))
+    opened = [case for case in cases if case.id in opened_ids]
+    log_changes("case", [(case.id, "", CaseStatus.OPEN, case.reason) for case in opened], actor=system_actor())
+    return opened
+
+
+def log_changes(machine: str, changes: Iterable[tuple[UUID, str, str, str]], *, actor: Actor) -> None:
+    """Log what a set-based statement moved: (id, from, to, reason) each."""
+    StateChange.objects.bulk_create(
+        StateChange(
+            machine=machine,
+            subject_id=subject_id,
+            from_state=from_state,
+            to_state=to_state,
+            actor_id=actor.principal_id,
+            reason=clipped(reason),
+            request_id=request_id.get()[:64],
+        )
+        for subject_id, from_state, to_state, reason in changes
+    )
+
+
+def lock_case(case_id: UUID) -> Case | None:
+    assert connection.in_atomic_block, "a step belongs to the use case's transaction"
+    return Case.objects.select_for_update(no_key=True).filter(id=case_id).first()
+
+
+def resolve_case(case: Case, *, actor: Actor, reason: str, now: datetime) -> None:
+    """End a locked case, from whichever state it is in."""
+    case.resolved_at = now
+    if case.status == CaseStatus.OPEN:
+        move(case, "take", actor=actor, reason="taken to be closed")
+    move(case, "resolve", actor=actor, reason=reason, also=["resolved_at"])
+
+
+def end_check(
+    check: KycCheck | Screening, verdict: str, *, decided_by: str, reason: str, actor: Actor, now: datetime
+) -> None:
+    """Move a locked check to its end (`approve` or `reject`). Nothing is asked for it any more."""
+    check.decided_by, check.reason, check.decided_at = decided_by, clipped(reason), now
+    check.next_at = check.lease_token = None
+    if check.status == CheckStatus.QUEUED:
+        move(check, "start", actor=actor)
+    also = ["decided_by", "reason", "decided_at", "next_at", "lease_token"]
+    move(check, verdict, actor=actor, reason=reason, also=also)
+
+
+def hand_to_officer(
+    check: KycCheck, *, reason: str, actor: Actor, now: datetime, priority: str = CasePriority.NORMAL
+) -> None:
+    """A locked identity check can't be decided by itself: open a case for it."""
+    check.reason = clipped(reason)
+    check.next_at = check.lease_token = None
+    move(check, "review", actor=actor, reason=reason, also=["reason", "next_at", "lease_token", "answers", "attempts"])
+    open_cases([new_case(reason=reason, now=now, priority=priority, customer_id=check.customer_id, kyc_check=check)])
+
+
+def conclude(check: KycCheck, *, approved: bool, decided_by: str, reason: str, actor: Actor, now: datetime) -> bool:
+    """End a locked identity check and let its customer have the consequences.
+
+    False when it has none: the customer has another profile by now, stays pending, and the next check is wanted.
+    """
+    verdict = "approve" if approved else "reject"
+    end_check(check, verdict, decided_by=decided_by, reason=reason, actor=actor, now=now)
+    subject = {"customer_id": check.customer_id, "profile_id": check.profile_id}
+    if approved:
+        done = accounts.mark_verified(**subject, actor=actor, reason=reason)
+    else:
+        done = accounts.mark_rejected(**subject, actor=actor, customer_reason=REJECTED_NOTICE, reason=reason)
+    if not done:
+        nudge("accounts.identity_wanted")
+    return done
+
+
+def clipped(text: str) -> str:
+    return text if len(text) <= _REASON_LENGTH else text[: _REASON_LENGTH - 1] + "…"

@@ -1,0 +1,93 @@
+"""What `verify_ledger` checks of compliance: nothing is stuck (I6), and no money moved without having been screened."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from wallet_project.utils.verification import Check, SqlCheck
+
+#: How far behind its due time something may be before it counts as stuck: sweeps come every few seconds, and a worker
+#: that died gives its lease back after a minute.
+LATE: Final = "10 minutes"
+
+_FIGURES: Final = """
+    SELECT (SELECT count(*) FROM ledger_workitem WHERE stage = 'review') AS units_in_review,
+           (SELECT count(*) FROM compliance_case WHERE NOT status = 'resolved') AS open_cases,
+           (SELECT count(*) FROM compliance_kyccheck WHERE status NOT IN ('approved', 'rejected')) AS active_checks,
+           (SELECT count(*) FROM compliance_screening WHERE status IN ('queued', 'running')) AS unfinished_screenings,
+           (SELECT count(*) FROM ledger_escalation WHERE status = 'open') AS open_escalations
+"""
+
+_OFFENCES: Final = {
+    "held for review without an open case": """
+        SELECT w.unit_id FROM ledger_workitem w
+        WHERE w.stage = 'review' AND NOT EXISTS (
+            SELECT FROM ledger_transactions_of(ARRAY[w.unit_id]) t
+            JOIN compliance_screening s ON s.transaction_id = t.id AND s.status = 'in_review'
+            JOIN compliance_case c ON c.screening_id = s.id AND NOT c.status = 'resolved')
+    """,
+    "an open case about money that no longer waits for it": """
+        SELECT c.id AS case_id, t.id AS transaction_id, t.status
+        FROM compliance_case c
+        JOIN compliance_screening s ON s.id = c.screening_id
+        JOIN ledger_transaction t ON t.id = s.transaction_id
+        LEFT JOIN ledger_workitem w ON w.unit_id = coalesce(t.group_id, t.id)
+        WHERE NOT c.status = 'resolved' AND w.stage IS DISTINCT FROM 'review'
+            -- A payer may cancel at any moment; the sweep closes the case soon after.
+            AND NOT EXISTS (
+                SELECT FROM ledger_statechange l
+                WHERE l.subject_id = t.id AND l.to_state = t.status AND l.at > now() - %(late)s::interval)
+    """,
+    "an identity check that nothing will move on": """
+        SELECT k.id AS check_id, k.status, k.next_at FROM compliance_kyccheck k
+        LEFT JOIN compliance_case c ON c.kyc_check_id = k.id AND NOT c.status = 'resolved'
+        WHERE (k.status IN ('queued', 'running') AND (k.next_at IS NULL OR k.next_at < now() - %(late)s::interval))
+            OR (k.status = 'in_review' AND c.id IS NULL)
+    """,
+    "a customer who waits for a check that nobody makes": """
+        SELECT c.id AS customer_id FROM accounts_customer c
+        WHERE c.kyc_status = 'pending'
+            AND NOT EXISTS (
+                SELECT FROM compliance_kyccheck k
+                WHERE k.customer_id = c.id AND k.status IN ('queued', 'running', 'in_review'))
+            AND NOT EXISTS (
+                SELECT FROM accounts_statechange l
+                WHERE l.subject_id = c.id AND l.to_state = 'pending' AND l.at > now() - %(late)s::interval)
+            AND NOT EXISTS (
+                SELECT FROM compliance_kyccheck k
+                WHERE k.customer_id = c.id AND k.decided_at > now() - %(late)s::interval)
+    """,
+    "a screening that was begun and is not decided": """
+        SELECT s.id AS screening_id, s.transaction_id FROM compliance_screening s
+        JOIN ledger_transaction t ON t.id = s.transaction_id
+        LEFT JOIN ledger_workitem w ON w.unit_id = coalesce(t.group_id, t.id)
+        WHERE s.status IN ('queued', 'running') AND s.next_at < now() - %(late)s::interval
+            AND (w.stage IS NULL OR w.stage NOT IN ('screening', 'parked'))
+    """,
+    "approved money of a customer without an approved screening": """
+        SELECT t.id AS transaction_id, s.status FROM ledger_transaction t
+        LEFT JOIN compliance_screening s ON s.transaction_id = t.id
+        WHERE t.approved_at IS NOT NULL AND t.kind IN ('deposit', 'withdrawal', 'transfer')
+            AND s.status IS DISTINCT FROM 'approved'
+    """,
+    "an escalation without an open case": """
+        SELECT e.id AS escalation_id, e.kind FROM ledger_escalation e
+        LEFT JOIN compliance_case c ON c.escalation_id = e.id AND NOT c.status = 'resolved'
+        WHERE e.status = 'open' AND c.id IS NULL AND e.created_at < now() - %(late)s::interval
+    """,
+    "an identity provider's message that nobody has looked at": """
+        SELECT id AS event, next_at FROM compliance_inboundevent WHERE next_at < now() - %(late)s::interval
+    """,
+}
+
+
+def checks() -> Sequence[Check]:
+    """I6, as far as it is compliance's to hold."""
+    return [
+        SqlCheck(
+            name="I6",
+            title="Every check, screening and case moves on by itself or waits for a person who knows of it",
+            figures=_FIGURES,
+            offences=_OFFENCES,
+            parameters={"late": LATE},
+        )
+    ]
