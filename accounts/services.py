@@ -12,6 +12,7 @@ from accounts import selectors, steps
 from accounts.idempotency import claim
 from accounts.models import Account, Customer, ProfileVersion, User
 from accounts.profiles import Profile, check_profile, profile_of
+from accounts.staff import FREEZE_ACCOUNT, require_permission
 from accounts.states import AccountKind, KycStatus
 from wallet_project.utils.context import Actor, system_actor
 from wallet_project.utils.errors import Conflict, InvalidInput, Refused, TooMany, database_refusals, on_constraint
@@ -143,19 +144,21 @@ def create_account(
 def freeze_account(*, account_id: UUID, actor: Actor, reason: str) -> Account:
     """Stop all that leaves the account; what comes in is kept. The reason is for the log alone.
 
-    Raises AccountNotFound, WrongState, ReasonRequired.
+    Raises AccountNotFound, PermissionMissing, WrongState, ReasonRequired.
     """
     with transaction.atomic(durable=True):
         account = steps.lock_account(account_id)
+        require_permission(actor, FREEZE_ACCOUNT)
         account.status_reason = FROZEN_NOTICE
         steps.move_account(account, "freeze", actor=actor, reason=_given(reason))
     return account
 
 
 def unfreeze_account(*, account_id: UUID, actor: Actor, reason: str) -> Account:
-    """Raises AccountNotFound, WrongState, ReasonRequired."""
+    """Raises AccountNotFound, PermissionMissing, WrongState, ReasonRequired."""
     with transaction.atomic(durable=True):
         account = steps.lock_account(account_id)
+        require_permission(actor, FREEZE_ACCOUNT)
         steps.move_account(account, "unfreeze", actor=actor, reason=_given(reason))
     return account
 
