@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from django.contrib.auth.models import AnonymousUser
+
 from accounts.models import Principal, User
 from wallet_project.utils.context import Actor
 from wallet_project.utils.errors import NotAllowed
@@ -17,9 +19,12 @@ class PermissionMissing(NotAllowed):
     message = "You may not do this (any more); ask an administrator."
 
 
-def staff_actor(user: User) -> Actor:
-    """Who acts when this member of staff does something."""
-    return Actor(principal_id=Principal.objects.values_list("id", flat=True).get(user=user), customer_id=None, kind="user")
+def staff_actor(user: User | AnonymousUser) -> Actor:
+    """Who acts when this member of staff does something. Raises PermissionMissing for somebody who is not logged in."""
+    if not isinstance(user, User):
+        raise PermissionMissing()
+    principal_id = Principal.objects.values_list("id", flat=True).get(user=user)
+    return Actor(principal_id=principal_id, customer_id=None, kind="user")
 
 
 def require_permission(actor: Actor, permission: str) -> None:

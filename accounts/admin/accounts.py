@@ -27,13 +27,13 @@ from wallet_project.utils.admin import (
 
 
 def _freeze(request: HttpRequest, account: Account, values: dict[str, Any]) -> str:
-    actor = staff.staff_actor(request.user)  # type: ignore[arg-type]
+    actor = staff.staff_actor(request.user)
     services.freeze_account(account_id=account.id, actor=actor, reason=values["reason"])
     return "The account is frozen."
 
 
 def _unfreeze(request: HttpRequest, account: Account, values: dict[str, Any]) -> str:
-    actor = staff.staff_actor(request.user)  # type: ignore[arg-type]
+    actor = staff.staff_actor(request.user)
     services.unfreeze_account(account_id=account.id, actor=actor, reason=values["reason"])
     return "The account is open again."
 

@@ -33,7 +33,9 @@ SHOWN = 50
 
 def _restart_verification(request: HttpRequest, customer: Customer, values: dict[str, Any]) -> str:
     services.restart_verification(
-        customer_id=customer.id, actor=staff.staff_actor(request.user), reason=values["reason"]  # type: ignore[arg-type]
+        customer_id=customer.id,
+        actor=staff.staff_actor(request.user),
+        reason=values["reason"],
     )
     return "The identity is being checked again."
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from django.contrib.admin import SimpleListFilter, display
 from django.db.models import Case, CharField, F, OuterRef, QuerySet, Subquery, When
 from django.http import HttpRequest
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django_fsm import FSMFieldMixin
 
@@ -38,15 +39,21 @@ def history_table(log: type[StateChangeBase], subject_id: Any) -> SafeString:
     changes = list(newest[:SHOWN])
     names = actor_names(change.actor_id for change in changes)
     rows = [
-        (instant(c.at), _states(c), names.get(c.actor_id, str(c.actor_id)), c.reason or "–", c.request_id or "–")
+        (
+            instant(c.at),
+            states(c.from_state, c.to_state),
+            names.get(c.actor_id, str(c.actor_id)),
+            c.reason or "–",
+            c.request_id or "–",
+        )
         for c in changes
     ]
     return table(["When (UTC)", "Change", "By", "Reason", "Request"], rows, empty="No change of state is on record.")
 
 
-def _states(change: StateChangeBase) -> str:
-    target = badge(change.to_state)
-    return target if not change.from_state else badge(change.from_state) + SafeString(" → ") + target
+def states(before: str, after: str) -> str:
+    """From where to where; `before` is empty at birth."""
+    return format_html("{} → {}", badge(before), badge(after)) if before else badge(after)
 
 
 class MachineFilter(SimpleListFilter):
@@ -75,9 +82,7 @@ class StateChangeAdmin(ExactSearchMixin, BigTableAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         # A subquery by primary key for each row that is shown; the log itself knows only the principal's id.
-        name = Case(
-            When(user__isnull=False, then=F("user__email")), default=F("kind"), output_field=CharField()
-        )
+        name = Case(When(user__isnull=False, then=F("user__email")), default=F("kind"), output_field=CharField())
         named = Principal.objects.filter(id=OuterRef("actor_id")).annotate(name=name).values("name")
         rows: QuerySet[Any] = super().get_queryset(request).annotate(actor_name=Subquery(named))
         return rows
@@ -96,7 +101,7 @@ class StateChangeAdmin(ExactSearchMixin, BigTableAdmin):
 
     @display(description="change")
     def change(self, row: StateChangeBase) -> str:
-        return _states(row)
+        return states(row.from_state, row.to_state)
 
     @display(description="by")
     def actor(self, row: Any) -> str:

@@ -38,7 +38,7 @@ class NewStaffForm(UserCreationForm):  # type: ignore[misc]
 
 
 @admin.register(User)
-class UserAdmin(ExactSearchMixin, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc]
+class UserAdmin(ExactSearchMixin, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
     form = UserChangeForm
     add_form = NewStaffForm
     change_password_form = AdminPasswordChangeForm

@@ -49,7 +49,13 @@ def cases_of_account(request: HttpRequest, row: Account) -> SafeString | None:
 
 def checks_of_customer(request: HttpRequest, row: Customer) -> SafeString:
     rows = [
-        (link(KycCheck, each.id), badge(each.status), each.decided_by or "–", each.reason or "–", instant(each.created_at))
+        (
+            link(KycCheck, each.id),
+            badge(each.status),
+            each.decided_by or "–",
+            each.reason or "–",
+            instant(each.created_at),
+        )
         for each in KycCheck.objects.filter(customer=row).order_by("-id")[:SHOWN]
     ]
     return table(["Check", "Status", "Decided by", "Reason", "Since (UTC)"], rows, empty="None was asked for yet.")

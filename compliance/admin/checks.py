@@ -136,7 +136,16 @@ class KycCheckAdmin(CheckAdmin):
 class ScreeningAdmin(CheckAdmin):
     page_hint = "The one screening of a transaction. What is in review waits for its case; the funds stay reserved."
     list_title = "Screenings"
-    list_display = ["check_id", "transaction_link", "amount_money", "state", "decided_by", "why", "case_link", "created"]
+    list_display = [
+        "check_id",
+        "transaction_link",
+        "amount_money",
+        "state",
+        "decided_by",
+        "why",
+        "case_link",
+        "created",
+    ]
     list_filter = ["status", CreatedFilter]
     search_ids = ("id", "transaction_id")
     search_help_text = "A whole id: of a screening or a transaction"

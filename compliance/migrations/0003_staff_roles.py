@@ -1,7 +1,7 @@
 """The four roles of staff, as groups.
 
-Django makes permissions after all migrations have run; the roles need theirs now, so what is missing is made here in the
-same way and found again there.
+Django makes permissions after all migrations have run; the roles need theirs now, so what is missing is made here in
+the same way and found again there.
 """
 
 from typing import Any
@@ -34,9 +34,7 @@ ROLES = {
 def make_roles(apps: Any, schema_editor: Any) -> None:
     using = schema_editor.connection.alias
     for label in APPS:
-        create_permissions(
-            installed.get_app_config(label), verbosity=0, interactive=False, using=using, apps=apps
-        )
+        create_permissions(installed.get_app_config(label), verbosity=0, interactive=False, using=using, apps=apps)
     permissions = apps.get_model("auth", "Permission").objects.using(using)
     groups = apps.get_model("auth", "Group").objects.using(using)
     for role, names in ROLES.items():

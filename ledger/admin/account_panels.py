@@ -2,9 +2,9 @@
 
 from django.db.models import Q
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.urls import reverse
 
 from accounts.models import Account
 from ledger.admin.parties import NAMED, account_link
@@ -23,7 +23,7 @@ def pending_table(request: HttpRequest, account: Account) -> SafeString:
     rows = [
         (
             link(Transaction, each.id),
-            each.get_kind_display(),  # type: ignore[attr-defined]
+            each.get_kind_display(),
             badge("debit" if each.debit_account_id == account.id else "credit", tone="neutral"),
             money(each.amount, each.currency),
             account_link(each.credit_account if each.debit_account_id == account.id else each.debit_account),

@@ -42,7 +42,7 @@ class RailTransferAdmin(ExactSearchMixin, BigTableAdmin):
 
     @admin.display(description="what")
     def what(self, row: RailTransfer) -> str:
-        return str(row.get_direction_display())  # type: ignore[attr-defined]
+        return str(row.get_direction_display())
 
     @admin.display(description="status")
     def state(self, row: RailTransfer) -> str:

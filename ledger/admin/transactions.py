@@ -78,7 +78,7 @@ class TransactionAdmin(ExactSearchMixin, BigTableAdmin):
 
     @admin.display(description="kind")
     def kind_name(self, row: Transaction) -> str:
-        return str(row.get_kind_display())  # type: ignore[attr-defined]
+        return str(row.get_kind_display())
 
     @admin.display(description="status")
     def state(self, row: Transaction) -> str:
@@ -128,12 +128,27 @@ class TransactionAdmin(ExactSearchMixin, BigTableAdmin):
 @admin.register(Entry)
 class EntryAdmin(ExactSearchMixin, BigTableAdmin):
     page_hint = "One side of a cleared transaction. Nobody, the application included, can change or remove it."
-    list_display = ["entry", "created", "account_name", "direction_badge", "amount_money", "balance", "transaction_link"]
+    list_display = [
+        "entry",
+        "created",
+        "account_name",
+        "direction_badge",
+        "amount_money",
+        "balance",
+        "transaction_link",
+    ]
     list_filter = ["direction", CreatedFilter]
     search_help_text = SEARCH_HELP
     fields = [
-        "id", "transaction_link", "account_name", "direction_badge", "amount_money", "balance", "sequence", "created_at",
-    ]  # fmt: skip
+        "id",
+        "transaction_link",
+        "account_name",
+        "direction_badge",
+        "amount_money",
+        "balance",
+        "sequence",
+        "created_at",
+    ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Entry]:
         rows: QuerySet[Entry] = super().get_queryset(request)
@@ -188,12 +203,12 @@ def unit_link(unit_id: UUID | None, text: str = "") -> str:
 
 
 def waiting_values(request: HttpRequest, row: Transaction) -> SafeString | str | None:
-    item = WorkItem.objects.filter(unit_id=row.unit_id).first()
+    item = WorkItem.objects.filter(unit_id=row.group_id or row.id).first()
     if item is None:
         return None
     return named_values(
         {
-            "waits for": item.get_stage_display(),  # type: ignore[attr-defined]
+            "waits for": item.get_stage_display(),
             "due (UTC)": instant(item.next_at) if item.next_at else "when a person or the bank has spoken",
             "tries": item.attempts,
             "last error": item.last_error,
@@ -236,7 +251,7 @@ def rail_values(request: HttpRequest, row: Transaction) -> SafeString | str | No
 
 def escalations_table(request: HttpRequest, row: Transaction) -> SafeString | None:
     rows = [
-        (link_to(each, each.get_kind_display()), badge(each.status), instant(each.created_at))  # type: ignore[attr-defined]
+        (link_to(each, each.get_kind_display()), badge(each.status), instant(each.created_at))
         for each in Escalation.objects.filter(transaction=row).order_by("-id")[:SHOWN]
     ]
     return table(["Escalation", "Status", "Since (UTC)"], rows) if rows else None

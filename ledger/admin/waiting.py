@@ -65,7 +65,7 @@ class EscalationAdmin(ExactSearchMixin, BigTableAdmin):
 
     @admin.display(description="what")
     def what(self, row: Escalation) -> str:
-        return str(row.get_kind_display())  # type: ignore[attr-defined]
+        return str(row.get_kind_display())
 
     @admin.display(description="kind")
     def kind_name(self, row: Escalation) -> str:

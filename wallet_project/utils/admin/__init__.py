@@ -1,4 +1,4 @@
-"""Domain-free parts of the admin: pages nobody can write to, actions that go through a service, panels from apps above."""
+"""Domain-free parts of the admin: pages nobody can write to, actions that go through a service, panels from above."""
 
 from wallet_project.utils.admin.actions import NoteForm, ReasonForm, StaffAction, StaffActionsMixin, StaffForm
 from wallet_project.utils.admin.columns import badge, instant, link, link_to, money, named_values, short_id, table

@@ -69,7 +69,7 @@ class StaffAction:
         return self.consequence if isinstance(self.consequence, str) else self.consequence(row)
 
     def shown_to(self, request: HttpRequest, row: models.Model) -> bool:
-        return request.user.has_perm(self.permission) and self.available(request, row)  # type: ignore[union-attr]
+        return request.user.has_perm(self.permission) and self.available(request, row)
 
 
 class StaffActionsMixin:
@@ -91,7 +91,7 @@ class StaffActionsMixin:
         row = self.get_object(request, unquote(object_id))  # type: ignore[attr-defined]
         if not self.has_view_permission(request, row):  # type: ignore[attr-defined]
             raise PermissionDenied
-        if not request.user.has_perm(chosen.permission):  # type: ignore[union-attr]
+        if not request.user.has_perm(chosen.permission):
             raise PermissionDenied
         if row is None:
             raise Http404("there is no such row")
@@ -119,7 +119,9 @@ class StaffActionsMixin:
         else:
             messages.success(request, done)
 
-    def _confirmation(self, request: HttpRequest, action: StaffAction, row: models.Model, form: StaffForm) -> HttpResponse:
+    def _confirmation(
+        self, request: HttpRequest, action: StaffAction, row: models.Model, form: StaffForm
+    ) -> HttpResponse:
         context = {
             **self.admin_site.each_context(request),  # type: ignore[attr-defined]
             "title": action.label,

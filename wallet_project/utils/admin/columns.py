@@ -1,4 +1,4 @@
-"""How values look to people: money, times, ids, states, links. Everything is escaped here, so callers pass plain values."""
+"""How values look to people: money, times, ids, states, links. All is escaped here; callers pass plain values."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime

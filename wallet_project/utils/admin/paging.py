@@ -10,7 +10,7 @@ BOUND = 2_000
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]
     @cached_property
     def _counted(self) -> int:
-        return int(self.object_list[: BOUND + 1].count())  # type: ignore[union-attr]
+        return int(self.object_list[: BOUND + 1].count())  # type: ignore[attr-defined]
 
     @cached_property
     def count(self) -> int:

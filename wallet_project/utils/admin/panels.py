@@ -49,8 +49,8 @@ def panels_for(request: HttpRequest, row: models.Model) -> list[ShownPanel]:
     user = request.user
     if isinstance(user, AnonymousUser):
         return []
-    shown = []
-    for panel in _panels[row._meta.label]:
-        if user.has_perm(panel.permission) and (body := panel.body(request, row)) is not None:
-            shown.append(ShownPanel(panel.title, body, panel.order < ABOVE_FIELDS))
-    return shown
+    return [
+        ShownPanel(panel.title, body, panel.order < ABOVE_FIELDS)
+        for panel in _panels[row._meta.label]
+        if user.has_perm(panel.permission) and (body := panel.body(request, row)) is not None
+    ]
