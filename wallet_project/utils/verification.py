@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from django.db import connection
+from django.db import connection, transaction
 
 #: Offending rows that a check names; it counts them all.
 MAX_ROWS = 50
@@ -75,6 +75,18 @@ def rows(sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str
         cursor.execute(sql, parameters or None)
         names = [column[0] for column in cursor.description or ()]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def verify(checks: Sequence[Check], *, timeout_seconds: int) -> list[Result]:
+    """Run the checks: all of them read the same snapshot, and none may write."""
+    for check in checks:
+        check.before()
+    with transaction.atomic(durable=True), connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        cursor.execute("SELECT set_config('statement_timeout', %s, true)", [f"{timeout_seconds}s"])
+        for check in checks:
+            check.read()
+    return [check.result() for check in checks]
 
 
 #: What settings.LEDGER_CHECKS names: a callable without arguments that gives an app's checks.

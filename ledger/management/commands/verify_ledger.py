@@ -1,0 +1,41 @@
+"""`manage.py verify_ledger`: every invariant of DESIGN §5 that the apps know how to check, in one snapshot."""
+
+import json
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandParser
+from django.utils.module_loading import import_string
+
+from ledger.rails import configured_rail
+from ledger.verification import bank_check
+from wallet_project.utils.verification import Check, Result, verify
+
+
+class Command(BaseCommand):
+    help = "Check the ledger's invariants; exits with 1 and the offending rows when one does not hold."
+
+    def add_arguments(self, parser: CommandParser | ArgumentParser) -> None:
+        parser.add_argument("--no-bank", action="store_true", help="do not compare with the bank's own book")
+        parser.add_argument("--timeout", type=int, default=300, help="seconds that one query may take")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        checks: list[Check] = [check for path in settings.LEDGER_CHECKS for check in import_string(path)()]
+        if not options["no_bank"]:
+            checks.append(bank_check(configured_rail))
+        results = verify(checks, timeout_seconds=options["timeout"])
+        for result in results:
+            self._show(result)
+        broken = [result.name for result in results if not result.holds]
+        if broken:
+            self.stdout.write(self.style.ERROR(f"Violated: {', '.join(broken)}"))
+            raise SystemExit(1)
+        self.stdout.write(self.style.SUCCESS(f"All {len(results)} invariants hold."))
+
+    def _show(self, result: Result) -> None:
+        figures = ", ".join(f"{name} {value}" for name, value in result.figures.items())
+        mark = self.style.SUCCESS("holds ") if result.holds else self.style.ERROR("BROKEN")
+        self.stdout.write(f"{result.name:<4}{mark} {result.title} ({figures or 'nothing there yet'})")
+        for row in result.offending:
+            self.stdout.write(f"      {json.dumps(dict(row), default=str)}")
