@@ -21,7 +21,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
-    path("metrics", health.metrics_page, name="metrics"),
+    path("metrics", health.metrics, name="metrics"),
 ]
 handler400 = "wallet_project.api.handlers.bad_request"
 handler403 = "wallet_project.api.handlers.permission_denied"
