@@ -207,7 +207,9 @@ def test_the_eighteenth_birthday_is_old_enough() -> None:
         check_profile(replace(PROFILE, date_of_birth=date(2008, 11, 23)), today=TODAY)
 
 
-@pytest.mark.parametrize("name", ["Ödön", "Nguyễn Thị", "O'Neil-d'Arc", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "王小明"])
+@pytest.mark.parametrize(
+    "name", ["Ödön", "Nguyễn Thị", "O'Neil-d'Arc", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "王小明"]
+)
 def test_names_of_the_world_are_names(name: str) -> None:
     check_profile(replace(PROFILE, first_name=name), today=TODAY)
 

@@ -106,9 +106,9 @@ def test_closing_waits_for_a_posting_that_pays_into_the_account() -> None:
     thread = threading.Thread(target=posting)
     thread.start()
     assert locked.wait(timeout=10)
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '50ms'")
     with pytest.raises(DatabaseError, match="lock timeout"), transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SET LOCAL lock_timeout = '50ms'")
         accounts.steps.close_account(account_id=account.id, actor=system_actor())
     release.set()
     thread.join(timeout=10)

@@ -8,8 +8,6 @@ from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
 from django.db import transaction
-from ledger import posting, steps
-from ledger.models import Transaction
 from rest_framework.test import APIClient
 
 import accounts.steps
@@ -18,6 +16,8 @@ from accounts.profiles import Profile
 from accounts.selectors import system_account_id
 from accounts.services import create_account, register_customer, update_profile
 from accounts.states import SystemPurpose
+from ledger import posting, steps
+from ledger.models import Transaction
 from wallet_project.utils.context import Actor, system_actor
 from wallet_project.utils.ids import uuid7
 from wallet_project.utils.nudges import lower_flag
