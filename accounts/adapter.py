@@ -1,7 +1,7 @@
 """Where allauth (sign-up, login, second factors) meets our people."""
 
 from smtplib import SMTPException
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from allauth.account import app_settings
@@ -56,6 +56,6 @@ def _answer_to_taken_email(adapter: AccountAdapter, request: HttpRequest, form: 
     if app_settings.EMAIL_VERIFICATION == EmailVerificationMethod.MANDATORY:
         # The same as for a new address: "look into your mail", which says that there is a user already.
         answer = prevent_enumeration(request, email=form.cleaned_data["email"])
-        return AuthenticationResponse.from_response(request, answer)
+        return cast(HttpResponse, AuthenticationResponse.from_response(request, answer))
     form.add_error("email", adapter.validation_error("email_taken"))
-    return ErrorResponse(request, input=form)
+    return cast(HttpResponse, ErrorResponse(request, input=form))

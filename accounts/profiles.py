@@ -71,6 +71,13 @@ def age_in_years(born: date, *, today: date) -> int:
     return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
 
 
+def longest_text(name: str) -> int:
+    """How many characters a field of a profile may have."""
+    length = next(field.max_length for field in ProfileVersion._meta.concrete_fields if field.name == name)
+    assert length is not None, "a field that is not text"
+    return length
+
+
 @cache
 def countries() -> frozenset[str]:
     """The assigned codes of ISO 3166-1 alpha-2."""
@@ -78,10 +85,10 @@ def countries() -> frozenset[str]:
 
 
 def _text_fault(name: str, text: str) -> str | None:
-    longest = ProfileVersion._meta.get_field(name).max_length
+    longest = longest_text(name)
     if not text.strip():
         return "This may not be empty."
-    if longest is not None and len(text) > longest:
+    if len(text) > longest:
         return f"This has more than {longest} characters."
     return "This has a character that cannot be shown." if any(map(_hides_something, text)) else None
 

@@ -4,28 +4,24 @@ from typing import Any
 
 from rest_framework import serializers
 
-from accounts.models import Account, ProfileVersion
-from accounts.profiles import DOCUMENT_TYPES, Profile
+from accounts.models import Account
+from accounts.profiles import DOCUMENT_TYPES, Profile, longest_text
 from accounts.selectors import format_time
 from accounts.states import AccountStatus, KycStatus
 from wallet_project.api.fields import CurrencyField, IdField, StrictDateField, TextField
 from wallet_project.api.serializers import StrictSerializer
 
 
-def _length(field: str) -> int:
-    length = ProfileVersion._meta.get_field(field).max_length
-    assert length is not None
-    return int(length)
-
-
 class ProfileInput(StrictSerializer):
-    first_name = TextField(max_length=_length("first_name"), help_text="As in the document.")
-    last_name = TextField(max_length=_length("last_name"), help_text="As in the document.")
+    first_name = TextField(max_length=longest_text("first_name"), help_text="As in the document.")
+    last_name = TextField(max_length=longest_text("last_name"), help_text="As in the document.")
     date_of_birth = StrictDateField(help_text="You must be at least 18 years old.")
     country = TextField(max_length=2, pattern="[A-Z]{2}", help_text="Of residence, ISO 3166-1 alpha-2.")
-    address = TextField(max_length=_length("address"))
-    document_type = TextField(max_length=_length("document_type"), help_text=f"One of: {', '.join(DOCUMENT_TYPES)}.")
-    document_number = TextField(max_length=_length("document_number"))
+    address = TextField(max_length=longest_text("address"))
+    document_type = TextField(
+        max_length=longest_text("document_type"), help_text=f"One of: {', '.join(DOCUMENT_TYPES)}."
+    )
+    document_number = TextField(max_length=longest_text("document_number"))
 
     def profile(self) -> Profile:
         return Profile(**self.validated_data)
@@ -63,7 +59,9 @@ class MeOutput(serializers.Serializer[Any]):
 
 class AccountInput(StrictSerializer):
     currency = CurrencyField()
-    label = TextField(max_length=100, allow_blank=True, default="", help_text="Your own name for the account.")
+    label = TextField(  # type: ignore[assignment]
+        max_length=100, allow_blank=True, default="", help_text="Your own name for the account."
+    )
 
 
 class BalancesOutput(serializers.Serializer[Any]):
@@ -77,7 +75,7 @@ class BalancesOutput(serializers.Serializer[Any]):
 class AccountOutput(serializers.Serializer[Account]):
     id = IdField()
     currency = serializers.CharField()
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
     status = serializers.ChoiceField(choices=AccountStatus.choices)
     status_reason = serializers.CharField(allow_null=True)
     balances = BalancesOutput()

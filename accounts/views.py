@@ -1,5 +1,6 @@
 """The API's people and accounts: translate, one service call, translate back."""
 
+from typing import cast
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -30,7 +31,7 @@ class MeView(APIView):
     )
     @raises(selectors.NotACustomer)
     def get(self, request: Request) -> Response:
-        return Response(selectors.me(actor_of(request), request.user.pk))
+        return Response(selectors.me(actor_of(request), cast(UUID, request.user.pk)))
 
 
 class ProfileView(APIView):

@@ -54,7 +54,9 @@ SPECTACULAR_SETTINGS: Final[dict[str, Any]] = {
         "Accounts and money. Amounts are integers of minor units (cents) with an ISO 4217 currency, times are UTC, "
         "ids are UUIDs, lists are pages with a cursor. Each POST that makes something takes an `Idempotency-Key`. "
         "Refusals are `application/problem+json` with a stable `code`. Log in at `/_allauth/app/v1/auth/login` and "
-        "send the session token as `X-Session-Token`."
+        "send the session token as `X-Session-Token`. Everything below `/_allauth/` is django-allauth's headless app "
+        "client and answers in allauth's own form (`status`, `data`, `meta`, `errors: [{param, code, message}]`): see "
+        "https://docs.allauth.org/en/latest/headless/openapi-specification/."
     ),
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "SERVE_INCLUDE_SCHEMA": False,
