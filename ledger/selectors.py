@@ -5,6 +5,7 @@ deposit is its receiver's own request, so he sees it at once. Lists go through e
 (transaction_by_debit_account, transaction_by_credit_account), newest first, and stop after a page.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -154,6 +155,8 @@ def _views(sql: str, values: Values) -> Iterator[TransactionView]:
         for row in cursor.fetchall():
             fields = dict(zip(names, row, strict=True))
             fields["stage"] = public_stage(fields["stage"])
+            # Django leaves jsonb as text to its model fields, which are not asked here.
+            fields["metadata"] = json.loads(fields["metadata"])
             fields["type"] = Direction(fields["type"]) if fields["type"] else None
             yield TransactionView(**fields)
 
