@@ -6,6 +6,7 @@ deposit is its receiver's own request, so he sees it at once. Lists go through e
 """
 
 import json
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -154,6 +155,8 @@ def _views(sql: str, values: Values) -> Iterator[TransactionView]:
         names = [column[0] for column in cursor.description or ()]
         for row in cursor.fetchall():
             fields = dict(zip(names, row, strict=True))
+            # Django leaves jsonb as text to those who ask in SQL.
+            fields["metadata"] = json.loads(fields["metadata"])
             fields["stage"] = public_stage(fields["stage"])
             # Django leaves jsonb as text to its model fields, which are not asked here.
             fields["metadata"] = json.loads(fields["metadata"])
