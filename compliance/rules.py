@@ -38,7 +38,7 @@ class Facts:
     out_24h: int
     #: It stays with the customer: from one of his accounts to another.
     to_own_account: bool
-    #: Of the 24 hours before, in this currency and direction: those that lie just under a limit.
+    #: Of the 24 hours before, in this currency and direction: those just under a limit; counted if this one is, too.
     just_under_24h: int
     #: The counterparty got an approved payment before; None when the amount is too small for the answer to matter.
     counterparty_known: bool | None

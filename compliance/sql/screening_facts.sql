@@ -1,7 +1,8 @@
 -- Facts of every leg of a batch of units: one row per leg (compliance/facts.py gives the meaning of each column).
 -- Locks nothing. Reads ledger_transaction by (debit_account, id), and by (credit_account, id) only for deposits that
 -- lie just under a limit; ids are time ordered, so that a window is a range of ids. Each customer's window is read once
--- for the whole batch and counted by moving frames, however many legs of the batch he has.
+-- for the whole batch and counted by moving frames, however many legs of the batch he has. `OFFSET 0` keeps the planner
+-- from joining the other way round: it can't know how few of a day's transactions are one customer's.
 --
 -- A frame ends with the leg's own instant: what was created in the same microsecond (the legs of a group) counts too.
 WITH limit_of AS (
@@ -46,23 +47,24 @@ WITH limit_of AS (
     FROM person
     JOIN accounts_account AS a ON a.customer_id = person.customer_id
     CROSS JOIN LATERAL (
-        SELECT t.id, t.created_at, t.amount, t.currency, t.credit_account_id
+        SELECT t.id, t.created_at, t.amount, t.currency, t.credit_account_id, t.status
         FROM ledger_transaction AS t
         WHERE t.debit_account_id = a.id AND t.id >= person.first_id
-          AND t.created_at BETWEEN person.since AND person.until AND t.status <> 'failed'
+        OFFSET 0
     ) AS h
-    WHERE person.outgoing
+    WHERE person.outgoing AND h.created_at BETWEEN person.since AND person.until AND h.status <> 'failed'
     UNION ALL
     SELECT person.customer_id, false, h.id, h.created_at, h.amount, h.currency, false
     FROM person
     JOIN accounts_account AS a ON a.customer_id = person.customer_id
     CROSS JOIN LATERAL (
-        SELECT t.id, t.created_at, t.amount, t.currency
+        SELECT t.id, t.created_at, t.amount, t.currency, t.kind, t.status
         FROM ledger_transaction AS t
-        WHERE t.credit_account_id = a.id AND t.id >= person.first_id AND t.kind = 'deposit'
-          AND t.created_at BETWEEN person.since AND person.until AND t.status <> 'failed'
+        WHERE t.credit_account_id = a.id AND t.id >= person.first_id
+        OFFSET 0
     ) AS h
-    WHERE NOT person.outgoing
+    WHERE NOT person.outgoing AND h.created_at BETWEEN person.since AND person.until AND h.status <> 'failed'
+      AND h.kind = 'deposit'
 ), counted AS (
     SELECT id, outgoing,
            -- A frame holds the leg itself; the leg is taken out again below. (EXCLUDE CURRENT ROW would count each
@@ -95,15 +97,17 @@ SELECT leg.id, leg.unit_id, leg.customer_id, leg.kind, leg.outgoing, leg.amount,
             WHEN leg.to_own_account THEN counted.out_24h
             ELSE counted.out_24h - leg.amount END::bigint AS out_24h,
        leg.to_own_account,
-       CASE WHEN counted.id IS NULL THEN 0
-            WHEN leg.just_under THEN counted.just_under_24h - 1
-            ELSE counted.just_under_24h END AS just_under_24h,
+       CASE WHEN leg.just_under AND counted.id IS NOT NULL THEN counted.just_under_24h - 1 ELSE 0 END AS just_under_24h,
        CASE
            WHEN NOT leg.outgoing OR leg.to_own_account OR leg.amount < limit_of.first_payment_from THEN NULL
            WHEN leg.payee_customer_id IS NOT NULL THEN EXISTS (
                SELECT 1
                FROM accounts_account AS mine
-               JOIN ledger_transaction AS h ON h.debit_account_id = mine.id
+               CROSS JOIN LATERAL (
+                   SELECT t.created_at, t.approved_at, t.status, t.credit_account_id
+                   FROM ledger_transaction AS t WHERE t.debit_account_id = mine.id
+                   ORDER BY t.id DESC OFFSET 0
+               ) AS h
                WHERE mine.customer_id = leg.customer_id AND h.created_at < leg.created_at
                  AND h.approved_at IS NOT NULL AND h.status <> 'failed'
                  AND h.credit_account_id IN (
@@ -113,7 +117,11 @@ SELECT leg.id, leg.unit_id, leg.customer_id, leg.kind, leg.outgoing, leg.amount,
            WHEN leg.iban IS NOT NULL THEN EXISTS (
                SELECT 1
                FROM accounts_account AS mine
-               JOIN ledger_transaction AS h ON h.debit_account_id = mine.id
+               CROSS JOIN LATERAL (
+                   SELECT t.created_at, t.approved_at, t.status, t.kind, t.beneficiary
+                   FROM ledger_transaction AS t WHERE t.debit_account_id = mine.id
+                   ORDER BY t.id DESC OFFSET 0
+               ) AS h
                WHERE mine.customer_id = leg.customer_id AND h.created_at < leg.created_at
                  AND h.approved_at IS NOT NULL AND h.status <> 'failed'
                  AND h.kind = 'withdrawal' AND upper(replace(h.beneficiary ->> 'iban', ' ', '')) = leg.iban
