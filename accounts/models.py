@@ -94,7 +94,12 @@ class Customer(models.Model):
         "ProfileVersion", null=True, blank=True, on_delete=models.PROTECT, related_name="+", help_text="the current one"
     )
     verified_profile = models.ForeignKey(
-        "ProfileVersion", null=True, blank=True, on_delete=models.PROTECT, related_name="+", help_text="last one verified"
+        "ProfileVersion",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="last one verified",
     )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
@@ -187,9 +192,7 @@ class Account(models.Model):
                 condition=Q(kind="customer", customer__isnull=False, purpose="")
                 | (Q(kind="system", customer__isnull=True) & ~Q(purpose="")),
             ),
-            models.CheckConstraint(
-                name="account_cleared_not_negative", condition=Q(kind="system") | Q(cleared__gte=0)
-            ),
+            models.CheckConstraint(name="account_cleared_not_negative", condition=Q(kind="system") | Q(cleared__gte=0)),
             models.CheckConstraint(name="account_reserved_not_negative", condition=Q(reserved__gte=0)),
             models.CheckConstraint(
                 name="account_available_not_negative", condition=Q(kind="system") | Q(reserved__lte=F("cleared"))
@@ -204,16 +207,16 @@ class Account(models.Model):
     def __str__(self) -> str:
         return f"{self.purpose or self.label or self.kind} {self.currency}"
 
-    @property
-    def available(self) -> int:
-        """What may be spent now: cleared money less what pending debits have reserved, in minor units."""
-        return self.cleared - self.reserved
-
     def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
         """Leave the balances out: a stale object must never undo a posting."""
         if not self._state.adding and update_fields is None:
             update_fields = self.CHANGEABLE
         super().save(*args, update_fields=update_fields, **kwargs)
+
+    @property
+    def available(self) -> int:
+        """What may be spent now: cleared money less what pending debits have reserved, in minor units."""
+        return self.cleared - self.reserved
 
     @transition(field=status, source=AccountStatus.REQUESTED, target=AccountStatus.OPEN)
     def open(self) -> None:

@@ -1,4 +1,4 @@
-"""What the application may write of money: by itself nothing but its dealings with banks; the rest through functions."""
+"""What the application may write of money: by itself only its dealings with banks; the rest through functions."""
 
 TABLES = {
     "ledger_railtransfer": (

@@ -54,7 +54,9 @@ class IdempotencyConflict(Refused):
 
 class RequestInProgress(Conflict):
     code = "request_in_progress"
-    message = "The first request with this Idempotency-Key is still being worked on. Send the same request again shortly."
+    message = (
+        "The first request with this Idempotency-Key is still being worked on. Send the same request again shortly."
+    )
 
 
 on_sqlstate("WL001", AccountNotFound)
@@ -154,9 +156,8 @@ def _post(parameters: list[Any]) -> list[tuple[Any, ...]]:
 def _waited_for_the_key(error: OperationalError) -> bool:
     """A lock timeout at the key, not at an account: PostgreSQL names the index that it was inserting into."""
     cause = error.__cause__
-    return (
-        isinstance(cause, psycopg.errors.LockNotAvailable)
-        and "accounts_idempotencyclaim" in (cause.diag.context or "")
+    return isinstance(cause, psycopg.errors.LockNotAvailable) and "accounts_idempotencyclaim" in (
+        cause.diag.context or ""
     )
 
 
@@ -268,4 +269,5 @@ def _units(sql: str, parameters: list[Any]) -> set[UUID]:
 def _rows(sql: str, parameters: list[Any]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
-        return cursor.fetchall()
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows

@@ -26,7 +26,12 @@ def manage(*arguments: str, **changes: str | None) -> subprocess.CompletedProces
         if value is not None:
             environment[name] = value
     return subprocess.run(
-        [sys.executable, "manage.py", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 

@@ -1,12 +1,12 @@
 """Every door of the wallet."""
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularRedocView, SpectacularSwaggerView
 
 from wallet_project import health
 
-api = [
+api: list[URLPattern | URLResolver] = [
     path("", include("accounts.urls")),
     path("", include("ledger.urls")),
     path("openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),

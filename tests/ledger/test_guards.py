@@ -1,7 +1,5 @@
 """What hand-written SQL can't do: as the application's role by its grants, and as the owner by the triggers."""
 
-from collections.abc import Iterator
-
 import psycopg
 import pytest
 from psycopg.errors import CheckViolation, ForeignKeyViolation, InsufficientPrivilege, UniqueViolation
@@ -44,13 +42,13 @@ LOGS = [
 
 
 @pytest.fixture
-def accounts(db: None) -> Iterator[tuple[Account, Account]]:
+def accounts(db: None) -> tuple[Account, Account]:
     """A payer with 700 and a payee with 300 cleared; the payer has another 50 reserved."""
     source, destination = money.new_account(1000), money.new_account()
     money.approve(money.transfer(source, destination, 300))
     money.clear()
     money.transfer(source, destination, 50)
-    yield source, destination
+    return source, destination
 
 
 @pytest.mark.parametrize("table", MONEY_AND_LOGS)
@@ -109,8 +107,8 @@ def test_the_application_can_not_write_money_by_hand(
 def test_an_account_can_not_be_born_with_money_or_open(app_connection: psycopg.Connection) -> None:
     customer = money.new_customer()
     insert = (
-        "INSERT INTO accounts_account (id, kind, purpose, customer_id, currency, label, status, status_reason, cleared, "
-        "reserved, last_sequence) VALUES (gen_random_uuid(), 'customer', '', %s, 'EUR', '', %s, '', %s, 0, 0)"
+        "INSERT INTO accounts_account (id, kind, purpose, customer_id, currency, label, status, status_reason, "
+        "cleared, reserved, last_sequence) VALUES (gen_random_uuid(), 'customer', '', %s, 'EUR', '', %s, '', %s, 0, 0)"
     )
     for status, cleared in (("requested", 5), ("open", 0)):
         with pytest.raises(CheckViolation, match="starts empty"):
@@ -149,7 +147,10 @@ def test_not_even_the_owner_changes_a_log(
             "UPDATE ledger_transaction SET approved_at = now() + interval '1 h' WHERE status = 'cleared'",
             "transaction_is_immutable",
         ),
-        ("UPDATE ledger_transaction SET status = 'pending' WHERE status = 'cleared'", "ledger_transaction_status_is_legal"),
+        (
+            "UPDATE ledger_transaction SET status = 'pending' WHERE status = 'cleared'",
+            "ledger_transaction_status_is_legal",
+        ),
         (
             "UPDATE ledger_transaction SET status = 'cleared', approved_at = now(), cleared_at = now() "
             "WHERE status = 'pending'",

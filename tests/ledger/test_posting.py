@@ -6,9 +6,9 @@ from uuid import uuid4
 
 import pytest
 from django.db import IntegrityError, transaction
+
 from ledger import posting, steps
 from ledger.models import Entry, RailTransfer, StateChange, Transaction, WorkItem
-
 from tests.support import money
 from wallet_project.utils.context import system_actor
 from wallet_project.utils.ids import uuid7
@@ -46,7 +46,9 @@ def test_entries_carry_the_running_balance_and_a_number_without_gap() -> None:
         ("debit", 200, 700, 3),
         ("debit", 300, 400, 4),
     ]
-    assert list(Entry.objects.filter(account=destination).order_by("sequence").values_list("balance_after", flat=True)) == [
+    assert list(
+        Entry.objects.filter(account=destination).order_by("sequence").values_list("balance_after", flat=True)
+    ) == [
         100,
         300,
         600,

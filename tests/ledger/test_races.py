@@ -8,9 +8,9 @@ from uuid import UUID
 
 import pytest
 from django.db import connections, transaction
+
 from ledger import posting, steps
 from ledger.models import Entry, Transaction
-
 from tests.support import money
 from wallet_project.utils.context import system_actor
 
@@ -74,7 +74,12 @@ def test_opposing_transfers_and_their_clearing_never_deadlock() -> None:
         return [money.clear(limit=5) for _ in range(25)]
 
     results = at_once(
-        lambda: send(one, two), lambda: send(two, one), lambda: send(one, two), lambda: send(two, one), clear_all, clear_all
+        lambda: send(one, two),
+        lambda: send(two, one),
+        lambda: send(one, two),
+        lambda: send(two, one),
+        clear_all,
+        clear_all,
     )
     assert [r for r in results if isinstance(r, Exception)] == []
     while money.clear():
@@ -94,9 +99,9 @@ def test_workers_that_clear_at_once_post_each_unit_once() -> None:
     cleared = [unit for worker in results for batch in worker for unit in batch]
     assert len(cleared) == len(set(cleared))
     assert money.balances(merchant) == (300, 300)
-    assert list(Entry.objects.filter(account=merchant).order_by("sequence").values_list("balance_after", flat=True)) == [
-        10 * n for n in range(1, 31)
-    ]
+    assert list(
+        Entry.objects.filter(account=merchant).order_by("sequence").values_list("balance_after", flat=True)
+    ) == [10 * n for n in range(1, 31)]
 
 
 @pytest.mark.parametrize("_round", range(5))

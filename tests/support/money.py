@@ -3,11 +3,11 @@
 from uuid import UUID, uuid4
 
 from django.db import transaction
+
+from accounts.models import Account, Customer, User
 from ledger import posting, steps
 from ledger.models import Transaction
 from ledger.posting import Leg, Posted
-
-from accounts.models import Account, Customer, User
 from wallet_project.utils.context import Actor, system_actor
 from wallet_project.utils.ids import uuid7
 
