@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from signal import SIGINT, SIGKILL, SIGQUIT
+from signal import SIGINT, SIGKILL, SIGQUIT, Signals
 
 import psycopg
 
@@ -22,6 +22,8 @@ NOBODYS_PID = 2**22 + 1
 
 _START_SECONDS = 60.0
 _ANSWER_SECONDS = 10.0
+#: Fast shutdown, which cuts clients off; immediate, which recovers at the next start; the end.
+_END_SIGNALS: list[tuple[Signals, float]] = [(SIGINT, 30), (SIGQUIT, 5), (SIGKILL, 5)]
 
 _SETTINGS = {
     "listen_addresses": ports.LOOPBACK,
@@ -138,11 +140,9 @@ class PostgresServer:
         if self.pid is None:
             return
         # A throwaway server's last checkpoint would be time for nothing.
-        first = SIGQUIT if self.throwaway else SIGINT
-        if self._process is None:
-            processes.end(self.pid, signals=[(first, 30), (SIGQUIT, 5), (SIGKILL, 5)], name="PostgreSQL")
-        else:
-            _end_child(self._process, first)
+        processes.end(self.pid, signals=_END_SIGNALS[1:] if self.throwaway else _END_SIGNALS, name="PostgreSQL")
+        if self._process is not None:
+            self._process.wait()
         self.pid = self._process = None
 
     # How it gets there.
@@ -150,32 +150,34 @@ class PostgresServer:
     def _take_over(self) -> bool:
         """Deal with a server that outlived its supervisor: keep it if it answers, else end it."""
         pid_file = self.cluster / "postmaster.pid"
+        lines = pid_file.read_text().splitlines() if pid_file.exists() else []
         try:
-            lines = pid_file.read_text().splitlines()
             pid, port = int(lines[0]), int(lines[3])
-        except FileNotFoundError:
-            return False
         except (ValueError, IndexError):
-            pid, port = NOBODYS_PID, 0  # Cut off while it was written: the server never got further than that.
-        if not processes.alive(pid):
-            return False  # PostgreSQL itself sees that, and that no backend is left either.
-        if not self._is_our_postmaster(pid):
-            # The number is somebody else's by now, which PostgreSQL can't tell. The file stays, as it also names the
-            # shared memory by which PostgreSQL finds backends that outlived their postmaster.
+            pid, port = NOBODYS_PID, 0  # None, or cut off while it was written.
+        if self._is_our_postmaster(pid):
+            self.port = port
+            if self._wanted_port in (None, port):
+                processes.wait_until(
+                    lambda: not processes.alive(pid) or self._answers(), seconds=_ANSWER_SECONDS, every=0.1
+                )
+                if processes.alive(pid) and self._answers():
+                    self.pid = pid
+                    return True
+            processes.end(pid, signals=_END_SIGNALS, name="PostgreSQL")
+        # Backends that outlived their postmaster end by themselves, but not always at once.
+        for orphan in list(processes.find("postgres", self.cluster)):
+            processes.end(orphan, signals=_END_SIGNALS[1:], name="PostgreSQL")
+        if pid_file.exists():
+            # The number may be somebody else's by now, or that of one who is dead but not collected, and PostgreSQL
+            # would take either for its postmaster. The rest of the file stays: by the shared memory that it names,
+            # PostgreSQL makes sure for itself that nobody uses these data any more.
             pid_file.write_text("\n".join([str(NOBODYS_PID), *lines[1:]]) + "\n")
-            return False
-        self.port = port
-        if self._wanted_port in (None, port) and processes.wait_until(
-            lambda: not processes.alive(pid) or self._answers(), seconds=_ANSWER_SECONDS, every=0.1
-        ):
-            if processes.alive(pid):
-                self.pid = pid
-                return True
-            return False
-        processes.end(pid, signals=[(SIGINT, 20), (SIGQUIT, 5), (SIGKILL, 5)], name="PostgreSQL")
         return False
 
     def _is_our_postmaster(self, pid: int) -> bool:
+        if not processes.alive(pid):
+            return False
         return processes.program_name(pid) == "postgres" and processes.works_in(pid, self.cluster)
 
     def _answers(self) -> bool:
@@ -267,17 +269,6 @@ class PostgresServer:
         if found is None:
             raise EmbeddedError(f"{self.bin_dir / 'postgres'} does not say its version: {said!r}")
         return int(found[1])
-
-
-def _end_child(process: subprocess.Popen[bytes], first: int) -> None:
-    for number, seconds in ((first, 30.0), (SIGQUIT, 5.0), (SIGKILL, 5.0)):
-        if process.poll() is not None:
-            return
-        process.send_signal(number)
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            continue
 
 
 def _environment() -> dict[str, str]:

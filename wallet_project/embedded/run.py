@@ -1,4 +1,4 @@
-"""`python -m wallet_project.embedded.run [--story] [--once] [--no-logs] [--data FOLDER]`: the whole wallet on one machine.
+"""`python -m wallet_project.embedded.run [--story] [--once] [--no-logs] [--data DIR]`: the whole wallet on one machine.
 
 Starts PostgreSQL and Valkey unless DATABASE_URL and REDIS_URL name others, migrates, starts the processes and serves
 on PORT (8000, or the next free one) until Ctrl-C or SIGTERM. With --story it tells the demo first; --once ends after
@@ -63,6 +63,7 @@ class Wallet:
             self._end()
 
     def _start_servers(self) -> None:
+        self._local.withdraw()  # What a killed run could not.
         if ended := self._supervisor.end_leftovers():
             print(f"Ended what a killed run had left: {', '.join(ended)}.")
         self._env = {"DEBUG": "on", **self._local.secrets(), **os.environ}

@@ -5,7 +5,7 @@ import contextlib
 import importlib.util
 import subprocess
 from pathlib import Path
-from signal import SIGKILL, SIGTERM
+from signal import SIGKILL, SIGTERM, Signals
 
 import redis
 
@@ -20,6 +20,7 @@ DATABASES = 64
 
 _START_SECONDS = 20.0
 _ANSWER_SECONDS = 5.0
+_END_SIGNALS: list[tuple[Signals, float]] = [(SIGTERM, 10), (SIGKILL, 5)]
 
 
 def default_program() -> Path:
@@ -77,15 +78,9 @@ class ValkeyServer:
         """End it and wait until it has; what it holds is written first."""
         if self.pid is None:
             return
-        if self._process is None:
-            processes.end(self.pid, signals=[(SIGTERM, 10), (SIGKILL, 5)], name="Valkey")
-        elif self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(10)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait(5)
+        processes.end(self.pid, signals=_END_SIGNALS, name="Valkey")
+        if self._process is not None:
+            self._process.wait()
         self.pid = self._process = None
 
     def _take_over(self, port: int) -> bool:
@@ -96,7 +91,7 @@ class ValkeyServer:
             if self.pid is None and self._wanted_port in (None, port) and self._answers(seconds=_ANSWER_SECONDS):
                 self.pid = pid
             else:
-                processes.end(pid, signals=[(SIGTERM, 10), (SIGKILL, 5)], name="Valkey")
+                processes.end(pid, signals=_END_SIGNALS, name="Valkey")
         return self.pid is not None
 
     def _comes_up(self, process: subprocess.Popen[bytes]) -> bool:
