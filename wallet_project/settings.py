@@ -1,4 +1,4 @@
-"""Settings, all from the environment (see .env.example). Safe by default: what production needs has no default there."""
+"""Settings, all from the environment (see .env.example). Safe by default: what production needs has no default."""
 
 import sys
 from datetime import timedelta
@@ -28,6 +28,8 @@ if not SECRET_KEY:
     raise ImproperlyConfigured("Set SECRET_KEY (or DEBUG=on for development).")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 PUBLIC_URL = env.str("PUBLIC_URL", default="http://127.0.0.1:8000")
+# Where providers reach us, when that is another door than the one that people use.
+CALLBACK_URL = env.str("CALLBACK_URL", default=PUBLIC_URL)
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[PUBLIC_URL])
 
 INSTALLED_APPS = [
@@ -58,7 +60,7 @@ INSTALLED_APPS = [
     "ledger",
     "compliance",
 ]
-MIDDLEWARE = api_defaults.MIDDLEWARE
+MIDDLEWARE = [*api_defaults.MIDDLEWARE, "accounts.middleware.StrictLoginBodies"]
 ROOT_URLCONF = "wallet_project.urls"
 WSGI_APPLICATION = "wallet_project.wsgi.application"
 TEMPLATES = [
@@ -88,13 +90,15 @@ if not DATABASE_URL or not REDIS_URL:
 
 def _database(url: str, *, statement_timeout: str) -> dict[str, object]:
     """Timeouts of DESIGN §6: whatever hangs is cut off and can be asked for again."""
+    config = environ.Env.db_url_config(url)
     return {
-        **environ.Env.db_url_config(url),
+        **config,
         "ENGINE": "django.db.backends.postgresql",
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": True,
         "DISABLE_SERVER_SIDE_CURSORS": env.bool("DISABLE_SERVER_SIDE_CURSORS", default=False),
         "OPTIONS": {
+            **config.get("OPTIONS", {}),  # ?sslmode=verify-full and the like
             "connect_timeout": 2,
             "options": f"-c lock_timeout=2s -c statement_timeout={statement_timeout} "
             "-c idle_in_transaction_session_timeout=10s",
@@ -141,6 +145,7 @@ ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_RATE_LIMITS = env.json("ACCOUNT_RATE_LIMITS", default={})
 HEADLESS_ONLY = True
 HEADLESS_CLIENTS = ("app",)
+HEADLESS_TOKEN_STRATEGY = "accounts.tokens.SessionTokens"
 HEADLESS_SERVE_SPECIFICATION = False
 HEADLESS_FRONTEND_URLS = {
     "account_confirm_email": PUBLIC_URL + "/verify-email/{key}",

@@ -227,7 +227,7 @@ def _ask(question: _Question, provider: IdentityProvider | None) -> IdentityAnsw
         return asked.submit(
             IdentityRequest(
                 reference=question.reference,
-                callback_url=f"{settings.PUBLIC_URL}/webhooks/identity",
+                callback_url=f"{settings.CALLBACK_URL}/webhooks/identity",
                 profile=question.profile,
             )
         )

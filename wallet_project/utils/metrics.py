@@ -6,6 +6,7 @@ unit, open escalations) is asked of the database at the scrape, by readers that 
 """
 
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -15,12 +16,27 @@ from typing import Final
 import structlog
 from django.db import Error as DatabaseError
 from django.db import connection
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    generate_latest,
+    values,
+)
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.values import MultiProcessValue
 
 logger = structlog.get_logger(__name__)
+
+if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+    # Web and workers may be containers, in each of which the same process ids come again.
+    values.ValueClass = MultiProcessValue(  # type: ignore[no-untyped-call]
+        process_identifier=lambda: f"{socket.gethostname()}-{os.getpid()}"
+    )
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 #: Scrapes closer together than this see the same figures; several Prometheus servers cost no more than one.
