@@ -55,8 +55,9 @@ class TransactionView:
 _COLUMNS: Final = """
     t.id, t.kind, t.status, w.stage, coalesce(t.captured_amount, t.amount) AS amount, t.currency,
     CASE d.kind WHEN 'customer' THEN d.id END AS source, CASE c.kind WHEN 'customer' THEN c.id END AS destination,
-    t.reference, CASE WHEN d.customer_id = %(customer)s OR t.kind = 'deposit' THEN t.metadata ELSE '{}' END AS metadata,
-    t.failure, t.created_at, t.cleared_at"""
+    t.reference, t.failure,
+    (CASE WHEN d.customer_id = %(customer)s OR t.kind = 'deposit' THEN t.metadata ELSE '{}' END)::text AS metadata,
+    t.created_at, t.cleared_at"""
 _JOINS: Final = """
     JOIN accounts_account d ON d.id = t.debit_account_id
     JOIN accounts_account c ON c.id = t.credit_account_id
@@ -155,7 +156,6 @@ def _views(sql: str, values: Values) -> Iterator[TransactionView]:
         names = [column[0] for column in cursor.description or ()]
         for row in cursor.fetchall():
             fields = dict(zip(names, row, strict=True))
-            # Django leaves jsonb as text to those who ask in SQL.
             fields["metadata"] = json.loads(fields["metadata"])
             fields["stage"] = public_stage(fields["stage"])
             # Django leaves jsonb as text to its model fields, which are not asked here.
