@@ -58,6 +58,7 @@ class Migration(migrations.Migration):
             [release_rows(table) for table in LOGS + ROWS],
         ),
         migrations.RunSQL(
-            f"INSERT INTO accounts_principal (id, kind) VALUES ('{SYSTEM_PRINCIPAL}', 'system')", migrations.RunSQL.noop
+            [("INSERT INTO accounts_principal (id, kind) VALUES (%s, 'system')", [SYSTEM_PRINCIPAL])],
+            migrations.RunSQL.noop,
         ),
     ]

@@ -68,6 +68,11 @@ SPECTACULAR_SETTINGS: Final[dict[str, Any]] = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "SORT_OPERATIONS": False,
+    # Two resources have a `status` of their own: each gets a name that a generated client can live with.
+    "ENUM_NAME_OVERRIDES": {
+        "AccountStatus": "accounts.states.AccountStatus",
+        "TransactionStatus": "ledger.selectors.LISTED_STATUSES",
+    },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "wallet_project.api.schema.add_problem_schema",
