@@ -158,8 +158,6 @@ def _views(sql: str, values: Values) -> Iterator[TransactionView]:
             fields = dict(zip(names, row, strict=True))
             fields["metadata"] = json.loads(fields["metadata"])
             fields["stage"] = public_stage(fields["stage"])
-            # Django leaves jsonb as text to its model fields, which are not asked here.
-            fields["metadata"] = json.loads(fields["metadata"])
             fields["type"] = Direction(fields["type"]) if fields["type"] else None
             yield TransactionView(**fields)
 
