@@ -14,18 +14,45 @@ MASK: Final = "***"
 
 #: Keys whose values say who somebody is, or let one in. Masked wherever they stand in an event.
 PERSONAL_KEYS: Final = frozenset(
-    """
-    address authorization beneficiary birthdate cookie date_of_birth document_number document_type email first_name
-    iban ip last_name metadata name new_password password phone profile raw_body recipient remote_addr secret
-    session_key session_token set_cookie token user_agent username x_session_token
-    """.split()
+    {
+        "address",
+        "authorization",
+        "beneficiary",
+        "birthdate",
+        "cookie",
+        "date_of_birth",
+        "document_number",
+        "document_type",
+        "email",
+        "first_name",
+        "iban",
+        "ip",
+        "last_name",
+        "metadata",
+        "name",
+        "new_password",
+        "password",
+        "phone",
+        "profile",
+        "raw_body",
+        "recipient",
+        "remote_addr",
+        "secret",
+        "session_key",
+        "session_token",
+        "set_cookie",
+        "token",
+        "user_agent",
+        "username",
+        "x_session_token",
+    }
 )
 
 # Free text (a traceback's last line, a driver's message) may quote what somebody sent.
 _EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}[A-Z0-9]{11,30}\b")
 # PostgreSQL quotes the row: Key (email)=(a@b.c) already exists; Failing row contains (…).
-_ROW = re.compile(r"((?:Key|Failing row contains|Schlüssel)[^(\n]{0,40})\(.*\)")
+_ROW = re.compile(r"(Key \([^)\n]*\)=|Failing row contains )\(.*\)")
 _MAX_DEPTH: Final = 6
 
 
