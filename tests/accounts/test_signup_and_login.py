@@ -341,3 +341,30 @@ def _unused_port() -> int:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         return int(nobody.getsockname()[1])
+
+
+@pytest.mark.parametrize("path", ["auth/signup", "auth/login", "auth/password/request", "auth/email/verify"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"email":"a@example.com","password":"\\ud800 correct horse"}',
+        b'{"email":"a\\u0000@example.com","password":"correct horse"}',
+        b'{"email":' + b"[" * 20_000 + b"]" * 20_000 + b"}",
+        b'{"email":' + b"9" * 5_000 + b"}",
+        b'{"email":"a@example.com","email":"b@example.com"}',
+        b"\xff\xfe",
+        b"null",
+        b"[]",
+        b"x" * 70_000,
+    ],
+)
+def test_a_body_that_no_two_readers_read_alike_is_refused(path: str, body: bytes) -> None:
+    answer = Client(raise_request_exception=False).post(f"{BASE}/{path}", body, content_type="application/json")
+    assert answer.status_code in (400, 413)
+
+
+@pytest.mark.parametrize("token", ["x" * 32, "\x00", "é", "a" * 5_000, "../x"])
+def test_a_token_that_is_none_opens_nothing(token: str) -> None:
+    client = Client(raise_request_exception=False)
+    assert client.get(f"{BASE}/auth/session", headers={"X-Session-Token": token}).status_code == 410
+    assert client.get("/api/v1/me", headers={"X-Session-Token": token}).status_code == 401
