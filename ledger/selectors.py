@@ -6,7 +6,6 @@ deposit is its receiver's own request, so he sees it at once. Lists go through e
 """
 
 import json
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
