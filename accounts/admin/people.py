@@ -15,13 +15,13 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from accounts.models import User
-from wallet_project.utils.admin import BigTableAdmin, ExactSearchMixin, badge, instant, link_to
+from wallet_project.utils.admin import BigTableAdmin, ExactSearchMixin, badge, instant, link_to, named_values
 
 
 class NewStaffForm(UserCreationForm):  # type: ignore[misc]
@@ -126,6 +126,30 @@ class UserAdmin(ExactSearchMixin, DjangoUserAdmin, ModelAdmin):  # type: ignore[
 
 class GroupAdmin(DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]
     actions = None
+    list_display = ["name", "people"]
+    readonly_fields = ["rights"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
+        rows: QuerySet[Group] = super().get_queryset(request)
+        return rows.annotate(members=Count("user"))
+
+    def get_fields(self, request: HttpRequest, obj: Group | None = None) -> list[str]:
+        return ["name", "permissions"] if self.has_change_permission(request, obj) else ["name", "rights"]
+
+    @admin.display(description="members")
+    def people(self, row: Any) -> int:
+        members: int = row.members
+        return members
+
+    @admin.display(description="may")
+    def rights(self, row: Group) -> str:
+        rows = row.permissions.order_by("content_type__app_label", "name").values_list(
+            "content_type__app_label", "name"
+        )
+        by_app: dict[str, list[str]] = {}
+        for app, name in rows:
+            by_app.setdefault(app, []).append(name.removeprefix("Can "))
+        return named_values({app: ", ".join(names) for app, names in by_app.items()})
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.is_superuser)

@@ -140,6 +140,7 @@ def _answer(*, agree: bool) -> Callable[[HttpRequest, Any, dict[str, Any]], str]
             agree=agree,
             reason=values["reason"],
             now=timezone.now(),
+            proposal_id=values["proposal"],
         )
         return "The decision is confirmed and carried out." if agree else "The proposal went back to its maker."
 
@@ -152,7 +153,7 @@ def _confirm_says(case: Case) -> str:
         return "Nothing is proposed."
     verdict = CaseVerdict(proposal.verdict)
     effect = effect_of(case, verdict)
-    return f"{proposal.maker} proposes to {verdict.label}: “{proposal.reason}” If you agree: {effect}"
+    return f"{proposal.maker} proposes to {verdict.label.lower()}: “{proposal.reason}” If you agree: {effect}"
 
 
 def _decision(verdict: CaseVerdict, label: str, tone: str = "default") -> StaffAction:

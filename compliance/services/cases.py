@@ -52,6 +52,11 @@ class SecondPersonNeeded(NotAllowed):
     message = "Whoever made the decision can't confirm it; a second person must."
 
 
+class ProposalReplaced(Conflict):
+    code = "proposal_replaced"
+    message = "The proposal was replaced by another one since you read it. Look at it again."
+
+
 class ReasonRequired(InvalidInput):
     code = "reason_required"
     message = "Say why; the reason is kept for good."
@@ -130,15 +135,21 @@ def decide_case(*, case_id: UUID, actor: Actor, verdict: str, reason: str, now: 
     return case
 
 
-def confirm_case(*, case_id: UUID, actor: Actor, agree: bool, reason: str, now: datetime) -> Case:
+def confirm_case(
+    *, case_id: UUID, actor: Actor, agree: bool, reason: str, now: datetime, proposal_id: int | None = None
+) -> Case:
     """The second person's word on a proposal: carry it out, or send it back to the one who made it.
 
-    Raises CaseNotFound, PermissionMissing, CaseElsewhere, SecondPersonNeeded, AboutYourself, ReasonRequired.
+    `proposal_id` is the decision that he has read; another one that stands by now is not answered by it.
+    Raises CaseNotFound, PermissionMissing, CaseElsewhere, SecondPersonNeeded, AboutYourself, ReasonRequired,
+    ProposalReplaced.
     """
     with database_refusals(), transaction.atomic(durable=True):
         case, checker = _locked(case_id, actor, APPROVE_CASE)
         _demand(case, CaseStatus.AWAITING_APPROVAL)
         proposal = case.decisions.filter(checker=None).latest("id")
+        if proposal_id not in (None, proposal.id):
+            raise ProposalReplaced
         if proposal.maker_id == checker.id:
             raise SecondPersonNeeded
         if case.customer is not None and case.customer.user_id == checker.id:

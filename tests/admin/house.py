@@ -1,0 +1,114 @@
+"""A house with something in every room, and one member of staff of each role."""
+
+from dataclasses import dataclass
+from uuid import uuid4
+
+from django.db import transaction
+
+from accounts.models import Account, Customer, User
+from accounts.staff import staff_actor
+from compliance.models import Case
+from compliance.models import InboundEvent as IdentityEvent
+from compliance.providers.identity import IdentityAnswer, IdentityRequest
+from compliance.services import case_queue, cases, kyc, screening
+from ledger import steps
+from ledger.models import InboundEvent as BankEvent
+from ledger.models import Transaction
+from ledger.services import clearing, payments
+from ledger.states import EscalationKind
+from tests.support.factories import NOW, actor_of, make_account, make_customer
+from wallet_project.utils.money import Money
+
+ROLES = ("Officer", "Senior officer", "Auditor", "Administrator")
+
+
+@dataclass
+class House:
+    """Ada pays Grace; one payment is over, one waits for an officer; Mary's identity is in review."""
+
+    ada: Customer
+    account: Account
+    receiver: Account
+    mary: Customer
+    cleared: Transaction
+    held: Transaction
+
+    @property
+    def held_case(self) -> Case:
+        return Case.objects.get(screening__transaction=self.held)
+
+    @property
+    def identity_case(self) -> Case:
+        return Case.objects.get(kyc_check__customer=self.mary)
+
+    @property
+    def escalation_case(self) -> Case:
+        return Case.objects.get(escalation__transaction=self.cleared)
+
+
+class Undecided:
+    """An identity provider that leaves everything to an officer."""
+
+    def submit(self, check: IdentityRequest) -> IdentityAnswer:
+        raw = {"id": "chk_1", "reference": check.reference, "status": "review", "reason": "document is blurred"}
+        return IdentityAnswer("review", "chk_1", "document is blurred", raw)
+
+    def status(self, reference: str) -> IdentityAnswer | None:
+        return None
+
+
+def pay(house_account: Account, receiver: Account, amount: int) -> Transaction:
+    made = payments.transfer(
+        actor=actor_of(house_account.customer),
+        source=house_account.id,
+        destination=receiver.id,
+        amount=Money(amount, "EUR"),
+        reference="rent",
+        metadata={"flat": "12"},
+        key=uuid4().hex,
+        request_hash=bytes(32),
+    )
+    return Transaction.objects.get(id=made.transaction.id)
+
+
+def build_house() -> House:
+    ada, grace = make_customer(), make_customer()
+    account, receiver = make_account(ada, funded=10_000_000, label="Main"), make_account(grace)
+    cleared, held = pay(account, receiver, 2_000), pay(account, receiver, 1_200_000)
+    payments.deposit(
+        actor=actor_of(ada), account=account.id, amount=Money(5_000, "EUR"), key=uuid4().hex, request_hash=bytes(32)
+    )
+    screening.screen_due(now=NOW)
+    clearing.clear_due()
+    mary = make_customer(verified=False)
+    make_account(mary)
+    kyc.start_due_checks(now=NOW)
+    kyc.run_due_checks(now=NOW, provider=Undecided())
+    with transaction.atomic():
+        steps.escalate(
+            kind=EscalationKind.UNMATCHED_MONEY,
+            subject_type="transaction",
+            subject_id=cleared.id,
+            transaction_id=cleared.id,
+            details={"why": "nobody expected it", "amount": 700},
+        )
+    case_queue.open_cases(now=NOW)
+    BankEvent.objects.create(event_id=uuid4().hex, kind="credit.received", payload={"amount": 700})
+    IdentityEvent.objects.create(event_id=uuid4().hex, kind="check.completed", payload={"status": "review"})
+    return House(ada=ada, account=account, receiver=receiver, mary=mary, cleared=cleared, held=held)
+
+
+def take(case: Case, user: User) -> Case:
+    return cases.take_case(case_id=case.id, actor=staff_actor(user))
+
+
+def work_on(house: House, officer: User) -> None:
+    """Leave a note and a decision behind."""
+    case = take(house.escalation_case, officer)
+    actor = staff_actor(officer)
+    cases.add_note(case_id=case.id, actor=actor, text="I called the bank.")
+    cases.decide_case(case_id=case.id, actor=actor, verdict="acknowledge", reason="booked by hand", now=NOW)
+
+
+def action_url(row: Case | Account | Customer, action: str) -> str:
+    return f"/admin/{row._meta.app_label}/{row._meta.model_name}/{row.pk}/do/{action}/"
