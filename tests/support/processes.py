@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.support.servers import ROOT
+from tests.support.servers import ADDRESSES, ROOT, SETTINGS
 from wallet_project.embedded import processes
 
 END_SECONDS = 20.0
@@ -78,10 +78,9 @@ class Running:
     env: dict[str, str] = field(default_factory=dict)
 
     def start(self) -> None:
-        # Nothing of the run's own servers, which are not to be touched.
-        inherited = {
-            name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "DATABASE_OWNER_URL"}
-        }
+        # Nothing of the test run's own settings and servers, which are not to be touched.
+        own = {*SETTINGS, *ADDRESSES}
+        inherited = {name: value for name, value in os.environ.items() if name not in own}
         self.process = subprocess.Popen(
             [sys.executable, "-B", "-m", self.module, *self.arguments],
             cwd=ROOT,
@@ -96,7 +95,7 @@ class Running:
 
     def line(self) -> str:
         assert self.process.stdout is not None
-        return self.process.stdout.readline()
+        return str(self.process.stdout.readline())
 
     def end(self, number: int) -> tuple[int, str]:
         """Send a signal; the exit code, and what it said since the last line that was read."""

@@ -86,31 +86,40 @@ class ServersProcess:
         self._process.communicate()
 
 
+#: What the wallet's settings read in a test run, beside where the servers are. All that matters is here, whatever the
+#: developer's .env says.
+SETTINGS = {
+    "SECRET_KEY": "the-key-of-a-test-run-" + "0" * 40,
+    "DEBUG": "off",
+    "ALLOW_HTTP": "on",
+    "ALLOWED_HOSTS": "localhost,127.0.0.1,testserver",
+    "PUBLIC_URL": "http://testserver",
+    "EMAIL_URL": "memorymail://",
+    "EMAIL_VERIFICATION": "optional",
+    # Nobody listens there; a test that needs an outside world starts a sandbox and overrides these.
+    "IDENTITY_URL": "http://127.0.0.1:9",
+    "IDENTITY_API_KEY": "test-identity-key",
+    "IDENTITY_WEBHOOK_SECRET": "whsec_" + "aWRlbnRpdHkt" * 3,
+    "BANK_URL": "http://127.0.0.1:9",
+    "BANK_API_KEY": "test-bank-key",
+    "BANK_WEBHOOK_SECRET": "whsec_" + "YmFua2Jhbmst" * 3,
+    "LOG_FORMAT": "console",
+    "SCREENING_LIMITS": "{}",
+    "STATEMENT_TIMEOUT": "5s",
+    "LEASE_SECONDS": "60",
+    "METRICS_TOKEN": "",
+}
+#: With these, a process finds the servers; without them it has none.
+ADDRESSES = ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL")
+
+
 def environment(servers: TestServers, *, database: str, redis_number: int) -> dict[str, str]:
-    """What the wallet's settings read in a test run. All that matters is here, whatever the developer's .env says."""
+    """The environment for a wallet on `database` and Valkey's database `redis_number`."""
     return {
+        **SETTINGS,
         "DATABASE_URL": servers.database_url(APPLICATION, database),
         "DATABASE_OWNER_URL": servers.database_url(OWNER, database),
         "REDIS_URL": servers.redis_url(redis_number),
-        "SECRET_KEY": "the-key-of-a-test-run-" + "0" * 40,
-        "DEBUG": "off",
-        "ALLOW_HTTP": "on",
-        "ALLOWED_HOSTS": "localhost,127.0.0.1,testserver",
-        "PUBLIC_URL": "http://testserver",
-        "EMAIL_URL": "memorymail://",
-        "EMAIL_VERIFICATION": "optional",
-        # Nobody listens there; a test that needs an outside world starts a sandbox and overrides these.
-        "IDENTITY_URL": "http://127.0.0.1:9",
-        "IDENTITY_API_KEY": "test-identity-key",
-        "IDENTITY_WEBHOOK_SECRET": "whsec_" + "aWRlbnRpdHkt" * 3,
-        "BANK_URL": "http://127.0.0.1:9",
-        "BANK_API_KEY": "test-bank-key",
-        "BANK_WEBHOOK_SECRET": "whsec_" + "YmFua2Jhbmst" * 3,
-        "LOG_FORMAT": "console",
-        "SCREENING_LIMITS": "{}",
-        "STATEMENT_TIMEOUT": "5s",
-        "LEASE_SECONDS": "60",
-        "METRICS_TOKEN": "",
     }
 
 

@@ -23,6 +23,7 @@ class DotLocal:
         self.services = folder / "services.json"
         self.processes = folder / "processes.json"
         self.env = folder / "env"
+        self.logins = folder / "logins"
         self.metrics = folder / "metrics"
 
     @contextmanager
@@ -77,6 +78,7 @@ class DotLocal:
         if left:
             write_json(self.services, left)
         self.env.unlink(missing_ok=True)
+        self.logins.unlink(missing_ok=True)
 
 
 def _fresh_secrets() -> dict[str, str]:

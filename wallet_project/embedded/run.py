@@ -22,6 +22,7 @@ from wallet_project.embedded import ports, specs
 from wallet_project.embedded.dotlocal import DotLocal
 from wallet_project.embedded.errors import EmbeddedError, ServerFailed
 from wallet_project.embedded.postgres import PostgresServer
+from wallet_project.embedded.private_files import write_private
 from wallet_project.embedded.processes import tail
 from wallet_project.embedded.supervisor import Supervisor, run_to_end
 from wallet_project.embedded.valkey import ValkeyServer
@@ -67,7 +68,8 @@ class Wallet:
         if ended := self._supervisor.end_leftovers():
             print(f"Ended what a killed run had left: {', '.join(ended)}.")
         self._env = {"DEBUG": "on", **self._local.secrets(), **os.environ}
-        self._env["PYTHONUNBUFFERED"] = "1"
+        for name in ("no_proxy", "NO_PROXY"):  # Nor does a proxy lead from one of our processes to the other.
+            self._env[name] = ",".join(filter(None, [self._env.get(name), ports.LOOPBACK, "localhost"]))
         if not self._env.get("DATABASE_URL"):
             postgres = PostgresServer(self._local.folder / "postgres", log=self._local.logs / "postgres.log")
             self._servers.append(postgres)
@@ -84,10 +86,11 @@ class Wallet:
 
     def _prepare_database(self) -> None:
         self._choose_addresses()
-        self._manage("migrate", "--no-input", "--verbosity", "1")
-        print("Migrated.")
+        self._manage("migrate", "--no-input", log=self._local.logs / "migrate.log")
+        # Only in a database of our own: these are logins that everybody at this screen is shown.
         if self._servers and isinstance(self._servers[0], PostgresServer) and not self._stop.is_set():
-            self._manage("create_demo_staff")
+            write_private(self._local.logins, "")
+            self._manage("create_demo_staff", log=self._local.logins)
 
     def _choose_addresses(self) -> None:
         env = self._env
@@ -102,11 +105,10 @@ class Wallet:
             env[name] = env.get(name) or sandbox_url
         env["PROMETHEUS_MULTIPROC_DIR"] = str(self._local.fresh_metrics())
 
-    def _manage(self, *command: str) -> None:
+    def _manage(self, *command: str, log: Path) -> None:
         # Migrations may take their time; what serves requests may not.
         env = {**self._env, "STATEMENT_TIMEOUT": "600s"}
         del env["PROMETHEUS_MULTIPROC_DIR"]  # The counters are those of web and workers.
-        log = self._local.logs / f"{command[0]}.log"
         argv = (*specs.PYTHON, "manage.py", *command)
         code = run_to_end(argv, env=env, cwd=ROOT, stop=self._stop, log=log)
         if code != 0 and not self._stop.is_set():
@@ -130,7 +132,7 @@ class Wallet:
         self._supervisor.check()
         if not self._stop.is_set():
             self._publish(base_url=self._base_url)
-            print(f"Logs        {self._local.logs}\nWallet      {self._base_url}")
+            print(f"Logs        {self._local.logs}\nWallet      {self._base_url}  (/admin/, /api/docs)")
 
     def _publish(self, *, base_url: str | None = None) -> None:
         """`base_url` only when the wallet answers there, so that scripts may wait for it."""
@@ -155,7 +157,8 @@ class Wallet:
         ended = threading.Event()
         watch = threading.Thread(target=self._end_story_with_a_process, args=(ended,), daemon=True)
         watch.start()
-        code = run_to_end(STORY, env=env, cwd=ROOT, stop=self._stop, log=None)
+        logins = ("--logins", str(self._local.logins)) if self._local.logins.exists() else ()
+        code = run_to_end((*STORY, *logins), env=env, cwd=ROOT, stop=self._stop, log=None)
         ended.set()
         watch.join()
         self._supervisor.check()
@@ -170,6 +173,8 @@ class Wallet:
                 return
 
     def _serve(self) -> None:
+        if not self._options.story and self._local.logins.exists():
+            print(f"\nStaff, for {self._base_url}/admin/:\n{self._local.logins.read_text()}")
         print("Serving. Stop with Ctrl-C.", flush=True)
         while not self._stop.wait(0.2):
             self._supervisor.check()
@@ -183,8 +188,9 @@ class Wallet:
 
 
 def _is_well(url: str) -> bool:
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # Whatever http_proxy says.
     try:
-        with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310 - our own address
+        with direct.open(url, timeout=5) as response:
             return bool(response.status == 200)
     except (urllib.error.URLError, OSError):
         return False
