@@ -12,7 +12,7 @@ from accounts import selectors, steps
 from accounts.idempotency import claim
 from accounts.models import Account, Customer, ProfileVersion, User
 from accounts.profiles import Profile, check_profile, profile_of
-from accounts.staff import FREEZE_ACCOUNT, require_permission
+from accounts.staff import FREEZE_ACCOUNT, RESTART_VERIFICATION, require_permission
 from accounts.states import AccountKind, KycStatus
 from wallet_project.utils.context import Actor, system_actor
 from wallet_project.utils.errors import Conflict, InvalidInput, Refused, TooMany, database_refusals, on_constraint
@@ -166,10 +166,12 @@ def unfreeze_account(*, account_id: UUID, actor: Actor, reason: str) -> Account:
 def restart_verification(*, customer_id: UUID, actor: Actor, reason: str) -> None:
     """Staff let a customer's identity be checked again, also that of one who was rejected.
 
-    Raises CustomerNotFound, ProfileRequired, ReasonRequired.
+    Raises CustomerNotFound, PermissionMissing, ProfileRequired, ReasonRequired.
     """
     with transaction.atomic(durable=True):
-        if steps.lock_customer(customer_id).profile_id is None:
+        customer = steps.lock_customer(customer_id)
+        require_permission(actor, RESTART_VERIFICATION)
+        if customer.profile_id is None:
             raise ProfileRequired("The customer has no profile that could be checked.")
         steps.request_verification(customer_id=customer_id, actor=actor, reason=_given(reason), by_staff=True)
 

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 
 def officer() -> Actor:
     user = make_user(is_staff=True)
-    user.user_permissions.add(Permission.objects.get(codename="freeze_account"))
+    user.user_permissions.set(Permission.objects.filter(codename__in=["freeze_account", "restart_verification"]))
     return staff_actor(user)
 
 

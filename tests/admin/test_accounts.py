@@ -1,0 +1,89 @@
+"""Freezing, unfreezing, and checking an identity again: by those who may, with a reason, through the service."""
+
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+
+from accounts.models import Account, StateChange
+from accounts.services import FROZEN_NOTICE
+from accounts.states import AccountStatus, KycStatus
+from tests.admin.house import House, action_url
+from tests.admin.test_cases import said
+from tests.support.factories import reject
+from wallet_project.utils.admin.panels import panels_for
+
+Login = Callable[[str], Client]
+
+
+@pytest.mark.parametrize("role", ["Officer", "Senior officer"])
+def test_officers_freeze_and_unfreeze_with_a_reason(house: House, login: Login, role: str) -> None:
+    client, account = login(role), house.account
+    assert "0.00 EUR" in client.get(action_url(account, "freeze")).content.decode()
+    assert client.post(action_url(account, "freeze"), {"reason": ""}).status_code == 200
+    account.refresh_from_db()
+    assert account.status == AccountStatus.OPEN
+    client.post(action_url(account, "freeze"), {"reason": "police request 17"})
+    account.refresh_from_db()
+    assert (account.status, account.status_reason) == (AccountStatus.FROZEN, FROZEN_NOTICE)
+    change = StateChange.objects.filter(subject_id=account.id).latest("id")
+    assert change.reason == "police request 17"
+    assert change.request_id
+    assert "Freeze:" in said(client.post(action_url(account, "freeze"), {"reason": "again"}))
+    client.post(action_url(account, "unfreeze"), {"reason": "settled"})
+    account.refresh_from_db()
+    assert account.status == AccountStatus.OPEN
+
+
+@pytest.mark.parametrize("role", ["Auditor", "Administrator"])
+def test_others_can_not(house: House, login: Login, role: str) -> None:
+    client = login(role)
+    for row, action in ((house.account, "freeze"), (house.account, "unfreeze"), (house.ada, "restart-verification")):
+        assert "/do/" not in client.get(f"/admin/{row._meta.app_label}/{row._meta.model_name}/{row.pk}/change/").text
+        assert client.get(action_url(row, action)).status_code == 403
+        assert client.post(action_url(row, action), {"reason": "because"}).status_code == 403
+    house.account.refresh_from_db()
+    assert house.account.status == AccountStatus.OPEN
+
+
+def test_the_wallet_s_own_accounts_are_not_frozen(house: House, login: Login) -> None:
+    client, settlement = login("Superuser"), Account.objects.get(purpose="settlement", currency="EUR")
+    assert "/do/" not in client.get(f"/admin/accounts/account/{settlement.id}/change/").text
+    assert "Freeze:" in said(client.post(action_url(settlement, "freeze"), {"reason": "because"}))
+    settlement.refresh_from_db()
+    assert settlement.status == AccountStatus.OPEN
+
+
+def test_who_was_rejected_can_be_checked_again_by_an_officer(house: House, login: Login) -> None:
+    reject(house.ada)
+    login("Officer").post(action_url(house.ada, "restart-verification"), {"reason": "sent a better document"})
+    house.ada.refresh_from_db()
+    assert house.ada.kyc_status == KycStatus.PENDING
+
+
+def test_an_account_shows_what_the_ledger_and_compliance_know_of_it(house: House, login: Login) -> None:
+    html = login("Officer").get(f"/admin/accounts/account/{house.account.id}/change/").text
+    for expected in ("99,980.00 EUR", "12,000.00 EUR", "Pending transactions", "Last entries", "Cases of the customer"):
+        assert expected in html, expected
+    assert str(house.held.id) in html
+    assert str(house.cleared.id) in html
+
+
+def test_a_transaction_shows_its_screening_case_entries_and_history(house: House, login: Login) -> None:
+    html = login("Auditor").get(f"/admin/ledger/transaction/{house.held.id}/change/").text
+    for expected in ("single amount", "Facts", str(house.held_case.id), "History"):
+        assert expected in html, expected
+    html = login("Auditor").get(f"/admin/ledger/transaction/{house.cleared.id}/change/").text
+    assert "Balance after it" in html
+    assert "99,980.00 EUR" in html
+
+
+def test_a_panel_is_shown_to_those_who_may_see_its_subject(house: House, staff: Callable[[str], object]) -> None:
+    class Request:
+        user = staff("Officer")
+
+    titles = [panel.title for panel in panels_for(Request, house.held)]  # type: ignore[arg-type]
+    assert titles.index("Case") < titles.index("Screening") < titles.index("Entries") < titles.index("History")
+    Request.user.groups.clear()  # type: ignore[attr-defined]
+    Request.user = type(Request.user).objects.get(pk=Request.user.pk)  # type: ignore[attr-defined]
+    assert panels_for(Request, house.held) == []  # type: ignore[arg-type]
