@@ -254,4 +254,4 @@ def _put_off(event_id: int, error: Exception, *, rng: Random) -> None:
                 details={"kind": event.kind, "event": event.event_id, "error": event.last_error},
             )
     retried("bank_event")
-    logger.warning("bank_event_put_off", event=event_id, error=type(error).__name__, tries=event.attempts)
+    logger.warning("bank_event_put_off", bank_event=event_id, error=type(error).__name__, tries=event.attempts)

@@ -25,9 +25,7 @@ pytestmark = pytest.mark.django_db
 def rail(sandbox: RunningSandbox) -> PaymentRail:
     """Asks with short patience, so that a hanging bank costs a test half a second."""
     limits = CallLimits(connect_seconds=1, total_seconds=0.3)
-    return HttpPaymentRail(
-        ProviderClient(base_url=sandbox.url, api_key=sandbox.config.bank_api_key, limits=limits)
-    )
+    return HttpPaymentRail(ProviderClient(base_url=sandbox.url, api_key=sandbox.config.bank_api_key, limits=limits))
 
 
 def dispatch(rail: PaymentRail) -> int:
@@ -275,9 +273,7 @@ def test_a_payout_from_an_account_that_was_frozen_meanwhile_does_not_leave(
     verify()
 
 
-def test_freezing_after_the_bank_has_it_does_not_stop_a_withdrawal(
-    sandbox: RunningSandbox, rail: PaymentRail
-) -> None:
+def test_freezing_after_the_bank_has_it_does_not_stop_a_withdrawal(sandbox: RunningSandbox, rail: PaymentRail) -> None:
     from tests.ledger.test_escalations import freeze
 
     account = make_account()
