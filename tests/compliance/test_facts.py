@@ -2,7 +2,6 @@
 
 import json
 import secrets
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -130,7 +129,7 @@ class World:
 
 
 @pytest.fixture
-def world(db: None) -> Iterator[World]:
+def world(db: None) -> World:
     customers = [money.new_customer() for _ in range(4)]
     rejected = customers[-1]
     Customer.objects.filter(id=rejected.id).update(kyc_status="pending")
@@ -145,7 +144,7 @@ def world(db: None) -> Iterator[World]:
     }
     for account in [account for of_currency in accounts.values() for account in of_currency]:
         account.refresh_from_db()
-    yield World(rejected, customers, accounts, {currency: money.system(currency) for currency in accounts})
+    return World(rejected, customers, accounts, {currency: money.system(currency) for currency in accounts})
 
 
 def random_row(world: World, rng: Random, start: datetime) -> Row:
