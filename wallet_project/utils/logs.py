@@ -136,5 +136,8 @@ def logging_config(log_format: str, *, level: str = "INFO") -> dict[str, Any]:
             "django.server": {"handlers": [], "level": "WARNING", "propagate": True},
             # Each request is logged once, by django-structlog: not again as a warning of its status.
             "django.request": {"handlers": [], "level": "CRITICAL", "propagate": True},
+            # "received" and "succeeded" for every sweep, several a second on a wallet that has nothing to do.
+            "celery.worker.strategy": {"handlers": [], "level": "WARNING", "propagate": True},
+            "celery.app.trace": {"handlers": [], "level": "WARNING", "propagate": True},
         },
     }
