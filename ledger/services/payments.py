@@ -48,7 +48,7 @@ class TransactionNotFound(NotFound):
 
 
 class NotCancellable(Conflict):
-    """`status` is that of the transaction."""
+    """`transaction_status`: where it stands."""
 
     code = "not_cancellable"
     message = "It has ended, or the bank may already have it: it can't be cancelled any more."
@@ -171,7 +171,7 @@ def cancel(*, actor: Actor, transaction_id: UUID) -> TransactionView:
             )
             seen = see(actor=actor, transaction_id=transaction_id)
         if seen.failure != FailureCode.CANCELLED:
-            raise NotCancellable(status=seen.status)
+            raise NotCancellable(transaction_status=seen.status)
         return seen
 
 

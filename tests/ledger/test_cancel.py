@@ -1,0 +1,122 @@
+"""The payer may cancel what is pending and no bank has yet."""
+
+from random import Random
+
+import pytest
+from django.utils import timezone
+
+from ledger.models import RailTransfer
+from ledger.rails import configured_rail
+from ledger.services import payments, rails
+from tests.ledger import flows
+from tests.ledger.test_escalations import freeze
+from tests.ledger.test_races import at_once
+from tests.support.factories import api_client, make_account
+from tests.support.pipeline import run_until, run_until_idle, verify
+from wallet_project.sandbox.embedding import RunningSandbox
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_pending_transfer_is_cancelled_and_its_funds_released() -> None:
+    source, destination = make_account(funded=5_000), make_account()
+    made = flows.transfer(source, destination, 1_000)
+    client = api_client(source.customer)
+    first = client.post(f"/api/v1/transactions/{made.id}/cancel")
+    assert first.status_code == 200
+    assert (first.json()["status"], first.json()["failure"]["code"], first.json()["stage"]) == (
+        "failed",
+        "cancelled",
+        None,
+    )
+    assert flows.balances(source) == (5_000, 5_000)
+    again = client.post(f"/api/v1/transactions/{made.id}/cancel")
+    assert (again.status_code, again.json()) == (200, first.json())
+    run_until_idle()
+    assert flows.balances(destination) == (0, 0)
+    verify("--no-bank")
+
+
+def test_what_has_cleared_or_failed_is_not_cancelled() -> None:
+    source, destination = make_account(funded=5_000), make_account()
+    made = flows.transfer(source, destination, 1_000)
+    run_until_idle()
+    for client in (api_client(source.customer), api_client(destination.customer)):
+        answer = client.post(f"/api/v1/transactions/{made.id}/cancel")
+        assert answer.status_code == 409
+        assert (answer.json()["code"], answer.json()["transaction_status"]) == ("not_cancellable", "cleared")
+    assert flows.balances(destination) == (1_000, 1_000)
+    verify("--no-bank")
+
+
+def test_an_approved_withdrawal_is_cancelled_while_no_bank_has_it(sandbox: RunningSandbox) -> None:
+    account = make_account()
+    flows.fund_over_the_bank(account, 5_000, sandbox)
+    made = flows.withdraw(account, 2_000)
+    flows.approve(made)
+    assert payments.cancel(actor=flows.owner(account), transaction_id=made.id).failure == "cancelled"
+    assert RailTransfer.objects.get(transaction=made.id).status == "cancelled"
+    run_until_idle()
+    assert flows.balances(account) == (5_000, 5_000)
+    assert sandbox.book.balance("EUR") == 5_000
+    verify()
+
+
+def test_a_withdrawal_that_the_bank_has_is_not_cancelled(sandbox: RunningSandbox) -> None:
+    account = make_account()
+    flows.fund_over_the_bank(account, 5_000, sandbox)
+    made = flows.withdraw(account, 2_000)
+    flows.approve(made)
+    rails.dispatch_rails(rail=configured_rail(), now=timezone.now(), rng=Random(1))
+    with pytest.raises(payments.NotCancellable):
+        payments.cancel(actor=flows.owner(account), transaction_id=made.id)
+    run_until(flows.is_status(made, "cleared"), sandbox=sandbox)
+    verify()
+
+
+def test_a_deposit_is_cancelled_by_who_asked_for_it(sandbox: RunningSandbox) -> None:
+    account = make_account()
+    made = flows.deposit(account, 2_000)
+    assert payments.cancel(actor=flows.owner(account), transaction_id=made.id).status == "failed"
+    run_until_idle()
+    assert sandbox.book.balance("EUR") == 0
+    verify()
+
+
+def test_a_frozen_payer_may_still_cancel() -> None:
+    source, destination = make_account(funded=5_000), make_account()
+    made = flows.transfer(source, destination, 1_000)
+    freeze(source)
+    assert payments.cancel(actor=flows.owner(source), transaction_id=made.id).failure == "cancelled"
+    assert flows.balances(source) == (5_000, 5_000)
+    verify("--no-bank")
+
+
+def test_cancelling_while_it_is_handed_to_the_bank_ends_one_way_or_the_other(sandbox: RunningSandbox) -> None:
+    account = make_account()
+    flows.fund_over_the_bank(account, 20_000, sandbox)
+    made = [flows.withdraw(account, 500, name="SBX-SETTLE") for _ in range(8)]
+    flows.approve(*made)
+    actor, rail = flows.owner(account), configured_rail()
+
+    def cancel_all() -> list[str]:
+        outcomes = []
+        for view in made:
+            try:
+                outcomes.append(payments.cancel(actor=actor, transaction_id=view.id).failure)
+            except payments.NotCancellable:
+                outcomes.append("kept")
+        return outcomes
+
+    def dispatch() -> int:
+        return sum(rails.dispatch_rails(rail=rail, now=timezone.now(), rng=Random(1), limit=2) for _ in range(6))
+
+    outcomes, *others = at_once(cancel_all, dispatch, dispatch)
+    assert not [result for result in others if isinstance(result, Exception)]
+    run_until(lambda: all(flows.status(view) != "pending" for view in made), sandbox=sandbox)
+    for view, outcome in zip(made, outcomes, strict=True):
+        assert flows.status(view) == ("failed: cancelled" if outcome == "cancelled" else "cleared")
+    left = 20_000 - 500 * outcomes.count("kept")
+    assert flows.balances(account) == (left, left)
+    assert sandbox.book.balance("EUR") == left
+    verify()
