@@ -4,6 +4,8 @@ import os
 
 from celery import Celery
 
+from wallet_project import task_signals as task_signals
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "wallet_project.settings")
 app = Celery("wallet")
 app.config_from_object("django.conf:settings", namespace="CELERY")

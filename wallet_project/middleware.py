@@ -66,7 +66,7 @@ class FastLaneMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if not request.path_info.startswith(FAST_LANE_PREFIXES):
             return self.get_response(request)
-        refusal = _take_chunked_body(request)
+        refusal = _take_unmeasured_body(request)
         response = refusal or self.fast_lane(request)
         # Balances and names have no place in anybody's cache.
         response.headers.setdefault("Cache-Control", "no-store")
@@ -92,17 +92,18 @@ def _chain(paths: list[str]) -> GetResponse:
     return chain
 
 
-def _take_chunked_body(request: HttpRequest) -> JsonResponse | None:
-    """Django reads a body without Content-Length as an empty one: a chunked transfer would arrive as `{}`. Read it
-    here, up to the limit, where the server says where it ends; refuse it otherwise."""
+def _take_unmeasured_body(request: HttpRequest) -> JsonResponse | None:
+    """Django reads a body without Content-Length as an empty one: a chunked transfer (or HTTP/2) would arrive as `{}`.
+    Read it here, up to the limit, where the server says where it ends; refuse it otherwise."""
     length = request.META.get("CONTENT_LENGTH", "")
     if length and not (length.isascii() and length.isdigit()):
         return problem_response(BadForm())
-    if length or "chunked" not in request.META.get("HTTP_TRANSFER_ENCODING", "").lower():
+    if length or request.method in ("GET", "HEAD", "OPTIONS"):
         return None
     source = request.META.get("wsgi.input")
     if source is None or not request.META.get("wsgi.input_terminated"):
-        return problem_response(LengthRequired())
+        chunked = "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower()
+        return problem_response(LengthRequired()) if chunked else None
     body = source.read(MAX_BODY_BYTES + 1)
     if len(body) > MAX_BODY_BYTES:
         return problem_response(BodyTooLarge(MAX_BODY_BYTES))

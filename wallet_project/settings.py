@@ -204,6 +204,9 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": 2,
     "socket_connect_timeout": 1,
     "retry_on_timeout": False,
+    # Publishing to a dead broker fails at once: kombu would go on trying for six seconds of somebody's request.
+    "max_retries": 0,
+    "interval_start": 0,
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_IGNORE_RESULT = True

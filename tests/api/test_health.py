@@ -70,7 +70,7 @@ def test_metrics_are_not_read_through_a_proxy_on_this_machine(api: Api) -> None:
     assert_problem(api.get("/metrics", x_forwarded_for="192.0.2.7"), 403, "not_allowed")
 
 
-def test_with_a_token_set_only_the_token_reads(api: Api, settings: Any) -> None:
+def test_with_a_token_set_only_the_token_reads(api: Api, db: None, settings: Any) -> None:
     settings.METRICS_TOKEN = "of-the-house"
     assert_problem(api.get("/metrics"), 403, "not_allowed")
     assert_problem(api.get("/metrics", authorization="Bearer of-another"), 403, "not_allowed")

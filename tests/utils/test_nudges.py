@@ -5,6 +5,8 @@ from typing import Any
 
 import kombu.exceptions
 import pytest
+from celery import Celery
+from django.conf import settings
 from django.db import transaction
 
 from wallet_project.utils import nudges as nudging
@@ -103,3 +105,13 @@ def test_a_topic_without_a_task_is_a_mistake(db: None) -> None:
 def test_without_a_sender_the_sweeps_are_left_to_it(db: None) -> None:
     set_sender(None)
     nudge(TOPIC)
+
+
+def test_publishing_to_a_broker_that_is_away_fails_at_once() -> None:
+    """With the settings' own options: kombu's would go on trying for six seconds."""
+    app = Celery("to nobody", broker="redis://127.0.0.1:1/0", set_as_current=False)
+    app.conf.broker_transport_options = settings.CELERY_BROKER_TRANSPORT_OPTIONS
+    begin = time.monotonic()
+    with pytest.raises(nudging.BROKER_FAILURES):
+        app.send_task("compliance.screen_due", retry=False, ignore_result=True)
+    assert time.monotonic() - begin < 1

@@ -1,0 +1,29 @@
+"""A task runs under a request id of its own, the task's, and is counted and timed. Connected when Celery starts."""
+
+import time
+from typing import Any
+
+import structlog
+from celery import signals
+
+from wallet_project.utils import metrics
+from wallet_project.utils.context import request_id
+
+_BEGAN = "wallet_began"
+
+
+@signals.task_prerun.connect(dispatch_uid="wallet.task")
+def begin(task_id: str, task: Any, **_: Any) -> None:
+    request_id.set(task_id)
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=task_id, task=task.name)
+    setattr(task.request, _BEGAN, time.perf_counter())
+
+
+@signals.task_postrun.connect(dispatch_uid="wallet.task")
+def end(task: Any, state: str | None, **_: Any) -> None:
+    began = getattr(task.request, _BEGAN, None)
+    if began is not None:
+        metrics.task_ended(task.name, (state or "unknown").lower(), time.perf_counter() - began)
+    structlog.contextvars.clear_contextvars()
+    request_id.set("")
