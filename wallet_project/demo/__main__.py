@@ -14,6 +14,7 @@ from pathlib import Path
 from wallet_project.demo.bank import Bank
 from wallet_project.demo.customer import NotAsTold
 from wallet_project.demo.http import NotReached, check_base_url
+from wallet_project.demo.officer import Officer
 from wallet_project.demo.screen import Screen
 from wallet_project.demo.story import Story
 
@@ -26,7 +27,8 @@ def main(arguments: list[str]) -> int:
     screen = Screen(sys.stdout)
     bank = Bank(url=options.bank_url, key=options.bank_key)
     try:
-        story = Story(base_url=options.base_url, bank=bank, screen=screen)
+        officer = Officer(base_url=options.base_url, logins=options.logins) if options.logins else None
+        story = Story(base_url=options.base_url, bank=bank, officer=officer, screen=screen)
         story.tell()
         if options.verify_command:
             _verify(options.verify_command, screen)
@@ -34,10 +36,12 @@ def main(arguments: list[str]) -> int:
         screen.wrong(str(error))
         return 1
     screen.chapter("Go on from here")
-    screen.say(f"the admin     {options.base_url}/admin/  (the transfer that waits: {story.stopped})")
-    screen.say(f"the API       {options.base_url}/api/docs  (README.md has a session for curl)")
-    if options.logins and options.logins.exists():
-        screen.plain("\n" + options.logins.read_text().strip())
+    screen.say(f"the API        {options.base_url}/api/docs  (README.md has a session for curl)")
+    screen.say(f"the admin      {options.base_url}/admin/")
+    if options.logins:
+        screen.say(f"Ada's transfer {options.base_url}{story.case}  (approve it or reject it)")
+        for line in options.logins.read_text().splitlines():
+            screen.say(f"  {line}")
     return 0
 
 
@@ -58,7 +62,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--base-url", type=check_base_url, default=env("BASE_URL") or None, help="of the wallet")
     parser.add_argument("--bank-url", type=check_base_url, default=env("BANK_URL") or None, help="of the sandbox bank")
     parser.add_argument("--bank-key", default=env("BANK_API_KEY"), help="of the sandbox bank")
-    parser.add_argument("--logins", type=Path, help="a text file to show at the end: who may log in to the admin")
+    parser.add_argument("--logins", type=Path, help="what create_demo_staff printed, to log in to the admin")
     parser.add_argument(
         "--verify-command",
         default=_VERIFY,

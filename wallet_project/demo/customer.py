@@ -10,7 +10,7 @@ from wallet_project.demo.screen import Screen, money
 
 #: Long enough for a machine that is busy with something else; an idle one needs a second or two.
 PATIENCE_SECONDS: Final = 30.0
-_POLL_SECONDS: Final = 0.1
+POLL_SECONDS: Final = 0.1
 API: Final = "/api/v1"
 
 
@@ -88,7 +88,7 @@ class Customer:
             if time.monotonic() - started > PATIENCE_SECONDS:
                 there = {name: _field(answer.body, name) for name in expect}
                 raise NotAsTold(f"GET {path}: expected {dict(expect)} within {PATIENCE_SECONDS:.0f} s, got {there}")
-            time.sleep(_POLL_SECONDS)
+            time.sleep(POLL_SECONDS)
         waited = time.monotonic() - started
         self._screen.exchange(self.name, "GET", API + path, None, answer.status)
         self._screen.came_back({**expect, "after": f"{waited:.1f} s"})

@@ -43,9 +43,6 @@ class Screen:
     def wrong(self, message: str) -> None:
         self._line(f"\n{self._paint(_RED, '✗ ' + message)}")
 
-    def plain(self, text: str) -> None:
-        self._line(text)
-
     def _paint(self, color: str, text: str) -> str:
         return f"\x1b[{color}m{text}\x1b[0m" if self._colored else text
 

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from wallet_project.demo.bank import Bank
 from wallet_project.demo.customer import Customer, compare
+from wallet_project.demo.officer import Officer
 from wallet_project.demo.screen import Screen, money
 
 CURRENCY: Final = "EUR"
@@ -25,8 +26,9 @@ _PROFILE: Final = {
 class Story:
     """Told in the order of its methods; each raises NotAsTold as soon as something comes out otherwise."""
 
-    def __init__(self, *, base_url: str, bank: Bank, screen: Screen) -> None:
+    def __init__(self, *, base_url: str, bank: Bank, officer: Officer | None, screen: Screen) -> None:
         self._bank = bank
+        self._officer = officer
         self._screen = screen
         self._ada = Customer("Ada", base_url=base_url, screen=screen)
         self._ben = Customer("Ben", base_url=base_url, screen=screen)
@@ -36,8 +38,9 @@ class Story:
         self._sent: dict[str, Any] = {}
         self._sent_key = str(uuid4())
         self._sent_id = ""
-        #: The transfer that waits for an officer.
-        self.stopped = ""
+        #: The transfer that waits for an officer, and the page of its case when there is an officer to look for it.
+        self._stopped = ""
+        self.case = ""
 
     def tell(self) -> None:
         bank_before = self._bank.balance(CURRENCY)
@@ -49,6 +52,8 @@ class Story:
         self._ada_sends_more_than_she_has()
         self._ada_sends_the_same_request_again()
         self._ada_sends_a_large_amount()
+        if self._officer is not None:
+            self._officer_finds_the_case(self._officer)
         self._the_ends_meet()
         self._bank_agrees(bank_before)
 
@@ -127,15 +132,23 @@ class Story:
     def _ada_sends_a_large_amount(self) -> None:
         self._screen.chapter("Ada sends Ben 6,000.00, which somebody has to look at")
         made = self._ada.post("/transfers", self._transfer(600_000), expect={"status": "pending"})
-        self.stopped = made["id"]
+        self._stopped = made["id"]
         self._ada.balances(cleared=687_450, reserved=600_000, available=87_450)
         self._screen.say("A small transfer that she sends after it overtakes it.")
         self._cleared(self._ada.post("/transfers", self._transfer(1_000), expect={"status": "pending"}))
         self._screen.say("The large one waits for an officer. Ada is not told so, and Ben sees nothing of it yet.")
         expect = {"status": "pending", "stage": "processing", "failure": None, "cleared_at": None}
-        self._ada.get(f"/transactions/{self.stopped}", expect=expect)
-        self._ben.get(f"/transactions/{self.stopped}", status=404, expect={"code": "transaction_not_found"})
+        self._ada.get(f"/transactions/{self._stopped}", expect=expect)
+        self._ben.get(f"/transactions/{self._stopped}", status=404, expect={"code": "transaction_not_found"})
         self._ada.balances(cleared=686_450, reserved=600_000, available=86_450)
+
+    def _officer_finds_the_case(self, officer: Officer) -> None:
+        self._screen.chapter("The officer finds it in her queue")
+        officer.log_in()
+        self.case, reason = officer.find_case(self._stopped)
+        expected = "6,000.00 EUR on an account that is 0 days old; reviewed from 5,000.00 EUR in the first 7 days."
+        compare("why it is in the queue", expected=expected, got=reason)
+        self._screen.came_back({"case": reason})
 
     def _the_ends_meet(self) -> None:
         self._screen.chapter("What both have in the end")
