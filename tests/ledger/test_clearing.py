@@ -1,0 +1,108 @@
+"""Clearing in batches: what one unit can't do must not keep the others from it."""
+
+import psycopg
+import pytest
+from django.db import OperationalError
+
+from ledger import tasks
+from ledger.models import Entry, Escalation, WorkItem
+from ledger.services import clearing
+from tests.ledger import flows
+from tests.ledger.test_escalations import resolve
+from tests.support.factories import make_account
+from tests.support.pipeline import run_until_idle, verify
+from wallet_project.utils.nudges import lower_flag
+
+pytestmark = pytest.mark.django_db
+
+
+def approved_transfers(count: int, amount: int = 10) -> tuple[list, object, object]:
+    source, destination = make_account(funded=10_000), make_account()
+    made = [flows.transfer(source, destination, amount) for _ in range(count)]
+    flows.approve(*made)
+    return made, source, destination
+
+
+def poison(connection: psycopg.Connection, unit: object) -> None:
+    """Make the unit one that posting refuses, which no use case can: it waits for clearing without an approval."""
+    connection.execute("UPDATE ledger_workitem SET stage = 'clearing', next_at = now() WHERE unit_id = %s", [unit])
+
+
+@pytest.mark.parametrize("position", [0, 3, 6])
+def test_a_poisoned_unit_is_set_aside_and_the_others_clear(owner_connection: psycopg.Connection, position: int) -> None:
+    source, destination = make_account(funded=10_000), make_account()
+    made = [flows.transfer(source, destination, 10) for _ in range(position)]
+    flows.approve(*made)
+    bad = flows.transfer(source, destination, 10)
+    poison(owner_connection, bad.id)
+    later = [flows.transfer(source, destination, 10) for _ in range(6 - position)]
+    flows.approve(*later)
+    assert clearing.clear_due() == 7
+    assert [flows.status(view) for view in (*made, *later)] == ["cleared"] * 6
+    assert (flows.status(bad), WorkItem.objects.get().stage) == ("pending", "parked")
+    escalation = Escalation.objects.get()
+    assert (escalation.kind, escalation.transaction_id) == ("poisoned_unit", bad.id)
+    assert clearing.clear_due() == 0
+    assert flows.balances(source) == (9_940, 9_930)
+    verify("--no-bank")
+    resolve(escalation, "retry")
+    run_until_idle()
+    assert flows.status(bad) == "cleared", "it went back to where its rows say it stands: to be screened"
+    assert flows.balances(source) == (9_930, 9_930)
+    verify("--no-bank")
+
+
+def test_a_poisoned_unit_can_be_failed_by_a_human(owner_connection: psycopg.Connection) -> None:
+    source, destination = make_account(funded=100), make_account()
+    bad = flows.transfer(source, destination, 10)
+    poison(owner_connection, bad.id)
+    clearing.clear_due()
+    resolve(Escalation.objects.get(), "fail")
+    assert flows.status(bad) == "failed: not_permitted"
+    assert flows.balances(source) == (100, 100)
+    verify("--no-bank")
+
+
+def test_a_passing_failure_undoes_the_batch_and_blames_nobody(owner_connection: psycopg.Connection) -> None:
+    made, source, _ = approved_transfers(3)
+    owner_connection.execute("BEGIN")
+    owner_connection.execute("SELECT FROM accounts_account WHERE id = %s FOR UPDATE", [source.id])
+    with pytest.raises(OperationalError):
+        clearing.clear_due()
+    tasks.clear_due()
+    owner_connection.execute("ROLLBACK")
+    assert not Escalation.objects.exists()
+    assert WorkItem.objects.filter(stage="clearing").count() == 3
+    assert clearing.clear_due() == 3
+    assert [flows.status(view) for view in made] == ["cleared"] * 3
+    verify("--no-bank")
+
+
+def test_a_full_batch_asks_for_another(nudges: list[str]) -> None:
+    approved_transfers(5)
+    lower_flag("ledger.clear_due")
+    nudges.clear()
+    assert clearing.clear_due(limit=3) == 3
+    assert nudges == ["ledger.clear_due"]
+    assert clearing.clear_due(limit=3) == 2
+    assert nudges == ["ledger.clear_due"]
+
+
+def test_a_task_lowers_the_flag_first_and_works_until_nothing_is_due(nudges: list[str]) -> None:
+    _, source, destination = approved_transfers(7)
+    assert nudges.count("ledger.clear_due") == 1, "the flag is up: the nudges were one"
+    tasks.clear_due()
+    flows.approve(flows.transfer(source, destination, 10))
+    assert nudges.count("ledger.clear_due") == 2
+    assert Entry.objects.filter(account=destination.id).count() == 7
+
+
+def test_a_merchant_whom_everybody_pays_gets_lines_without_a_gap() -> None:
+    merchant = make_account()
+    payers = [make_account(funded=100) for _ in range(4)]
+    made = [flows.transfer(payer, merchant, 5) for payer in payers for _ in range(4)]
+    flows.approve(*made)
+    clearing.clear_due()
+    lines = Entry.objects.filter(account=merchant.id).order_by("sequence")
+    assert [line.balance_after for line in lines] == [5 * n for n in range(1, 17)]
+    verify("--no-bank")
