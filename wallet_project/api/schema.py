@@ -112,6 +112,9 @@ class WalletSchema(AutoSchema):
             schema["additionalProperties"] = False
         return schema
 
+    def _filters(self) -> bool:
+        return bool(getattr(self.view, "filter_backends", ()) or self.get_override_parameters())
+
     def _is_keyed(self) -> bool:
         return bool(getattr(self._handler(), "takes_idempotency_key", False))
 
@@ -142,6 +145,8 @@ class WalletSchema(AutoSchema):
             yield errors.NotFound
         if self._is_list_view() and self._get_paginator():  # type: ignore[no-untyped-call]
             yield from (BadCursor, BadPageSize)
+            if self._filters():
+                yield errors.InvalidInput
 
 
 def _response(status: int, codes: list[tuple[str, str]]) -> Schema:

@@ -1,0 +1,167 @@
+"""The real API against its own document: whatever is sent, the answer is one that the document names."""
+
+import json
+import re
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.conf import settings as django_settings
+from django.test import Client
+from django.urls import reverse
+from drf_spectacular.generators import SchemaGenerator
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from openapi_spec_validator import validate
+from rest_framework.settings import api_settings
+
+from tests.support.factories import api_client, make_account, make_customer
+
+Operation = tuple[str, str]
+
+_HOSTILE_IDS = ("0", "x", "..", "%00", "%F0%9F%92%B8", "01980000-0000-7000-8000-00000000000", "'--", "9" * 400)
+_HOSTILE_QUERIES = (
+    "cursor=%00", "cursor=' OR 1=1", "limit=٣", "limit=1e1", "limit=-0", "status=%00", "status=nothing", "kind=%ff",
+    "kind=transfer&kind=deposit", "created_after=yesterday", "format=xml", "ordering=-amount", "cursor[]=a", "=&==",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    body: dict[str, Any] = json.loads(json.dumps(SchemaGenerator().get_schema(request=None, public=True)))
+    return body
+
+
+def operations(document: dict[str, Any]) -> list[Operation]:
+    return [(method.upper(), path) for path, methods in document["paths"].items() for method in methods]
+
+
+def assert_documented(document: dict[str, Any], operation: Operation, response: Any) -> None:
+    """The response's status and, for a refusal, its code stand in the document."""
+    method, path = operation
+    documented = document["paths"][path][method.lower()]["responses"]
+    status = str(response.status_code)
+    assert status in documented, (operation, status, response.content)
+    assert response.status_code < 500, (operation, response.content)
+    assert response["X-Request-ID"]
+    if response.status_code < 400:
+        assert response["Content-Type"] == "application/json"
+        return
+    assert response["Content-Type"] == "application/problem+json", (operation, response.content)
+    schema = documented[status]["content"]["application/problem+json"]["schema"]
+    assert response.json()["code"] in schema["allOf"][1]["properties"]["code"]["enum"], (operation, response.content)
+
+
+def filled(path: str, value: str) -> str:
+    return re.sub(r"\{\w+\}", value, path)
+
+
+def test_the_document_is_valid_and_served(db: None, document: dict[str, Any]) -> None:
+    validate(document)
+    assert Client().get(reverse("openapi")).json()["paths"].keys() == document["paths"].keys()
+    assert len(operations(document)) > 10
+
+
+def test_each_operation_asks_for_a_login(db: None, document: dict[str, Any]) -> None:
+    for method, path in operations(document):
+        response = Client().generic(method, filled(path, str(uuid4())), b"{}", content_type="application/json")
+        assert response.status_code == 401, (method, path, response.content)
+        assert_documented(document, (method, path), response)
+
+
+def test_each_post_that_makes_something_takes_a_key(document: dict[str, Any]) -> None:
+    for method, path in operations(document):
+        operation = document["paths"][path][method.lower()]
+        if method == "POST" and "202" in operation["responses"]:
+            assert "Idempotency-Key" in [parameter["name"] for parameter in operation["parameters"]], path
+
+
+def test_hostile_ids_are_not_found(db: None, document: dict[str, Any]) -> None:
+    client = api_client(make_customer())
+    for method, path in operations(document):
+        if "{" not in path:
+            continue
+        for hostile in (*_HOSTILE_IDS, str(uuid4())):
+            response = client.generic(method, filled(path, hostile), b"{}", content_type="application/json")
+            assert response.status_code == 404, (method, path, hostile, response.content)
+            assert_documented(document, (method, path), response)
+
+
+def test_hostile_queries_are_refused_or_passed_over(db: None, document: dict[str, Any]) -> None:
+    account = make_account()
+    client = api_client(account.customer)
+    for method, path in operations(document):
+        if method != "GET":
+            continue
+        for query in _HOSTILE_QUERIES:
+            assert_documented(document, (method, path), client.get(f"{filled(path, str(account.id))}?{query}"))
+
+
+_names = (
+    st.sampled_from(("account", "source", "destination", "amount", "currency", "reference", "metadata", "beneficiary"))
+    | st.sampled_from(("label", "name", "iban", "first_name", "last_name", "date_of_birth", "country", "address"))
+    | st.sampled_from(("document_type", "document_number", "status", "id"))
+    | st.text(max_size=8)
+)
+_scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=12)
+    | st.sampled_from(["EUR", "eur", "1", "2001-02-03", "0001-01-01", "9999-12-31", "GB", "\x00", "\ud800", "x" * 5000])
+    | st.uuids().map(str)
+)
+_values = st.recursive(
+    _scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_names, inner, max_size=4), max_leaves=8
+)
+_bodies = st.dictionaries(_names, _values, max_size=8).map(json.dumps) | _values.map(json.dumps) | st.text(max_size=40)
+
+
+def test_whatever_is_sent_the_answer_is_documented(
+    db: None, document: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(api_settings.DEFAULT_THROTTLE_RATES, "user", None)
+    account = make_account(funded=10_000)
+    client = api_client(account.customer)
+    writes = [operation for operation in operations(document) if operation[0] in ("POST", "PUT", "PATCH")]
+    valid = {
+        "account": str(account.id), "source": str(account.id), "destination": str(account.id), "amount": 1,
+        "currency": "EUR",
+    }  # fmt: skip
+
+    @given(st.sampled_from(writes), _bodies, st.booleans(), st.booleans())
+    @settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+    def send(operation: Operation, body: str, from_valid: bool, with_key: bool) -> None:
+        if from_valid and body.startswith("{") and isinstance(changes := _parsed(body), dict):
+            body = json.dumps(valid | changes)
+        response = client.generic(
+            operation[0],
+            filled(operation[1], str(account.id)),
+            body.encode("utf-8", "surrogatepass"),
+            content_type="application/json",
+            headers={"Idempotency-Key": uuid4().hex} if with_key else {},
+        )
+        assert_documented(document, operation, response)
+
+    send()
+
+
+def _parsed(body: str) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
+
+
+@pytest.mark.parametrize("path", ["/api/docs", "/api/redoc"])
+def test_the_documents_pages_are_served(db: None, path: str) -> None:
+    response = Client().get(path)
+    assert (response.status_code, response["Content-Type"].split(";")[0]) == (200, "text/html")
+    assert reverse("openapi") in response.content.decode()
+
+
+def test_the_whole_chain_stands_for_the_admin(db: None) -> None:
+    assert "django.middleware.csrf.CsrfViewMiddleware" in django_settings.MIDDLEWARE
+    response = Client(enforce_csrf_checks=True).post("/admin/login/", {"username": "a", "password": "b"})
+    assert response.status_code == 403
