@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularRedocView, SpectacularSwaggerView
 
 from wallet_project import health
+from wallet_project.api.problem_page import problem_page
 
 api: list[URLPattern | URLResolver] = [
     path("", include("accounts.urls")),
@@ -15,6 +16,7 @@ urlpatterns = [
     path("api/v1/", include(api)),
     path("api/docs", SpectacularSwaggerView.as_view(url_name="openapi"), name="docs"),
     path("api/redoc", SpectacularRedocView.as_view(url_name="openapi"), name="redoc"),
+    path("api/problems", problem_page, name="problems"),
     path("webhooks/", include("ledger.webhook_urls")),
     path("webhooks/", include("compliance.urls")),
     path("_allauth/", include("allauth.headless.urls")),

@@ -161,6 +161,14 @@ def test_the_documents_pages_are_served(db: None, path: str) -> None:
     assert reverse("openapi") in response.content.decode()
 
 
+def test_each_documented_problem_is_explained_where_its_type_leads(db: None, document: dict[str, Any]) -> None:
+    page = Client().get("/api/problems").content.decode()
+    codes = set(re.findall(r'"type": "/api/problems#(\w+)"', json.dumps(document)))
+    assert "insufficient_funds" in codes
+    for code in codes:
+        assert f'id="{code}"' in page
+
+
 def test_the_whole_chain_stands_for_the_admin(db: None) -> None:
     assert "django.middleware.csrf.CsrfViewMiddleware" in django_settings.MIDDLEWARE
     response = Client(enforce_csrf_checks=True).post("/admin/login/", {"username": "a", "password": "b"})
