@@ -13,7 +13,7 @@ run: $(VENV)/.runtime ## start everything without the story
 	$(bin)/python -m wallet_project.embedded.run $(ARGS)
 
 test: $(VENV)/.development ## the whole test suite, on servers of its own
-	$(bin)/python -m pytest -n 4 $(ARGS)
+	$(bin)/python -m pytest -n 4 --dist loadgroup $(ARGS)
 
 lint: $(VENV)/.development ## style, types, layers, compose file
 	$(bin)/ruff check .

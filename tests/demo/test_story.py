@@ -1,0 +1,127 @@
+"""What a newcomer types first: `make demo` from an empty data folder, on servers and processes of its own."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from signal import SIGTERM
+
+import pytest
+
+from tests.support.processes import Way, all_gone, descendants
+from tests.support.servers import ROOT
+from wallet_project.embedded.private_files import read_json
+from wallet_project.sandbox.embedding import fresh_config, running_sandbox
+
+# One demo is enough: all of these are run by one worker.
+pytestmark = pytest.mark.xdist_group("demo")
+SECONDS = 120.0
+#: Of this run's environment; nothing of its servers reaches the demo, which starts its own.
+KEPT = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH") if name in os.environ}
+
+
+@dataclass
+class Demo:
+    """One that serves, after its story."""
+
+    process: subprocess.Popen[str]
+    folder: Path
+    said: str
+
+    @property
+    def base_url(self) -> str:
+        return str(read_json(self.folder / "services.json")["base_url"])
+
+    def environment(self) -> dict[str, str]:
+        """What its own processes know, as `manage.py` beside it does."""
+        lines = (self.folder / "env").read_text().splitlines()
+        return {**KEPT, "READ_ENV_FILES": "off", **dict(line.split("=", 1) for line in lines)}
+
+
+def start(folder: Path, *options: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "wallet_project.embedded.run", "--story", "--data", str(folder), *options],
+        cwd=ROOT,
+        env={**KEPT, "READ_ENV_FILES": "off"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def demo() -> Iterator[Demo]:
+    """Told once and ended, and told again on the same data: what this one said is the second time."""
+    with Way("as we are").folder() as folder:
+        once = start(folder, "--once")
+        said, _ = once.communicate(timeout=SECONDS)
+        assert once.returncode == 0, said
+        again = start(folder)
+        try:
+            yield Demo(again, folder, _said_before_serving(again))
+        finally:
+            started = descendants(again.pid)
+            again.send_signal(SIGTERM)
+            rest, _ = again.communicate(timeout=SECONDS)
+        assert again.returncode == 0, rest
+        assert all_gone(started)
+
+
+def _said_before_serving(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    said = ""
+    while "Serving." not in said:
+        line = process.stdout.readline()
+        assert line, f"it ended:\n{said}"
+        said += line
+    return said
+
+
+def test_the_story_is_told_again_on_the_same_data(demo: Demo) -> None:
+    assert "7,000.00 before, 14,000.00 now" in demo.said
+    assert "All 8 invariants hold." in demo.said
+    assert demo.said.count("@wallet.example") == 4
+    assert f"{demo.base_url}/admin/compliance/case/" in demo.said
+    assert "\x1b" not in demo.said, "colours are for a terminal"
+
+
+def test_a_story_that_comes_out_otherwise_says_what_was_expected(demo: Demo, tmp_path: Path) -> None:
+    # A bank that knows nothing of what the wallet's own bank moved.
+    with running_sandbox(fresh_config(tmp_path)) as other:
+        bank = ("--bank-url", other.url, "--bank-key", other.config.bank_api_key)
+        told = tell(demo, *bank)
+    assert told.returncode == 1
+    assert "movements at the bank, in cents: expected [400000, 350000, -50000], got []" in told.stdout
+    assert "Traceback" not in told.stdout + told.stderr
+
+
+def test_a_wallet_that_is_not_there_is_named(demo: Demo) -> None:
+    told = tell(demo, "--base-url", "http://127.0.0.1:9")
+    assert told.returncode == 1
+    assert "http://127.0.0.1:9/" in told.stdout
+    assert "does not answer" in told.stdout
+    assert "Traceback" not in told.stdout + told.stderr
+
+
+def tell(demo: Demo, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "wallet_project.demo", "--base-url", demo.base_url, *options]
+    return subprocess.run(
+        command, cwd=ROOT, env=demo.environment(), capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+
+
+def test_the_session_of_the_readme_works_as_pasted(demo: Demo) -> None:
+    readme = (ROOT / "README.md").read_text()
+    found = re.search(r"## A session with curl.*?```sh\n(.*?)```", readme, flags=re.DOTALL)
+    assert found is not None
+    session = found.group(1).replace("BASE=http://127.0.0.1:8000\n", f"BASE={demo.base_url}\n")
+    assert demo.base_url in session
+    done = subprocess.run(["sh", "-eu"], input=session, env=KEPT, capture_output=True, text=True, timeout=SECONDS)
+    assert done.returncode == 0, done.stdout + done.stderr
+    balances = re.findall(r'"cleared": (\d+),\s+"reserved": (\d+),\s+"available": (\d+)', done.stdout)
+    assert balances == [("50000", "0", "50000"), ("200000", "0", "200000")]
