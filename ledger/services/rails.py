@@ -61,18 +61,19 @@ class _Refusal:
 
 def dispatch_rails(*, rail: PaymentRail, now: datetime, rng: Random, limit: int = BATCH) -> int:
     """Ask the bank about up to `limit` due transfers, at once, and commit what it says. Returns how many were due."""
-    claims = _claim(limit=limit, now=now)
+    due, claims = _claim(limit=limit, now=now)
     if claims:
         with ThreadPoolExecutor(max_workers=len(claims), thread_name_prefix="rail") as pool:
             asked = {pool.submit(copy_context().run, _ask, rail, claim): claim for claim in claims}
             for answered in as_completed(asked):
                 _record(asked[answered], answered.result(), now=now, rng=rng)
-    if len(claims) == limit:
+    if due == limit:
         nudge("ledger.rail_due")
-    return len(claims)
+    return due
 
 
-def _claim(*, limit: int, now: datetime) -> list[_Claim]:
+def _claim(*, limit: int, now: datetime) -> tuple[int, list[_Claim]]:
+    """How many were due, and those of them that this worker is to ask about."""
     due = RailTransfer.objects.filter(next_at__lte=Now(), status__in=steps.UNFINISHED_RAIL).order_by("next_at")
     with transaction.atomic(durable=True):
         candidates = list(due.select_related("transaction")[:limit])
@@ -87,7 +88,7 @@ def _claim(*, limit: int, now: datetime) -> list[_Claim]:
         for row in rows:
             if row.id in blocked:
                 _park(row)
-        return [_lease(row, now=now) for row in rows if row.id not in blocked]
+        return len(candidates), [_lease(row, now=now) for row in rows if row.id not in blocked]
 
 
 def _payers_not_open(rows: Sequence[RailTransfer]) -> set[UUID]:

@@ -4,6 +4,7 @@ import psycopg
 import pytest
 from django.db import OperationalError
 
+from accounts.models import Account
 from ledger import tasks
 from ledger.models import Entry, Escalation, WorkItem
 from ledger.services import clearing
@@ -11,6 +12,7 @@ from tests.ledger import flows
 from tests.ledger.test_escalations import resolve
 from tests.support.factories import make_account
 from tests.support.pipeline import run_until_idle, verify
+from wallet_project.sandbox.embedding import RunningSandbox
 from wallet_project.utils.nudges import lower_flag
 
 pytestmark = pytest.mark.django_db
@@ -106,3 +108,22 @@ def test_a_merchant_whom_everybody_pays_gets_lines_without_a_gap() -> None:
     lines = Entry.objects.filter(account=merchant.id).order_by("sequence")
     assert [line.balance_after for line in lines] == [5 * n for n in range(1, 17)]
     verify("--no-bank")
+
+
+def test_a_poisoned_deposit_that_is_failed_leaves_its_money_in_suspense(
+    sandbox: RunningSandbox, owner_connection: psycopg.Connection
+) -> None:
+    account = make_account()
+    made = flows.deposit(account, 900, reference="SBX-SETTLE")
+    flows.approve(made)
+    owner_connection.execute(
+        "ALTER TABLE accounts_account ADD CONSTRAINT poison CHECK (cleared < 900 OR purpose = 'suspense') NOT VALID"
+    )
+    run_until_idle(ledger_only=True)
+    assert Escalation.objects.get().kind == "poisoned_unit"
+    verify()
+    resolve(Escalation.objects.get(), "fail")
+    assert flows.status(made) == "failed: not_permitted"
+    assert Account.objects.get(purpose="suspense", currency="EUR").cleared == 900
+    assert Escalation.objects.get(status="open").kind == "unmatched_money"
+    verify()
