@@ -8,6 +8,7 @@ from typing import Any, Final
 import structlog
 from django.core.handlers.base import BaseHandler
 from django.core.handlers.exception import convert_exception_to_response
+from django.core.signals import got_request_exception
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.utils.module_loading import import_string
 
@@ -78,7 +79,7 @@ def _chain(paths: list[str]) -> GetResponse:
     """What BaseHandler.load_middleware does with settings.MIDDLEWARE, done with `paths`."""
     handler: Any = BaseHandler()
     handler._view_middleware, handler._template_response_middleware, handler._exception_middleware = [], [], []
-    get_response: Any = convert_exception_to_response(handler._get_response)
+    get_response: Any = _with_problems(handler._get_response)
     for path in reversed(paths):
         middleware = import_string(path)(get_response)
         if hasattr(middleware, "process_view"):
@@ -90,6 +91,21 @@ def _chain(paths: list[str]) -> GetResponse:
         get_response = convert_exception_to_response(middleware)
     chain: GetResponse = get_response
     return chain
+
+
+def _with_problems(get_response: GetResponse) -> GetResponse:
+    """What a plain view or the resolver raises leaves as a problem, also where DEBUG would have Django show a page."""
+
+    def answer(request: HttpRequest) -> HttpResponseBase:
+        try:
+            return get_response(request)
+        except Exception as error:
+            response = problem_response(error)
+            if response.status_code >= 500:
+                got_request_exception.send(sender=None, request=request)
+            return response
+
+    return answer
 
 
 def _take_unmeasured_body(request: HttpRequest) -> JsonResponse | None:

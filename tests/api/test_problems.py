@@ -60,6 +60,14 @@ def test_an_unknown_address_is_a_problem_below_the_api_and_a_page_elsewhere(api:
     assert api.get("/nothing-here")["Content-Type"].startswith("text/html")
 
 
+@pytest.mark.parametrize("path", ["/api/v1/nothing-here", "/api/t/plain/bug", "/api/t/fail/bug", "/api/t/plain/gone"])
+def test_debugging_does_not_change_what_the_api_answers(api: Api, settings: Any, path: str) -> None:
+    settings.DEBUG = True
+    response = api.get(path)
+    assert response["Content-Type"] == "application/problem+json"
+    assert b"secret" not in response.content
+
+
 @pytest.mark.parametrize(
     ("kind", "status", "code"),
     [
@@ -67,6 +75,8 @@ def test_an_unknown_address_is_a_problem_below_the_api_and_a_page_elsewhere(api:
         ("suspicious", 400, "bad_request"),
         ("forbidden", 403, "not_allowed"),
         ("gone", 404, "not_found"),
+        ("domain", 422, "insufficient_funds"),
+        ("lock", 503, "database_busy"),
     ],
 )
 def test_a_plain_view_below_the_api_answers_with_problems_too(api: Api, kind: str, status: int, code: str) -> None:
