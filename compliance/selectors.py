@@ -12,8 +12,8 @@ from django.db.models import QuerySet
 from accounts.models import Principal
 from accounts.models import StateChange as AccountsChange
 from compliance.limits import four_eyes_from
-from compliance.models import Case, CaseNote, Decision, KycCheck, StateChange
-from compliance.states import CasePriority, CaseStatus, CaseVerdict, CheckStatus
+from compliance.models import Case, CaseNote, Decision, StateChange
+from compliance.states import CasePriority, CaseStatus, CaseVerdict
 from ledger.models import StateChange as LedgerChange
 
 _BY_SUBJECT: Final = ["screening", "kyc_check", "escalation"]
@@ -152,8 +152,3 @@ def oldest_waiting_seconds() -> list[tuple[tuple[str, ...], float]]:
         )
         ages |= dict(cursor.fetchall())
     return [((stage,), max(0.0, age)) for stage, age in sorted(ages.items())]
-
-
-def active_checks() -> QuerySet[KycCheck]:
-    """Identity checks that have not ended."""
-    return KycCheck.objects.filter(status__in=[CheckStatus.QUEUED, CheckStatus.RUNNING, CheckStatus.IN_REVIEW])
