@@ -80,6 +80,10 @@ class AccountAdmin(StaffActionsMixin, ExactSearchMixin, BigTableAdmin):
         rows: QuerySet[Account] = super().get_queryset(request)
         return rows.select_related("customer__user", "customer__profile").order_by("-id")
 
+    def row_title(self, row: Account) -> str:
+        owner = str(row.customer) if row.customer else f"the wallet: {row.get_purpose_display()}"
+        return f"{owner} · {row.label or row.currency}"
+
     def action_summary(self, request: HttpRequest, row: Account) -> list[tuple[str, Any]]:
         return [
             ("Account", link(Account, row.id, f"{row} · {row.id}")),

@@ -29,13 +29,14 @@ def history_panel(log: type[StateChangeBase], *, permission: str, title: str = "
     """What happened to a row: one line for each change of its state."""
 
     def body(request: HttpRequest, row: Any) -> SafeString:
-        return history_table(log, row.pk)
+        return history_table(log, row._meta.model_name, row.pk)
 
     return Panel(title, body, permission, order)
 
 
-def history_table(log: type[StateChangeBase], subject_id: Any) -> SafeString:
-    newest = log._default_manager.filter(subject_id=subject_id).order_by("-id")
+def history_table(log: type[StateChangeBase], machine: str, subject_id: Any) -> SafeString:
+    # By kind too: a bank transfer may bear the id of its transaction.
+    newest = log._default_manager.filter(subject_id=subject_id, machine=machine).order_by("-id")
     changes = list(newest[:SHOWN])
     names = actor_names(change.actor_id for change in changes)
     rows = [
@@ -53,7 +54,9 @@ def history_table(log: type[StateChangeBase], subject_id: Any) -> SafeString:
 
 def states(before: str, after: str) -> str:
     """From where to where; `before` is empty at birth."""
-    return format_html("{} → {}", badge(before), badge(after)) if before else badge(after)
+    if not before:
+        return badge(after)
+    return format_html('<span class="wallet-line">{} → {}</span>', badge(before), badge(after))
 
 
 class MachineFilter(SimpleListFilter):
@@ -87,6 +90,9 @@ class StateChangeAdmin(ExactSearchMixin, BigTableAdmin):
         rows: QuerySet[Any] = super().get_queryset(request).annotate(actor_name=Subquery(named))
         return rows
 
+    def row_title(self, row: StateChangeBase) -> str:
+        return f"{row.machine}: {row.from_state or 'new'} → {row.to_state}"
+
     @display(description="when (UTC)")
     def when(self, row: StateChangeBase) -> str:
         return instant(row.at)
@@ -97,7 +103,9 @@ class StateChangeAdmin(ExactSearchMixin, BigTableAdmin):
             model = row._meta.apps.get_model(row._meta.app_label, row.machine)
         except LookupError:
             return f"{row.machine} {row.subject_id}"
-        return SafeString(str(model._meta.verbose_name) + " ") + link(model, row.subject_id)
+        return format_html(
+            '<span class="wallet-line">{} {}</span>', model._meta.verbose_name, link(model, row.subject_id)
+        )
 
     @display(description="change")
     def change(self, row: StateChangeBase) -> str:

@@ -133,7 +133,7 @@ class GroupAdmin(DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]
         rows: QuerySet[Group] = super().get_queryset(request)
         return rows.annotate(members=Count("user"))
 
-    def get_fields(self, request: HttpRequest, obj: Group | None = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: Group | None = None) -> Any:
         return ["name", "permissions"] if self.has_change_permission(request, obj) else ["name", "rights"]
 
     @admin.display(description="members")

@@ -33,6 +33,7 @@ from wallet_project.utils.admin import (
     register_panel,
     table,
 )
+from wallet_project.utils.money import format_money
 
 SHOWN = 20
 _ABOUT = ("screening__transaction", "kyc_check", "escalation__transaction")
@@ -52,6 +53,16 @@ class CaseAdmin(StaffActionsMixin, ExactSearchMixin, BigTableAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Case]:
         rows: QuerySet[Case] = super().get_queryset(request)
         return rows.select_related("assignee", "customer__user", "customer__profile", *_ABOUT).order_by("due_at", "id")
+
+    def row_title(self, row: Case) -> str:
+        about = transaction_of(row)
+        if about is not None and row.screening is not None:
+            what = f"{about.kind} of {format_money(about.amount, about.currency)}"
+        elif row.escalation is not None:
+            what = str(row.escalation.get_kind_display())
+        else:
+            what = "identity"
+        return f"{what} · {row.customer}" if row.customer else what
 
     def id_condition(self, identity: UUID) -> Q:
         # Looked up first: one OR over three joined tables would have no index to go by.
@@ -127,17 +138,19 @@ def heading(text: str) -> str:
 def why_shown(request: HttpRequest, row: Case) -> SafeString:
     """Why is it here: what rules, provider or ledger said, and about what."""
     file = file_of(row)
-    parts: list[Any] = [format_html('<p class="wallet-text">{}</p>', row.reason)]
+    reason = format_html('<p class="wallet-text">{}</p>', row.reason)
+    parts: list[Any] = []
     if row.screening is not None:
-        parts += [findings_table(row.screening)]
+        parts += [findings_table(row.screening) if row.screening.findings else reason]
         parts += [heading("The transaction"), transaction_values(row.screening.transaction)]
         parts += [heading("What the rules saw"), facts_values(file.facts)]
     elif row.kyc_check is not None and file.case.kyc_check is not None:
+        parts += [reason]
         said = named_values(file.answers) if file.answers else "It was never reached."
         parts += [heading("What the provider said"), said]
         parts += [heading("What the customer said"), profile_values(file.case.kyc_check)]
     elif row.escalation is not None:
-        parts += [heading("What happened"), named_values(dict(file.details))]
+        parts += [reason, heading("What happened"), named_values(dict(file.details))]
         if row.escalation.transaction is not None:
             parts += [heading("The transaction"), transaction_values(row.escalation.transaction)]
     return SafeString("".join(str(part) for part in parts))
@@ -164,10 +177,11 @@ def transaction_values(about: Transaction) -> str:
 def party(account: Account | None) -> str:
     if account is None:
         return "–"
-    name = account.customer or f"the wallet: {account.get_purpose_display()}"
+    if account.customer is None:
+        return link(Account, account.id, f"the wallet: {account.get_purpose_display()}")
     return format_html(
         "{} · {} · {} available",
-        link(Account, account.id, name),
+        link(Account, account.id, account.customer),
         badge(account.status),
         money(account.available, account.currency),
     )

@@ -27,6 +27,7 @@ from wallet_project.utils.admin import (
     short_id,
     table,
 )
+from wallet_project.utils.money import format_money
 
 _AMOUNTS: Final = ("amount", "out_24h")
 _FACT_NAMES: Final = {
@@ -63,7 +64,7 @@ def facts_values(facts: Mapping[str, Any]) -> str:
         elif name == "account_age_seconds":
             shown[label] = f"{value // 86_400} days, {value % 86_400 // 3600} hours"
         elif value is None:
-            shown[label] = "not looked up: the amount is too small to matter"
+            shown[label] = "not looked up, it would change nothing"
         else:
             shown[label] = value
     return named_values(shown)
@@ -115,6 +116,9 @@ class KycCheckAdmin(CheckAdmin):
         rows: QuerySet[KycCheck] = super().get_queryset(request)
         return rows.select_related("customer__user", "customer__profile", "profile", "case")
 
+    def row_title(self, row: KycCheck) -> str:
+        return f"identity of {row.customer}"
+
     @admin.display(description="customer")
     def customer_link(self, row: KycCheck) -> str:
         return link_to(row.customer)
@@ -159,6 +163,10 @@ class ScreeningAdmin(CheckAdmin):
         rows: QuerySet[Screening] = super().get_queryset(request)
         return rows.select_related("transaction", "case")
 
+    def row_title(self, row: Screening) -> str:
+        about = row.transaction
+        return f"screening of a {about.kind} of {format_money(about.amount, about.currency)}"
+
     @admin.display(description="transaction")
     def transaction_link(self, row: Screening) -> str:
         return link(Transaction, row.transaction_id)
@@ -193,6 +201,9 @@ class DecisionAdmin(ExactSearchMixin, BigTableAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Decision]:
         rows: QuerySet[Decision] = super().get_queryset(request)
         return rows.select_related("case", "maker", "checker")
+
+    def row_title(self, row: Decision) -> str:
+        return f"{row.verdict} by {row.maker}"
 
     @admin.display(description="when (UTC)")
     def when(self, row: Decision) -> str:

@@ -17,7 +17,9 @@ from wallet_project.utils.admin import (
     money,
     named_values,
     register_panel,
+    short_id,
 )
+from wallet_project.utils.money import format_money
 
 
 @admin.register(RailTransfer)
@@ -40,9 +42,12 @@ class RailTransferAdmin(ExactSearchMixin, BigTableAdmin):
         rows: QuerySet[RailTransfer] = super().get_queryset(request)
         return rows.select_related("transaction")
 
+    def row_title(self, row: RailTransfer) -> str:
+        return f"{row.direction} of {format_money(row.transaction.amount, row.transaction.currency)}"
+
     @admin.display(description="what")
     def what(self, row: RailTransfer) -> str:
-        return str(row.get_direction_display())
+        return badge(row.get_direction_display(), tone="neutral")
 
     @admin.display(description="status")
     def state(self, row: RailTransfer) -> str:
@@ -66,7 +71,7 @@ class RailTransferAdmin(ExactSearchMixin, BigTableAdmin):
 
     @admin.display(description="bank's reference")
     def reference(self, row: RailTransfer) -> str:
-        return row.bank_reference or "–"
+        return short_id(row.bank_reference or None)
 
     @admin.display(description="created (UTC)")
     def created(self, row: RailTransfer) -> str:

@@ -31,6 +31,7 @@ from wallet_project.utils.admin import (
     short_id,
     table,
 )
+from wallet_project.utils.money import format_money
 
 SHOWN = 20
 _SIDES = tuple(f"{side}_account__{path}" for side in ("debit", "credit") for path in NAMED)
@@ -59,6 +60,9 @@ class TransactionAdmin(ExactSearchMixin, BigTableAdmin):
             .annotate(stage=Subquery(waiting))
             .order_by("-id")
         )
+
+    def row_title(self, row: Transaction) -> str:
+        return f"{row.kind} of {format_money(row.amount, row.currency)}"
 
     def id_condition(self, identity: UUID) -> Q:
         accounts = accounts_of_id(identity)
@@ -153,6 +157,9 @@ class EntryAdmin(ExactSearchMixin, BigTableAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Entry]:
         rows: QuerySet[Entry] = super().get_queryset(request)
         return rows.select_related(*(f"account__{path}" for path in NAMED)).order_by("-id")
+
+    def row_title(self, row: Entry) -> str:
+        return f"entry {row.id}: {row.direction} of {format_money(row.amount, row.account.currency)}"
 
     def id_condition(self, identity: UUID) -> Q:
         return Q(transaction_id=identity) | Q(account__in=accounts_of_id(identity))

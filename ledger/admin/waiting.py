@@ -31,6 +31,9 @@ class WorkItemAdmin(ExactSearchMixin, BigTableAdmin):
     fields = ["unit_id", "transactions", "stage", "due", "attempts", "last_error", "created_at"]
     ordering = ["-unit_id"]
 
+    def row_title(self, row: WorkItem) -> str:
+        return f"{row.unit_id} waits for {row.get_stage_display()}"
+
     @admin.display(description="unit")
     def unit(self, row: WorkItem) -> str:
         return short_id(row.unit_id)
@@ -62,6 +65,9 @@ class EscalationAdmin(ExactSearchMixin, BigTableAdmin):
         "id", "kind_name", "state", "subject", "transaction_link", "details_values", "created_at", "resolved_at",
     ]  # fmt: skip
     ordering = ["-id"]
+
+    def row_title(self, row: Escalation) -> str:
+        return str(row.get_kind_display())
 
     @admin.display(description="what")
     def what(self, row: Escalation) -> str:

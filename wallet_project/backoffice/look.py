@@ -29,6 +29,10 @@ def environment(request: HttpRequest) -> list[str] | None:
     return ["Development", "warning"] if settings.DEBUG else None
 
 
+def icon(request: HttpRequest) -> str:
+    return static("wallet/icon.svg")
+
+
 def stylesheet(request: HttpRequest) -> str:
     return static("wallet/admin.css")
 
@@ -94,6 +98,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_SUBHEADER": "Compliance and operations",
     "SITE_SYMBOL": "account_balance_wallet",
     "SITE_URL": None,
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": icon}],
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, Final
 
+from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.http import HttpRequest, HttpResponseBase
+from django.urls import reverse
 from unfold.sites import UnfoldAdminSite
 
 from wallet_project.backoffice.login import ThrottledLoginForm
@@ -44,6 +46,10 @@ class BackofficeSite(UnfoldAdminSite):  # type: ignore[misc]
         return with_policy
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:
+        if REDIRECT_FIELD_NAME not in request.GET and REDIRECT_FIELD_NAME not in request.POST:
+            # unfold's form leaves out the hidden field that Django's has; without it one ends at /accounts/profile/.
+            request.GET = request.GET.copy()  # type: ignore[misc]
+            request.GET[REDIRECT_FIELD_NAME] = reverse("admin:index", current_app=self.name)
         response: HttpResponseBase = super().login(request, extra_context)
         response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
         return response

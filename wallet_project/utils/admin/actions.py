@@ -73,7 +73,7 @@ class StaffAction:
 
 
 class StaffActionsMixin:
-    """For a ModelAdmin: its `staff_actions` as buttons above the page, each with a page of its own."""
+    """For a ReadOnlyAdmin: its `staff_actions` as buttons above the page, each with a page of its own."""
 
     staff_actions: tuple[StaffAction, ...] = ()
 
@@ -122,16 +122,19 @@ class StaffActionsMixin:
     def _confirmation(
         self, request: HttpRequest, action: StaffAction, row: models.Model, form: StaffForm
     ) -> HttpResponse:
+        back = reverse(f"admin:{self._url_name('change')}", args=[row.pk])
+        listed, (title, _) = self.crumbs_to(row)  # type: ignore[attr-defined]
         context = {
             **self.admin_site.each_context(request),  # type: ignore[attr-defined]
             "title": action.label,
+            "crumbs": [listed, (title, back), (action.label, None)],
             "opts": self.opts,  # type: ignore[attr-defined]
             "row": row,
             "action": action,
             "consequence": action.says(row),
             "form": form,
             "summary": self.action_summary(request, row),
-            "back": reverse(f"admin:{self._url_name('change')}", args=[row.pk]),
+            "back": back,
         }
         return TemplateResponse(request, "admin/wallet/confirm_action.html", context)
 

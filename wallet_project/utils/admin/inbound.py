@@ -28,6 +28,9 @@ class InboundEventAdmin(ExactSearchMixin, BigTableAdmin):
     fields = ["event_id", "kind", "payload_values", "received_at", "processed_at", "next_at", "attempts", "last_error"]
     ordering = ["-id"]
 
+    def row_title(self, row: Any) -> str:
+        return str(row.kind)
+
     def id_condition(self, identity: UUID) -> Q:
         return Q(event_id=str(identity))
 

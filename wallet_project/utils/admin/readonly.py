@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import messages
 from django.db import OperationalError, models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from unfold.admin import ModelAdmin
 
 from wallet_project.utils.admin.paging import BOUND, BoundedPaginator
@@ -37,11 +38,21 @@ class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]
         return False
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        context = dict(extra_context or {})
-        if self.list_title:
-            context["title"] = self.list_title
+        title = self.name_of_list()
+        context = {"title": title, "crumbs": [(title, None)], **(extra_context or {})}
         response: HttpResponse = super().changelist_view(request, context)
         return response
+
+    def name_of_list(self) -> str:
+        return self.list_title or str(self.opts.verbose_name_plural)
+
+    def row_title(self, row: Any) -> str:
+        """A row's name at the head of its page."""
+        return str(row)
+
+    def crumbs_to(self, row: models.Model) -> list[tuple[str, str | None]]:
+        listed = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
+        return [(self.name_of_list(), listed), (self.row_title(row), None)]
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
         row = kwargs.get("obj")
@@ -51,9 +62,9 @@ class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]
             panels = panels_for(request, row)
             context["top_panels"] = [panel for panel in panels if panel.above_fields]
             context["panels"] = [panel for panel in panels if not panel.above_fields]
-            # The fields' form is for reading; a button row with nothing to save only hides the end of the page.
+            context["crumbs"] = self.crumbs_to(row)
             context["subtitle"] = None
-            context["title"] = f"{self.opts.verbose_name.capitalize()}: {row}"
+            context["title"] = self.row_title(row)
         response: HttpResponse = super().render_change_form(request, context, **kwargs)
         return response
 
