@@ -48,8 +48,9 @@ class BackofficeSite(UnfoldAdminSite):  # type: ignore[misc]
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:
         if REDIRECT_FIELD_NAME not in request.GET and REDIRECT_FIELD_NAME not in request.POST:
             # unfold's form leaves out the hidden field that Django's has; without it one ends at /accounts/profile/.
-            request.GET = request.GET.copy()  # type: ignore[misc]
-            request.GET[REDIRECT_FIELD_NAME] = reverse("admin:index", current_app=self.name)
+            query = request.GET.copy()
+            query[REDIRECT_FIELD_NAME] = reverse("admin:index", current_app=self.name)
+            request.GET = query  # type: ignore[assignment]
         response: HttpResponseBase = super().login(request, extra_context)
         response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
         return response
