@@ -15,21 +15,16 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import Principal, User
+from accounts.selectors import load_identity
 from tests.api.conftest import Api, assert_problem
 from tests.support.cache import redis_is_away
 from wallet_project.utils import identity, volatile
 
 PASSWORD = "correct horse battery"
-LOADER = f"{__name__}.load_identity"
-
-
-def load_identity(user_id: UUID) -> tuple[UUID, UUID | None]:
-    return Principal.objects.values_list("id", flat=True).get(user_id=user_id), None
 
 
 @pytest.fixture(autouse=True)
-def _loader(settings: Any) -> None:
-    settings.API_IDENTITY_LOADER = LOADER
+def _login_at_once(settings: Any) -> None:
     settings.ACCOUNT_EMAIL_VERIFICATION = "optional"
     settings.ACCOUNT_RATE_LIMITS = False
 

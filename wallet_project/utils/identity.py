@@ -14,7 +14,6 @@ import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache as once
 from typing import Any, Final
 from uuid import UUID
 
@@ -128,7 +127,6 @@ def _entry_seconds(session: SessionBase) -> int:
     return max(1, min(ENTRY_SECONDS, session.get_expiry_age()))
 
 
-@once
 def _loader() -> IdentityLoader:
     loader: IdentityLoader = import_string(settings.API_IDENTITY_LOADER)
     return loader
