@@ -111,9 +111,7 @@ class WorkItem(models.Model):
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
-        indexes = [
-            models.Index(fields=["stage", "next_at"], condition=Q(next_at__isnull=False), name="work_item_due")
-        ]
+        indexes = [models.Index(fields=["stage", "next_at"], condition=Q(next_at__isnull=False), name="work_item_due")]
         default_permissions = ("view",)
 
     def __str__(self) -> str:
