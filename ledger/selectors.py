@@ -66,27 +66,28 @@ _PAGE: Final = """
     t.id < %(before)s AND (%(status)s IS NULL OR t.status = %(status)s) AND (%(kind)s IS NULL OR t.kind = %(kind)s)
     ORDER BY t.id DESC LIMIT %(limit)s"""
 
-# UNION takes a transfer between two accounts of the same customer once.
+# A transfer between two accounts of the same customer is on both sides, and is shown once.
 _OF_CUSTOMER: Final = f"""
     WITH seen AS (
-        SELECT side.id FROM accounts_account mine CROSS JOIN LATERAL (
-            (SELECT t.id FROM ledger_transaction t WHERE t.debit_account_id = mine.id AND {_PAGE})
-            UNION
-            (SELECT t.id FROM ledger_transaction t WHERE t.credit_account_id = mine.id AND {_RECEIVER_SEES} AND {_PAGE})
+        SELECT side.* FROM accounts_account mine CROSS JOIN LATERAL (
+            (SELECT t.* FROM ledger_transaction t WHERE t.debit_account_id = mine.id AND {_PAGE})
+            UNION ALL
+            (SELECT t.* FROM ledger_transaction t
+             WHERE t.credit_account_id = mine.id AND {_RECEIVER_SEES} AND {_PAGE})
         ) side
         WHERE mine.customer_id = %(customer)s
     )
-    SELECT {_COLUMNS}, NULL AS type FROM ledger_transaction t {_JOINS}
-    WHERE t.id IN (SELECT id FROM seen) ORDER BY t.id DESC LIMIT %(limit)s"""  # noqa: S608
+    SELECT DISTINCT ON (t.id) {_COLUMNS}, NULL AS type FROM seen t {_JOINS}
+    ORDER BY t.id DESC LIMIT %(limit)s"""  # noqa: S608
 
 _OF_ACCOUNT: Final = f"""
     WITH seen AS (
-        (SELECT t.id, 'debit' AS type FROM ledger_transaction t WHERE t.debit_account_id = %(account)s AND {_PAGE})
+        (SELECT t.*, 'debit' AS type FROM ledger_transaction t WHERE t.debit_account_id = %(account)s AND {_PAGE})
         UNION ALL
-        (SELECT t.id, 'credit' FROM ledger_transaction t
+        (SELECT t.*, 'credit' FROM ledger_transaction t
          WHERE t.credit_account_id = %(account)s AND {_RECEIVER_SEES} AND {_PAGE})
     )
-    SELECT {_COLUMNS}, seen.type FROM seen JOIN ledger_transaction t ON t.id = seen.id {_JOINS}
+    SELECT {_COLUMNS}, t.type FROM seen t {_JOINS}
     ORDER BY t.id DESC LIMIT %(limit)s"""  # noqa: S608
 
 _ONE: Final = f"""
