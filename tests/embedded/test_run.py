@@ -63,9 +63,7 @@ def folder() -> Iterator[Path]:
 
 
 def test_it_serves_until_it_is_told_to_stop(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    taken, holder = ports.reserve()
-    with holder:
-        holder.listen()
+    with ports.reserved() as taken:
         monkeypatch.setenv("PORT", str(taken))
         run = WalletRun(folder)
         run.start()

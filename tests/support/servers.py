@@ -16,8 +16,7 @@ import threading
 import traceback
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import FrameType
-from typing import Any, Self
+from typing import Self
 
 from wallet_project.embedded import ports, processes
 from wallet_project.embedded.postgres import ADMIN, PostgresServer
@@ -160,29 +159,25 @@ def _prepare(home: Path, postgres: PostgresServer, valkey: ValkeyServer) -> None
         (home / "ready").touch()
 
 
-def _end_with(stream: Any) -> None:
-    stream.read()
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _stop(signum: int, frame: FrameType | None) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise SystemExit(0)
+def _watch(stop: threading.Event) -> None:
+    sys.stdin.read()
+    stop.set()
 
 
 def main(home: Path) -> None:
+    stop = threading.Event()
+    # Checked between steps, each of which takes a second or two: an exception out of nowhere may be lost, or leave a
+    # server that nobody knows of.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGTERM, lambda signum, frame: stop.set())
+    threading.Thread(target=_watch, args=(stop,), daemon=True).start()
     bin_dir = Path(os.environ["TEST_POSTGRES_BIN"]) if os.environ.get("TEST_POSTGRES_BIN") else None
-    postgres_port, postgres_socket = ports.reserve()
-    valkey_port, valkey_socket = ports.reserve()
-    postgres = PostgresServer(home / "postgres", port=postgres_port, throwaway=True, bin_dir=bin_dir)
-    valkey = ValkeyServer(home / "valkey", port=valkey_port, throwaway=True)
-    with postgres_socket, valkey_socket:
+    with ports.reserved() as postgres_port, ports.reserved() as valkey_port:
+        postgres = PostgresServer(home / "postgres", port=postgres_port, throwaway=True, bin_dir=bin_dir)
+        valkey = ValkeyServer(home / "valkey", port=valkey_port, throwaway=True)
         try:
-            threading.Thread(target=_end_with, args=(sys.stdin,), daemon=True).start()
             _prepare(home, postgres, valkey)
-            threading.Event().wait()
+            stop.wait()
         finally:
             postgres.stop()
             valkey.stop()

@@ -6,6 +6,7 @@ that, or, without a story, as soon as the wallet is well. Exit code 0 if all wen
 """
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
@@ -29,7 +30,6 @@ from wallet_project.embedded.valkey import ValkeyServer
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_PORT = 8000
-SANDBOX_PORT = 8090
 STORY = (*specs.PYTHON, "-m", "wallet_project.demo")
 
 _HEALTH_SECONDS = 60.0
@@ -43,6 +43,7 @@ class Wallet:
         self._local = local
         self._stop = stop
         self._env: dict[str, str] = {}
+        self._ports = contextlib.ExitStack()
         self._servers: list[PostgresServer | ValkeyServer] = []
         self._supervisor = Supervisor(
             root=ROOT, logs=local.logs, register=local.processes, echo=sys.stdout if options.logs else None
@@ -94,11 +95,12 @@ class Wallet:
 
     def _choose_addresses(self) -> None:
         env = self._env
-        self._port = next(ports.free_ports(int(env.get("PORT") or DEFAULT_PORT)))
+        # Kept until the end: between here and the servers' start, others look for a free port too.
+        self._port = self._ports.enter_context(ports.reserved(int(env.get("PORT") or DEFAULT_PORT)))
         self._base_url = f"http://{ports.LOOPBACK}:{self._port}"
         env.setdefault("PUBLIC_URL", self._base_url)
-        sandbox_ports = ports.free_ports(int(env.get("SANDBOX_PORT") or SANDBOX_PORT))
-        self._sandbox_port = next(port for port in sandbox_ports if port != self._port)
+        wanted = int(env["SANDBOX_PORT"]) if env.get("SANDBOX_PORT") else None
+        self._sandbox_port = self._ports.enter_context(ports.reserved(wanted))
         self._needs_sandbox = not (env.get("IDENTITY_URL") and env.get("BANK_URL"))
         sandbox_url = f"http://{ports.LOOPBACK}:{self._sandbox_port}"
         for name in ("IDENTITY_URL", "BANK_URL"):
@@ -122,7 +124,7 @@ class Wallet:
         if self._needs_sandbox:
             data = self._local.folder / "sandbox"
             self._supervisor.start(specs.sandbox(env, port=self._sandbox_port, data=data))
-            self._wait("The sandbox", lambda: not ports.is_free(self._sandbox_port))
+            self._wait("The sandbox", lambda: ports.answers(self._sandbox_port))
         self._supervisor.start(specs.web(env, port=self._port))
         self._supervisor.start(specs.worker(env))
         schedule = self._local.folder / "beat" / "schedule"
@@ -184,6 +186,7 @@ class Wallet:
         self._supervisor.stop()
         for server in reversed(self._servers):
             server.stop()
+        self._ports.close()
         self._local.withdraw()
 
 
