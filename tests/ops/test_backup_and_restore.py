@@ -16,6 +16,7 @@ from psycopg import sql
 
 from tests.support import factories
 from tests.support.database import Database, connected_to
+from wallet_project.management import postgres_programs
 
 EmptyDatabase = Callable[[], AbstractContextManager[Database]]
 
@@ -178,3 +179,35 @@ def test_a_backup_that_fails_leaves_nothing_behind(db: None, tmp_path: Path, mon
     with pytest.raises(Exception, match="SSL"):
         call_command("backup", str(tmp_path / "wallet.dump"), stdout=io.StringIO())
     assert list(tmp_path.iterdir()) == []
+
+
+def _program(folder: Path, name: str, major: int) -> Path:
+    program = folder / str(major) / "bin" / name
+    program.parent.mkdir(parents=True)
+    program.write_text(f"#!/bin/sh\necho '{name} (PostgreSQL) {major}.1'\n")
+    program.chmod(0o755)
+    return program
+
+
+@pytest.mark.parametrize(
+    ("name", "there", "server", "chosen"),
+    [
+        ("pg_dump", [15, 16, 18], 16, 16),
+        ("pg_dump", [14, 17, 18], 16, 17),
+        ("pg_dump", [14], 15, None),
+        ("pg_restore", [15, 18], 15, 15),
+        # It would begin with `SET transaction_timeout`, which 15 and 16 do not know.
+        ("pg_restore", [17, 18], 15, None),
+        ("pg_restore", [18], 17, 18),
+    ],
+)
+def test_the_programs_are_those_that_fit_the_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, there: list[int], server: int, chosen: int | None
+) -> None:
+    programs = {major: _program(tmp_path, name, major) for major in there}
+    monkeypatch.setattr(postgres_programs, "_candidates", lambda _name: iter(programs.values()))
+    if chosen is None:
+        with pytest.raises(CommandError, match=f"No {name} for PostgreSQL {server}"):
+            postgres_programs.find(name, server_major=server)
+    else:
+        assert postgres_programs.find(name, server_major=server) == programs[chosen]

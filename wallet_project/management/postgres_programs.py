@@ -15,13 +15,17 @@ from psycopg import pq
 from wallet_project.embedded.errors import EmbeddedError
 from wallet_project.embedded.postgres import default_bin_dir
 
+_KNOWS_TRANSACTION_TIMEOUT = 17
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)")
 
 
 def find(name: str, *, server_major: int) -> Path:
-    """The program `name` of the server's own version, else the oldest that is newer: an older pg_dump refuses the
-    server, a newer pg_restore may say what it does not know. Raises CommandError when there is none."""
+    """The program `name` of the server's own version, else the oldest newer one, as an older one refuses the server.
+    Raises CommandError when there is none."""
     found = {major: path for path in _candidates(name) if (major := _major_version(path)) >= server_major}
+    if name == "pg_restore" and server_major < _KNOWS_TRANSACTION_TIMEOUT:
+        # A newer one begins with a setting that this server does not know.
+        found = {major: path for major, path in found.items() if major < _KNOWS_TRANSACTION_TIMEOUT}
     if not found:
         raise CommandError(
             f"No {name} for PostgreSQL {server_major} here: install its client programs and put them on PATH."
