@@ -48,6 +48,7 @@ class UserAdmin(ExactSearchMixin, DjangoUserAdmin, ModelAdmin):  # type: ignore[
     list_per_page = 50
     list_max_show_all = 0
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     ordering = ["-id"]
     sortable_by = ()
     search_emails = ("email__startswith",)

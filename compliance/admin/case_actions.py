@@ -79,7 +79,8 @@ def effect_of(case: Case, verdict: CaseVerdict) -> str:
 def _on_transaction(about: Transaction, verdict: CaseVerdict) -> str:
     amount = format_money(about.amount, about.currency)
     if verdict == CaseVerdict.REJECT:
-        return f"The {about.kind} fails for good and the {amount} are released. {_REFUSED_TO_CUSTOMER}"
+        money = "nothing is collected" if about.kind == TransactionKind.DEPOSIT else f"the {amount} are released"
+        return f"The {about.kind} fails for good and {money}. {_REFUSED_TO_CUSTOMER}"
     where = {
         TransactionKind.WITHDRAWAL.value: "are handed to the bank, which can't be undone",
         TransactionKind.DEPOSIT.value: "are collected from the bank",
@@ -181,7 +182,7 @@ CASE_ACTIONS: tuple[StaffAction, ...] = (
     ),
     _decision(CaseVerdict.APPROVE, "Approve", "primary"),
     _decision(CaseVerdict.REJECT, "Reject", "danger"),
-    _decision(CaseVerdict.RETRY, "Try again", "primary"),
+    _decision(CaseVerdict.RETRY, "Try again"),
     _decision(CaseVerdict.FAIL, "Fail the transaction", "danger"),
     _decision(CaseVerdict.ACKNOWLEDGE, "Acknowledge"),
     StaffAction(

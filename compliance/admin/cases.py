@@ -135,6 +135,11 @@ def heading(text: str) -> str:
     return format_html("<h3>{}</h3>", text)
 
 
+def columns(left: str, right: str) -> str:
+    """Side by side where there is room. Both are safe HTML, made by this module's functions."""
+    return SafeString(f'<div class="wallet-columns"><div>{left}</div><div>{right}</div></div>')
+
+
 def why_shown(request: HttpRequest, row: Case) -> SafeString:
     """Why is it here: what rules, provider or ledger said, and about what."""
     file = file_of(row)
@@ -142,13 +147,21 @@ def why_shown(request: HttpRequest, row: Case) -> SafeString:
     parts: list[Any] = []
     if row.screening is not None:
         parts += [findings_table(row.screening) if row.screening.findings else reason]
-        parts += [heading("The transaction"), transaction_values(row.screening.transaction)]
-        parts += [heading("What the rules saw"), facts_values(file.facts)]
+        parts += [
+            columns(
+                heading("The transaction") + transaction_values(row.screening.transaction),
+                heading("What the rules saw") + facts_values(file.facts),
+            )
+        ]
     elif row.kyc_check is not None and file.case.kyc_check is not None:
         parts += [reason]
         said = named_values(file.answers) if file.answers else "It was never reached."
-        parts += [heading("What the provider said"), said]
-        parts += [heading("What the customer said"), profile_values(file.case.kyc_check)]
+        parts += [
+            columns(
+                heading("What the customer said") + profile_values(file.case.kyc_check),
+                heading("What the provider said") + said,
+            )
+        ]
     elif row.escalation is not None:
         parts += [reason, heading("What happened"), named_values(dict(file.details))]
         if row.escalation.transaction is not None:
@@ -160,18 +173,16 @@ def transaction_values(about: Transaction) -> str:
     sides = Account.objects.select_related("customer__user", "customer__profile").in_bulk(
         [about.debit_account_id, about.credit_account_id]
     )
-    return named_values(
-        {
-            "transaction": link(Transaction, about.id, f"{about.get_kind_display()} {about.id}"),
-            "status": badge(about.status),
-            "amount": money(about.amount, about.currency),
-            "from": party(sides.get(about.debit_account_id)),
-            "to": party(sides.get(about.credit_account_id)),
-            "beneficiary": about.beneficiary,
-            "reference": about.reference,
-            "asked for (UTC)": instant(about.created_at),
-        }
-    )
+    values = {
+        "transaction": link(Transaction, about.id, f"{about.get_kind_display()} {about.id}"),
+        "status": badge(about.status),
+        "amount": money(about.amount, about.currency),
+        "from": party(sides.get(about.debit_account_id)),
+        "to": party(sides.get(about.credit_account_id)),
+        "asked for (UTC)": instant(about.created_at),
+    }
+    said = {"beneficiary": about.beneficiary, "reference": about.reference}
+    return named_values(values | {name: value for name, value in said.items() if value})
 
 
 def party(account: Account | None) -> str:

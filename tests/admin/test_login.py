@@ -11,6 +11,7 @@ from django.test import Client
 from accounts.models import User
 from tests.support.factories import PASSWORD, make_customer
 from wallet_project.backoffice.login import ATTEMPTS_OF_ADDRESS_ON_ACCOUNT, ATTEMPTS_ON_ACCOUNT
+from wallet_project.backoffice.site import STAFF_SESSION_SECONDS
 
 Staff = Callable[[str], User]
 OFFICER = "officer@wallet.example"
@@ -31,6 +32,7 @@ def test_an_officer_logs_in_and_his_cookie_is_for_the_browser_alone(staff: Staff
     cookie = client.cookies["sessionid"]
     assert cookie["httponly"]
     assert cookie["samesite"] == "Lax"
+    assert cookie["max-age"] == STAFF_SESSION_SECONDS
 
 
 def test_a_customer_does_not_get_in(db: None) -> None:

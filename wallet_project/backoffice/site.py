@@ -27,6 +27,9 @@ CONTENT_SECURITY_POLICY: Final = "; ".join(
     ]
 )
 
+#: A working day; a customer's session may live longer.
+STAFF_SESSION_SECONDS: Final = 10 * 3600
+
 
 class BackofficeSite(UnfoldAdminSite):  # type: ignore[misc]
     site_header = "Wallet"
@@ -53,6 +56,8 @@ class BackofficeSite(UnfoldAdminSite):  # type: ignore[misc]
             request.GET = query  # type: ignore[assignment]
         response: HttpResponseBase = super().login(request, extra_context)
         response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+        if request.method == "POST" and request.user.is_authenticated:
+            request.session.set_expiry(STAFF_SESSION_SECONDS)
         return response
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import messages
+from django.contrib.admin import ShowFacets
 from django.db import OperationalError, models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -23,6 +24,8 @@ class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]
     list_per_page = 50
     list_max_show_all = 0
     show_full_result_count = False
+    # Counts beside each filter would read the whole table, once for every choice.
+    show_facets = ShowFacets.NEVER
     #: The heading of the list, where the model's own name is not enough.
     list_title = ""
     #: One sentence above the fields: what is this.
