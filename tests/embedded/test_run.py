@@ -14,6 +14,7 @@ import pytest
 
 from tests.support.processes import Running, Way, all_gone, descendants
 from wallet_project.embedded import ports, processes
+from wallet_project.embedded.postgres import PostgresServer
 
 START_SECONDS = 90.0
 
@@ -99,14 +100,16 @@ def test_after_it_was_killed_it_starts_again_with_its_data(folder: Path) -> None
     run.end(SIGKILL)
 
     again = WalletRun(folder)
-    again.start()
-    services = again.serves()
-    with psycopg.connect(services["database_owner_url"]) as connection:
-        assert connection.execute("SELECT one FROM kept").fetchone() == (1,)
-    started |= descendants(again.pid)
-    code, _ = again.end(SIGTERM)
-    assert code == 0
+    again.start("--once")
+    code, said = again.result()
+    assert code == 0, said
     assert all_gone(started, seconds=1)
+    assert {"base_url", "pid"}.isdisjoint(again.services())
+    server = PostgresServer(folder / "postgres")
+    server.start()
+    with psycopg.connect(server.owner_url) as connection:
+        assert connection.execute("SELECT one FROM kept").fetchone() == (1,)
+    server.stop()
 
 
 def test_when_one_process_dies_all_end_and_it_is_named(folder: Path) -> None:
@@ -131,13 +134,6 @@ def test_it_can_be_stopped_while_it_starts(folder: Path) -> None:
     code, _ = run.end(SIGTERM)
     assert code == 130
     assert all_gone(started, seconds=1)
-
-
-def test_once_ends_by_itself(folder: Path) -> None:
-    run = WalletRun(folder)
-    run.start("--once")
-    assert run.result()[0] == 0
-    assert "base_url" not in run.services()
 
 
 def test_a_start_that_fails_says_why(folder: Path) -> None:
