@@ -94,8 +94,9 @@ def _database(url: str, *, statement_timeout: str) -> dict[str, object]:
     return {
         **config,
         "ENGINE": "django.db.backends.postgresql",
+        # Kept, and not asked `SELECT 1` before each request's one statement (docs/decisions/0006).
         "CONN_MAX_AGE": None,
-        "CONN_HEALTH_CHECKS": True,
+        "CONN_HEALTH_CHECKS": False,
         "DISABLE_SERVER_SIDE_CURSORS": env.bool("DISABLE_SERVER_SIDE_CURSORS", default=False),
         "OPTIONS": {
             **config.get("OPTIONS", {}),  # ?sslmode=verify-full and the like
@@ -147,7 +148,7 @@ ACCOUNT_RATE_LIMITS = env.json("ACCOUNT_RATE_LIMITS", default={})
 ALLAUTH_TRUSTED_PROXY_COUNT = 1 if env.bool("BEHIND_PROXY", default=False) else 0
 HEADLESS_ONLY = True
 HEADLESS_CLIENTS = ("app",)
-HEADLESS_TOKEN_STRATEGY = "accounts.tokens.SessionTokens"
+HEADLESS_TOKEN_STRATEGY = "accounts.tokens.SessionTokens"  # noqa: S105 - a class
 HEADLESS_SERVE_SPECIFICATION = False
 HEADLESS_FRONTEND_URLS = {
     "account_confirm_email": PUBLIC_URL + "/verify-email/{key}",
