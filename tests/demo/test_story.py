@@ -119,7 +119,7 @@ def test_the_session_of_the_readme_works_as_pasted(demo: Demo) -> None:
     readme = (ROOT / "README.md").read_text()
     found = re.search(r"## A session with curl.*?```sh\n(.*?)```", readme, flags=re.DOTALL)
     assert found is not None
-    session = found.group(1).replace("BASE=http://127.0.0.1:8000\n", f"BASE={demo.base_url}\n")
+    session = found.group(1).replace("BASE=http://127.0.0.1:8000 ", f"BASE={demo.base_url} ")
     assert demo.base_url in session
     done = subprocess.run(["sh", "-eu"], input=session, env=KEPT, capture_output=True, text=True, timeout=SECONDS)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -18,14 +18,11 @@ from wallet_project.sandbox.embedding import fresh_config, running_sandbox
 @pytest.fixture(scope="session")
 def town(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     folder: Path = tmp_path_factory.mktemp("town")
-    # Away from the ports that the kernel gives to clients, and from those of another worker of this run.
-    port = next(ports.free_ports(20_000 + os.getpid() % 10_000))
-    base_url = f"http://{ports.LOOPBACK}:{port}"
     with ExitStack() as stack:
+        port, valkey_port = (stack.enter_context(ports.reserved()) for _ in range(2))
+        base_url = f"http://{ports.LOOPBACK}:{port}"
         database = stack.enter_context(databases.copy())
         sandbox = stack.enter_context(running_sandbox(fresh_config(folder / "sandbox", wallet_url=base_url)))
-        valkey_port, holder = ports.reserve()
-        stack.enter_context(holder)
         valkey = ValkeyServer(folder / "valkey", port=valkey_port, throwaway=True)
         valkey.start()
         stack.callback(valkey.stop)
