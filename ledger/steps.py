@@ -15,7 +15,14 @@ from ledger import posting
 from ledger.failures import FailureCode
 from ledger.models import Escalation, InboundEvent, RailTransfer, Transaction
 from ledger.posting import Claimed, Leg
-from ledger.states import EscalationKind, EscalationStatus, RailStatus, TransactionKind, TransactionStatus
+from ledger.states import (
+    EscalationKind,
+    EscalationStatus,
+    RailDirection,
+    RailStatus,
+    TransactionKind,
+    TransactionStatus,
+)
 from wallet_project.utils.context import Actor, request_id, system_actor
 from wallet_project.utils.errors import Conflict, NotFound
 from wallet_project.utils.ids import uuid7
@@ -105,7 +112,8 @@ def fail(
 ) -> set[UUID]:
     """End pending units as failed and release their funds; `code` is one of ledger.failures. Returns those that did.
 
-    A unit that the bank may already have is left alone: only the bank's word ends that.
+    A unit that the bank may already have is left alone: only the bank's word ends that. So is a deposit that the bank
+    has collected, unless its money was booked elsewhere before (`divert_to_suspense`).
     """
     _assert_open()
     if not units:
@@ -249,14 +257,15 @@ def _fail_escalated(
             raise OnlyTheBankEndsIt()
         rail.next_at, rail.lease_token, rail.ended_at = None, None, Now()
         move(rail, "reject", actor=actor, reason=reason, also=["next_at", "lease_token", "ended_at"])
+    if rail is not None and rail.status == RailStatus.CONFIRMED and rail.direction == RailDirection.COLLECTION:
+        divert_to_suspense(row.transaction, rail, why="failed after the bank had collected it")
     if not fail([unit], code=_FAILURE_OF.get(row.kind, FailureCode.NOT_PERMITTED), actor=actor, reason=reason):
         raise OnlyTheBankEndsIt()
-    if rail is not None and rail.status == RailStatus.CONFIRMED:
-        divert_to_suspense(row.transaction, rail, why="failed after the bank had collected it")
 
 
 def divert_to_suspense(deposit: Transaction | None, rail: RailTransfer, *, why: str) -> None:
-    """The money of a failed deposit that the bank has collected: book it, and ask a human whose it is."""
+    """The money of a deposit that the bank has collected and that is about to fail: book it, and ask a human whose it
+    is. Before it fails, for `ledger_fail` lets no collected money go unaccounted for."""
     assert deposit is not None, "a rail transfer has a transaction"
     adjustment, made = post_to_suspense(
         key=f"bank-payment-{rail.key}",

@@ -98,9 +98,9 @@ def _divert_deposit(unit: UUID) -> None:
         accounts = {a.id: a for a in Account.objects.filter(id__in=ids).order_by("id").select_for_update(no_key=True)}
         if not any(accounts[row.credit_account_id].status == AccountStatus.CLOSED for row in deposits):
             return
-        _fail_closed(unit)
         for row in deposits:
             steps.divert_to_suspense(row, rail_of[row.id], why="the account was closed before the money arrived")
+        _fail_closed(unit)
 
 
 def _fail_closed(unit: UUID) -> None:

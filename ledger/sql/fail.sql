@@ -1,6 +1,7 @@
 -- ledger_fail: pending units end as failed, for good; what they had reserved is available again.
 -- Locks: work items, then rail transfers, then the paying accounts FOR NO KEY UPDATE, each in id order.
--- A unit that the bank may have (a submitted rail transfer) is left alone and not returned; only the bank ends that.
+-- A unit that the bank may have (a submitted rail transfer) is left alone and not returned; only the bank ends that. So is
+-- a deposit that the bank has collected, until that money has been booked elsewhere (ledger.steps.divert_to_suspense).
 -- Returns the units that failed.
 CREATE OR REPLACE FUNCTION ledger_fail(
     p_units uuid[], p_tokens uuid[], p_code text, p_actor uuid, p_reason text, p_request_id text
@@ -15,7 +16,10 @@ BEGIN
     SELECT array_agg(u) INTO v_units FROM unnest(v_units) u
     WHERE NOT EXISTS (
         SELECT FROM ledger_transactions_of(ARRAY[u]) t JOIN ledger_railtransfer r ON r.transaction_id = t.id
-        WHERE r.status = 'submitted' OR (r.status = 'confirmed' AND t.kind = 'withdrawal'));
+        WHERE r.status = 'submitted'
+            OR (r.status = 'confirmed' AND (t.kind = 'withdrawal' OR NOT EXISTS (
+                SELECT FROM accounts_idempotencyclaim c JOIN accounts_principal p ON p.id = c.principal_id
+                WHERE p.kind = 'system' AND c.key = 'bank-payment-' || r.key))));
     SELECT array_agg(t.id) INTO v_txs FROM ledger_transactions_of(v_units) t WHERE t.status = 'pending';
     IF v_txs IS NULL THEN
         RETURN;

@@ -83,6 +83,20 @@ def test_a_deposit_is_cancelled_by_who_asked_for_it(sandbox: RunningSandbox) -> 
     verify()
 
 
+def test_a_deposit_that_the_bank_has_collected_is_not_cancelled(sandbox: RunningSandbox) -> None:
+    account = make_account()
+    made = flows.deposit(account, 2_000, reference="SBX-SETTLE")
+    flows.approve(made)
+    rails.dispatch_rails(rail=configured_rail(), now=timezone.now(), rng=Random(1))
+    assert RailTransfer.objects.get(transaction=made.id).status == "confirmed"
+    with pytest.raises(payments.NotCancellable):
+        payments.cancel(actor=flows.owner(account), transaction_id=made.id)
+    verify()
+    run_until_idle()
+    assert flows.balances(account) == (2_000, 2_000)
+    verify()
+
+
 def test_a_frozen_payer_may_still_cancel() -> None:
     source, destination = make_account(funded=5_000), make_account()
     made = flows.transfer(source, destination, 1_000)
