@@ -45,7 +45,6 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.postgres",
     "django_fsm",
-    "django_filters",
     "django_prometheus",
     "django_structlog",
     "allauth",

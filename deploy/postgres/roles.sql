@@ -9,15 +9,15 @@
 CREATE ROLE wallet_owner LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD :'owner_password';
 -- Web, worker and beat: no DDL, and of the rest only what migrations grant.
 CREATE ROLE wallet_app LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD :'app_password';
--- Where the maker of roles is no superuser (PostgreSQL 16 and later), it has to be able to hand the database over.
+-- For a managed server's administrator, who is no superuser: to hand the database over. Taken back at the end.
 GRANT wallet_owner TO CURRENT_USER;
 
 CREATE DATABASE wallet OWNER wallet_owner ENCODING 'UTF8' TEMPLATE template0;
 REVOKE ALL ON DATABASE wallet FROM PUBLIC;
 GRANT CONNECT ON DATABASE wallet TO wallet_app;
-REVOKE wallet_owner FROM CURRENT_USER;
 
 \connect wallet
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 GRANT USAGE, CREATE ON SCHEMA public TO wallet_owner;
 GRANT USAGE ON SCHEMA public TO wallet_app;
+REVOKE wallet_owner FROM CURRENT_USER;
