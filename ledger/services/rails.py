@@ -22,7 +22,7 @@ from django.db.models.functions import Now
 from accounts.models import Account
 from accounts.states import AccountStatus
 from ledger import steps
-from ledger.models import RailTransfer
+from ledger.models import Escalation, RailTransfer
 from ledger.rails import PaymentRail, RailAnswer, RailOrder, read_report
 from ledger.services import bank_word
 from ledger.states import EscalationKind, RailDirection, RailStatus
@@ -47,7 +47,8 @@ class _Claim:
     transfer_id: UUID
     unit_id: UUID
     token: UUID
-    order: RailOrder
+    #: As it was claimed, with its transaction: what is to be asked for.
+    row: RailTransfer
     first: bool
 
 
@@ -60,13 +61,22 @@ class _Refusal:
 
 
 def dispatch_rails(*, rail: PaymentRail, now: datetime, rng: Random, limit: int = BATCH) -> int:
-    """Ask the bank about up to `limit` due transfers, at once, and commit what it says. Returns how many were due."""
+    """Ask the bank about up to `limit` due transfers, at once, and commit what it says. Returns how many were due.
+
+    An answer that can't be taken in, whatever is wrong with it, holds up no other; it is asked for again.
+    """
     due, claims = _claim(limit=limit, now=now)
+    failed: list[tuple[_Claim, Exception]] = []
     if claims:
         with ThreadPoolExecutor(max_workers=len(claims), thread_name_prefix="rail") as pool:
             asked = {pool.submit(copy_context().run, _ask, rail, claim): claim for claim in claims}
             for answered in as_completed(asked):
-                _record(asked[answered], answered.result(), now=now, rng=rng)
+                try:
+                    _record(asked[answered], answered.result(), now=now, rng=rng)
+                except Exception as error:
+                    failed.append((asked[answered], error))
+    for claim, error in failed:
+        _put_off(claim, error, rng=rng)
     if due == limit:
         nudge("ledger.rail_due")
     return due
@@ -113,6 +123,7 @@ def _park(row: RailTransfer) -> None:
 
 def _lease(row: RailTransfer, *, now: datetime) -> _Claim:
     first = row.status == RailStatus.QUEUED
+    _escalate_unfinished(row)
     row.attempts += 1
     row.lease_token = uuid4()
     row.next_at = Now() + settings.LEASE
@@ -123,8 +134,12 @@ def _lease(row: RailTransfer, *, now: datetime) -> _Claim:
     else:
         row.save(update_fields=leased)
         retried("rail")
+    return _Claim(row.id, bank_word.unit_of(row), row.lease_token, row, first)
+
+
+def _order(row: RailTransfer) -> RailOrder:
     asked = row.transaction
-    order = RailOrder(
+    return RailOrder(
         reference=row.key,
         direction="payout" if row.direction == RailDirection.PAYOUT else "collection",
         amount=asked.amount,
@@ -132,19 +147,19 @@ def _lease(row: RailTransfer, *, now: datetime) -> _Claim:
         beneficiary=asked.beneficiary if row.direction == RailDirection.PAYOUT else None,
         description=asked.reference,
     )
-    return _Claim(row.id, bank_word.unit_of(row), row.lease_token, order, first)
 
 
 def _ask(rail: PaymentRail, claim: _Claim) -> Word | _Refusal:
     """In a thread of its own, outside any transaction."""
+    order = _order(claim.row)
     try:
-        if not claim.first and (known := rail.status(claim.order)) is not None:
+        if not claim.first and (known := rail.status(order)) is not None:
             return known
         try:
-            return rail.submit(claim.order)
+            return rail.submit(order)
         except ProviderRefused as refusal:
             # It may refuse this request and still have taken an earlier one.
-            known = rail.status(claim.order)
+            known = rail.status(order)
             return known if known is not None else _Refusal(refusal, unknown_to_bank=True)
     except ProviderRefused as refusal:
         return _Refusal(refusal, unknown_to_bank=False)
@@ -154,16 +169,27 @@ def _ask(rail: PaymentRail, claim: _Claim) -> Word | _Refusal:
 
 def _record(claim: _Claim, word: Word | _Refusal, *, now: datetime, rng: Random) -> None:
     with transaction.atomic(durable=True):
-        steps.lock([claim.unit_id])
-        row = (
-            RailTransfer.objects.select_for_update(no_key=True, of=("self",))
-            .select_related("transaction")
-            .filter(id=claim.transfer_id, lease_token=claim.token, status__in=steps.UNFINISHED_RAIL)
-            .first()
-        )
-        # No row: the lease ran out and somebody else has it now, or a callback brought the bank's word meanwhile.
-        if row is not None:
+        if (row := _still_ours(claim)) is not None:
             _apply(row, word, now=now, rng=rng)
+
+
+def _put_off(claim: _Claim, error: Exception, *, rng: Random) -> None:
+    """Nothing of its answer was committed: like silence, it is asked again, and a human looks after the last try."""
+    logger.error("rail_answer_failed", transfer=str(claim.transfer_id), exc_info=error)
+    with transaction.atomic(durable=True):
+        if (row := _still_ours(claim)) is not None:
+            _try_again(row, f"the answer could not be taken in: {type(error).__name__}", rng=rng)
+
+
+def _still_ours(claim: _Claim) -> RailTransfer | None:
+    """Locked. None when the lease ran out and somebody else has it now, or a callback brought the bank's word."""
+    steps.lock([claim.unit_id])
+    return (
+        RailTransfer.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("transaction")
+        .filter(id=claim.transfer_id, lease_token=claim.token, status__in=steps.UNFINISHED_RAIL)
+        .first()
+    )
 
 
 def _apply(row: RailTransfer, word: Word | _Refusal, *, now: datetime, rng: Random) -> None:
@@ -173,7 +199,7 @@ def _apply(row: RailTransfer, word: Word | _Refusal, *, now: datetime, rng: Rand
         case RailAnswer():
             bank_word.apply(row, read_report(word.raw), now=now)
         case ProviderUnavailable():
-            _try_again(row, word, rng=rng)
+            _try_again(row, str(word), rng=rng)
         case _Refusal():
             _stop(row, str(word.error), {"status": word.error.status, "unknown_to_bank": word.unknown_to_bank})
         case ProviderAnswerMismatch():
@@ -189,13 +215,22 @@ def _ask_later(row: RailTransfer, raw: dict[str, object], *, bank_reference: str
     row.save(update_fields=["attempts", "lease_token", "reason", "next_at", "bank_reference", "answers"])
 
 
-def _try_again(row: RailTransfer, error: ProviderUnavailable, *, rng: Random) -> None:
+def _try_again(row: RailTransfer, error: str, *, rng: Random) -> None:
     delay = next_delay(row.attempts, rng)
-    row.lease_token, row.reason = None, str(error)[:500]
+    row.lease_token, row.reason = None, error[:500]
     row.next_at = Now() + (CAP if delay is None else delay)
     row.save(update_fields=["lease_token", "reason", "next_at"])
     if row.attempts == MAX_TRIES:
         _escalate(row, EscalationKind.RAIL_EXHAUSTED, {"tries": row.attempts, "error": row.reason})
+
+
+def _escalate_unfinished(row: RailTransfer) -> None:
+    """The last try ended nowhere, not even in an error (its worker died): a human is to know all the same."""
+    if row.attempts < MAX_TRIES:
+        return
+    told = Escalation.objects.filter(kind=EscalationKind.RAIL_EXHAUSTED, subject_id=str(row.id))
+    if not told.exists():
+        _escalate(row, EscalationKind.RAIL_EXHAUSTED, {"tries": row.attempts, "error": row.reason or "no try ended"})
 
 
 def _take_other_amount_or_stop(row: RailTransfer, mismatch: ProviderAnswerMismatch, *, now: datetime) -> None:
