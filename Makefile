@@ -13,7 +13,7 @@ run: $(VENV)/.runtime ## start everything without the story
 	$(bin)/python -m wallet_project.embedded.run $(ARGS)
 
 test: $(VENV)/.development ## the whole test suite, on servers of its own
-	$(bin)/python -m pytest -n 4 --dist loadgroup $(ARGS)
+	$(bin)/python -m pytest -n 4 $(ARGS)
 
 lint: $(VENV)/.development ## style, types, layers, compose file
 	$(bin)/ruff check .
@@ -30,6 +30,7 @@ clean: ## remove the virtual environment and the local data
 
 $(VENV)/.runtime: requirements.txt
 	test -x $(bin)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing what requirements.txt names: a minute or two, and only this time."
 	$(bin)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 

@@ -7,6 +7,7 @@ database. The outside world is a sandbox that the test starts; tasks are run by 
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from typing import Any
 
 import psycopg
 import pytest
@@ -14,6 +15,7 @@ import redis
 from pytest_django import DjangoDbBlocker
 
 from tests.support.database import NO_DATABASE, Database, Databases, connected_to
+from tests.support.scheduling import FilesThatShare
 from tests.support.servers import ServersProcess, TestServers, environment
 
 _HOME = "WALLET_TEST_SERVERS"
@@ -54,6 +56,10 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if _servers_process is not None:
         _servers_process.stop()
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FilesThatShare:
+    return FilesThatShare(config, log)
 
 
 @pytest.fixture(scope="session")

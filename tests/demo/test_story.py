@@ -16,9 +16,7 @@ from tests.support.servers import ROOT
 from wallet_project.embedded.private_files import read_json
 from wallet_project.sandbox.embedding import fresh_config, running_sandbox
 
-# One demo is enough: all of these are run by one worker.
-pytestmark = pytest.mark.xdist_group("demo")
-SECONDS = 120.0
+SECONDS = 240.0
 #: Of this run's environment; nothing of its servers reaches the demo, which starts its own.
 KEPT = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH") if name in os.environ}
 

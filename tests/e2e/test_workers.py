@@ -4,14 +4,10 @@ import time
 from typing import Any
 from uuid import UUID
 
-import pytest
-
 from tests.e2e.town import SECONDS, Town, kill
 from wallet_project.demo.customer import Customer
 from wallet_project.embedded import processes
 
-# One town is enough: all of these are run by one worker.
-pytestmark = pytest.mark.xdist_group("town")
 CLEARED = {"status": "cleared"}
 PENDING = {"status": "pending"}
 
