@@ -75,8 +75,8 @@ def dispatch_rails(*, rail: PaymentRail, now: datetime, rng: Random, limit: int 
                     _record(asked[answered], answered.result(), now=now, rng=rng)
                 except Exception as error:
                     failed.append((asked[answered], error))
-    for claim, error in failed:
-        _put_off(claim, error, rng=rng)
+    for claim, reason in failed:
+        _put_off(claim, reason, rng=rng)
     if due == limit:
         nudge("ledger.rail_due")
     return due
