@@ -33,8 +33,10 @@ _BALANCES: Final = """
 # The bank may have moved these and we have not posted them yet: they wait for its word, or for clearing.
 _ON_THE_WAY: Final = """
     SELECT r.key FROM ledger_railtransfer r JOIN ledger_transaction t ON t.id = r.transaction_id
-    WHERE t.status = 'pending'
-    UNION SELECT i.payload #>> '{data,reference}' FROM ledger_inboundevent i WHERE i.processed_at IS NULL
+    WHERE t.status = 'pending'"""
+# What it has told us and we have not acted on; a payer may use one reference for many credits.
+_TOLD: Final = """
+    SELECT i.payload #>> '{data,reference}' AS key FROM ledger_inboundevent i WHERE i.processed_at IS NULL
     UNION SELECT i.payload #>> '{data,id}' FROM ledger_inboundevent i WHERE i.processed_at IS NULL"""
 
 
@@ -47,6 +49,7 @@ class BankBookCheck:
     _posted: dict[str, dict[str, int]] = field(default_factory=dict)
     _settlement: dict[str, int] = field(default_factory=dict)
     _on_the_way: set[str] = field(default_factory=set)
+    _told: set[str] = field(default_factory=set)
 
     def before(self) -> None:
         self._first = self._books()
@@ -56,7 +59,8 @@ class BankBookCheck:
         for row in rows(_POSTED):
             self._posted.setdefault(row["currency"], {})[row["key"]] = row["amount"]
         self._settlement = {row["currency"]: row["cleared"] for row in rows(_BALANCES)}
-        self._on_the_way = {row["key"] for row in rows(_ON_THE_WAY) if row["key"]}
+        self._on_the_way = {row["key"] for row in rows(_ON_THE_WAY)}
+        self._told = {row["key"] for row in rows(_TOLD) if row["key"]}
 
     def result(self) -> Result:
         figures: dict[str, Any] = {}
@@ -84,14 +88,15 @@ class BankBookCheck:
         ours = self._posted.get(currency, {})
         seen_before = {movement.id for movement in self._first[currency].movements}
         theirs = _by_key(book.movements)
-        young = {m.reference for m in book.movements if m.id not in seen_before or _is_young(m)}
+        young = _by_key(m for m in book.movements if m.id not in seen_before or _is_young(m))
         offending: list[Mapping[str, Any]] = []
         in_flight = 0
         for key in sorted(ours.keys() | theirs.keys()):
             difference = theirs[key] - ours.get(key, 0)
             if not difference:
                 continue
-            if key not in ours and (key in self._on_the_way or key in young):
+            unposted = key not in ours and key in self._on_the_way
+            if unposted or key in self._told or _is_part(difference, young[key]):
                 in_flight += difference
             else:
                 offending.append(
@@ -115,6 +120,10 @@ def _by_key(movements: Iterable[BankMovement]) -> Counter[str]:
     for movement in movements:
         sums[movement.reference] += movement.amount if movement.direction == "in" else -movement.amount
     return sums
+
+
+def _is_part(difference: int, whole: int) -> bool:
+    return 0 < difference <= whole or whole <= difference < 0
 
 
 def _is_young(movement: BankMovement) -> bool:

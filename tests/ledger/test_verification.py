@@ -8,12 +8,13 @@ from typing import Any
 import psycopg
 import pytest
 from django.core.management import call_command
+from django.utils import timezone
 
 from accounts.models import Account
 from ledger.models import Entry, RailTransfer
 from tests.ledger import flows
 from tests.support.factories import make_account
-from tests.support.pipeline import run_until, verify
+from tests.support.pipeline import deliver, run_until, verify
 from wallet_project.sandbox.embedding import RunningSandbox
 
 pytestmark = pytest.mark.django_db
@@ -228,6 +229,25 @@ def test_i9_a_payment_that_the_bank_has_made_without_us(account: Account, sandbo
     sandbox.bank.credit({"amount": 3, "currency": "EUR", "reference": "who"})
     verify()
     sandbox.book.run("UPDATE movement SET booked_at = '2020-01-01T00:00:00+00:00' WHERE reference = 'who'")
+    assert broken(findings()) == {"I9"}
+
+
+def test_i9_a_second_credit_under_a_reference_that_we_have_posted_is_in_flight(
+    account: Account, sandbox: RunningSandbox
+) -> None:
+    from ledger.models import InboundEvent
+
+    sandbox.bank.credit({"amount": 30, "currency": "EUR", "reference": "rent"})
+    run_until(lambda: InboundEvent.objects.filter(processed_at__isnull=False).exists(), sandbox=sandbox)
+    verify()
+    sandbox.bank.credit({"amount": 40, "currency": "EUR", "reference": "rent"})
+    verify()
+    deliver(sandbox)
+    assert InboundEvent.objects.filter(processed_at=None).count() == 1
+    verify()
+    sandbox.book.run("UPDATE movement SET amount = 29 WHERE amount = 30")
+    sandbox.book.run("UPDATE movement SET booked_at = '2020-01-01T00:00:00+00:00' WHERE reference = 'rent'")
+    InboundEvent.objects.filter(processed_at=None).update(processed_at=timezone.now(), next_at=None)
     assert broken(findings()) == {"I9"}
 
 
