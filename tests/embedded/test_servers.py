@@ -51,14 +51,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("number", [SIGTERM, SIGINT], ids=["SIGTERM", "SIGINT"])
-def test_servers_start_and_end_and_keep_their_data(way: Way, number: int) -> None:
+def test_servers_start_and_end_and_keep_their_data(way: Way) -> None:
     with way.folder() as home:
         running, where = _started(home, way)
         _leave_something(where)
         pids = descendants(running.process.pid)
         assert pids >= set(where["pids"])
-        assert running.end(number) == (0, "")
+        assert running.end(SIGINT) == (0, "")
         assert all_gone(pids)
 
         again, where = _started(home, way)
