@@ -101,13 +101,16 @@ END $$;
 -- Back to where its rows say it stands: not approved -> screening; a bank still to hear from -> settling; else clearing.
 CREATE OR REPLACE FUNCTION ledger_resume(p_units uuid[])
 RETURNS SETOF uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    v_units uuid[];
 BEGIN
+    -- A statement of its own: the next one sees what whoever held the lock has committed.
+    SELECT array_agg(l.unit_id) INTO v_units FROM ledger_lock(p_units, NULL) l WHERE l.stage IN ('parked', 'settling');
     RETURN QUERY
-        WITH parked AS (SELECT l.unit_id FROM ledger_lock(p_units, NULL) l WHERE l.stage IN ('parked', 'settling')),
-        standing AS (
+        WITH standing AS (
             SELECT coalesce(t.group_id, t.id) AS unit_id, bool_and(t.approved_at IS NOT NULL) AS approved,
                    coalesce(bool_or(r.status IN ('queued', 'submitted')), false) AS at_bank
-            FROM ledger_transactions_of((SELECT array_agg(p.unit_id) FROM parked p)) t
+            FROM ledger_transactions_of(v_units) t
             LEFT JOIN ledger_railtransfer r ON r.transaction_id = t.id
             GROUP BY 1
         )

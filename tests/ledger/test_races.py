@@ -1,6 +1,7 @@
 """Many at once, with real threads that start together: the database decides, and it decides once."""
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from django.db import connections, transaction
 
 from ledger import posting, steps
-from ledger.models import Entry, Transaction
+from ledger.models import Entry, Transaction, WorkItem
 from tests.support import money
 from wallet_project.utils.context import system_actor
 
@@ -156,3 +157,27 @@ def test_a_connection_that_died_is_replaced_and_the_request_made_once(admin_dsn:
         )
     assert money.post(wanted, actor=actor, key="k").outcome == "created"
     assert money.balances(source) == (100, 40)
+
+
+def test_a_unit_goes_on_from_where_its_rows_stand_once_it_is_locked(app_connection: Any, admin_dsn: str) -> None:
+    import psycopg
+
+    source, settlement = money.new_account(100), money.system()
+    made = money.post(money.leg("withdrawal", source, settlement, 60)).transactions[0]
+    with transaction.atomic():
+        steps.approve([made.id])
+    app_connection.execute("UPDATE ledger_railtransfer SET status = 'submitted'")
+    app_connection.execute("BEGIN")
+    app_connection.execute("SELECT ledger_lock(ARRAY[%s]::uuid[], NULL)", [made.id])
+    app_connection.execute("UPDATE ledger_railtransfer SET status = 'confirmed'")
+
+    def confirm_when_somebody_waits() -> None:
+        with psycopg.connect(admin_dsn, autocommit=True) as admin:
+            waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND wait_event_type = 'Lock'"
+            deadline = time.monotonic() + 10
+            while not admin.execute(waiting, [app_connection.info.dbname]).fetchone()[0]:  # type: ignore[index]
+                assert time.monotonic() < deadline
+        app_connection.execute("COMMIT")
+
+    assert at_once(lambda: posting.resume([made.id]), confirm_when_somebody_waits)[0] == {made.id}
+    assert WorkItem.objects.get(unit_id=made.id).stage == "clearing"
