@@ -3,6 +3,7 @@
 A passing failure is left to the sweep; anything else is a task that failed, and is seen.
 """
 
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -19,6 +20,9 @@ logger = structlog.get_logger(__name__)
 
 #: Batches that one task works off before it makes room for others; what is left, the last batch has nudged for.
 MAX_BATCHES: Final = 20
+#: Nor does it begin another batch after this time: one that waits for a slow provider takes half a minute, and the task
+#: must end well before Celery ends it (CELERY_TASK_SOFT_TIME_LIMIT), which would lose the answers of a batch.
+MAX_SECONDS: Final = 60
 
 
 @shared_task(name="compliance.screen_due")
@@ -47,9 +51,10 @@ def open_cases() -> None:
 
 def _work(task: str, batch: Callable[[], int], *, full: int) -> None:
     lower_flag(task)
+    started = time.monotonic()
     try:
         for _ in range(MAX_BATCHES):
-            if batch() < full:
+            if batch() < full or time.monotonic() - started > MAX_SECONDS:
                 return
     except DatabaseError as error:
         if not isinstance(translate_database_error(error), Unavailable):
