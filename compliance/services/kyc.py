@@ -298,7 +298,8 @@ def _cope(check: KycCheck, error: _ProviderError, *, now: datetime, rng: Random)
     """No answer: try again when that may help, otherwise a person decides. Nobody is approved for want of an answer."""
     delay = next_delay(check.attempts, rng) if isinstance(error, ProviderUnavailable) else None
     if delay is None:
-        reason = f"{error.message} ({check.attempts} tries)"
+        tries = "one try" if check.attempts == 1 else f"{check.attempts} tries"
+        reason = f"No answer to rely on from the identity provider after {tries}: {error.message}"
         steps.hand_to_officer(check, reason=reason, actor=system_actor(), now=now)
         return
     check.next_at, check.lease_token = now + delay, None

@@ -251,7 +251,10 @@ def test_with_no_provider_nobody_is_approved(settings: Any) -> None:
     ask()
     assert (check_of(customer).status, kyc_status(customer)) == ("in_review", "pending")
     assert account_states(customer) == ["requested"]
-    assert case_of(customer).reason == "No identity provider is configured (IDENTITY_URL, IDENTITY_API_KEY). (1 tries)"
+    assert case_of(customer).reason == (
+        "No answer to rely on from the identity provider after one try: "
+        "No identity provider is configured (IDENTITY_URL, IDENTITY_API_KEY)."
+    )
 
 
 def test_a_provider_that_nobody_answers_for_is_tried_again(settings: Any) -> None:
