@@ -50,6 +50,7 @@ class Migration(migrations.Migration):
                 ('user', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='customer', to=settings.AUTH_USER_MODEL)),
             ],
             options={
+                'permissions': [('restart_verification', "Can have a customer's identity checked again")],
                 'default_permissions': ('view',),
             },
         ),

@@ -53,7 +53,7 @@ class Migration(migrations.Migration):
         ("admin", "0003_logentry_add_action_flag_choices"),
         ("auth", "0012_alter_user_first_name_max_length"),
         ("contenttypes", "0002_remove_content_type_name"),
-        ("accounts", "0003_restart_verification"),
+        ("accounts", "0002_guards"),
         ("ledger", "0002_guards"),
         ("compliance", "0002_guards"),
     ]
