@@ -200,6 +200,9 @@ NUDGES = {
     "ledger.bank_event": "ledger.process_bank_events",
     "ledger.escalated": "compliance.open_cases",
 }
+#: Tasks that wait for somebody outside keep to a lane of their own, with workers of its own: a bank that hangs must not
+#: keep what needs no bank from being screened and cleared.
+CELERY_TASK_ROUTES = {name: {"queue": "outside"} for name in ("ledger.dispatch_rails", "compliance.run_checks")}
 CELERY_BROKER_URL = REDIS_URL
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 3600,

@@ -126,7 +126,8 @@ class Wallet:
             self._supervisor.start(specs.sandbox(env, port=self._sandbox_port, data=data))
             self._wait("The sandbox", lambda: ports.answers(self._sandbox_port))
         self._supervisor.start(specs.web(env, port=self._port))
-        self._supervisor.start(specs.worker(env))
+        for worker in specs.workers(env):
+            self._supervisor.start(worker)
         schedule = self._local.folder / "beat" / "schedule"
         schedule.parent.mkdir(exist_ok=True)
         self._supervisor.start(specs.beat(env, schedule=schedule))

@@ -35,9 +35,27 @@ def web(env: Mapping[str, str], *, port: int) -> ProcessSpec:
     return ProcessSpec("web", (*argv, *size, *care, "wallet_project.wsgi:application"), env)
 
 
-def worker(env: Mapping[str, str]) -> ProcessSpec:
-    argv = (*CELERY, "worker", "--loglevel", "INFO", "--concurrency", "2", "--without-gossip", "--without-mingle")
-    return ProcessSpec("worker", argv, env)
+def workers(env: Mapping[str, str]) -> tuple[ProcessSpec, ...]:
+    """One for each lane (CELERY_TASK_ROUTES)."""
+    return (worker(env, queues=("celery",)), worker(env, name="caller", queues=("outside",)))
+
+
+def worker(
+    env: Mapping[str, str], *, name: str = "worker", queues: tuple[str, ...] = ("celery", "outside")
+) -> ProcessSpec:
+    lanes = ("--hostname", f"{name}@%h", "--queues", ",".join(queues))
+    argv = (
+        *CELERY,
+        "worker",
+        *lanes,
+        "--loglevel",
+        "INFO",
+        "--concurrency",
+        "2",
+        "--without-gossip",
+        "--without-mingle",
+    )
+    return ProcessSpec(name, argv, env)
 
 
 def beat(env: Mapping[str, str], *, schedule: Path) -> ProcessSpec:
