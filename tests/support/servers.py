@@ -7,6 +7,7 @@ pytest that was killed as well. It works while pytest collects; whoever needs a 
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -25,6 +26,7 @@ from wallet_project.embedded.valkey import ValkeyServer
 
 ROOT = Path(__file__).resolve().parents[2]
 _READY_SECONDS = 120.0
+_PLENTY_BYTES = 4 * 2**30
 
 
 @dataclass(frozen=True)
@@ -60,11 +62,21 @@ class TestServers:
         return cls(**json.loads(Path(home, "servers.json").read_text()))
 
 
+def _quickest_folder() -> str | None:
+    """Memory, where copying a database takes half as long, if there is plenty; None for the usual folder."""
+    memory = Path("/dev/shm")
+    if os.environ.get("TMPDIR") or not os.access(memory, os.W_OK | os.X_OK):
+        return None
+    found = re.search(r"MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text())
+    available = int(found[1]) * 1024 if found else 0
+    return str(memory) if min(available, shutil.disk_usage(memory).free) > _PLENTY_BYTES else None
+
+
 class ServersProcess:
     """The process that keeps them, seen from the pytest that started it."""
 
     def __init__(self) -> None:
-        home = Path(tempfile.mkdtemp(prefix="wallet-tests-"))
+        home = Path(tempfile.mkdtemp(prefix="wallet-tests-", dir=_quickest_folder()))
         # PostgreSQL runs as another user when we are root, who has to get to its own folder in here.
         home.chmod(0o711)
         self._process = subprocess.Popen(

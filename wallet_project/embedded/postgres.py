@@ -46,7 +46,7 @@ _THROWAWAY_SETTINGS = {
     "full_page_writes": "off",
     "wal_level": "minimal",
     "max_wal_senders": "0",
-    "max_wal_size": "4GB",
+    "max_wal_size": "1GB",
     "checkpoint_timeout": "1h",
     # Its workers sit in a template just when it is to be copied.
     "autovacuum": "off",
