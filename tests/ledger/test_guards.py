@@ -6,6 +6,7 @@ from psycopg.errors import CheckViolation, ForeignKeyViolation, InsufficientPriv
 
 from accounts.models import Account
 from tests.support import money
+from wallet_project.grants import apply_grants
 
 pytestmark = pytest.mark.django_db
 
@@ -250,3 +251,19 @@ def test_grants_are_complete_after_a_second_migrate(app_connection: psycopg.Conn
         ).fetchall()
     }
     assert writable == {*ACCOUNTS, *COMPLIANCE, *LEDGER, *library_tables()}
+
+
+def test_what_was_once_granted_by_hand_is_taken_back(
+    app_connection: psycopg.Connection, owner_connection: psycopg.Connection, admin_dsn: str
+) -> None:
+    owner_connection.execute("CREATE FUNCTION of_an_older_version() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+    owner_connection.execute("GRANT EXECUTE ON FUNCTION of_an_older_version TO wallet_app")
+    with psycopg.connect(admin_dsn, autocommit=True) as admin:
+        # What every database had before PostgreSQL 15, and those that were upgraded from it still have.
+        admin.execute("GRANT CREATE ON SCHEMA public TO PUBLIC")
+    apply_grants(using="owner")
+    with pytest.raises(InsufficientPrivilege):
+        app_connection.execute("SELECT of_an_older_version()")
+    with pytest.raises(InsufficientPrivilege):
+        app_connection.execute("CREATE FUNCTION ledger_transactions_of(uuid) RETURNS int LANGUAGE sql AS 'SELECT 1'")
+    assert app_connection.execute("SELECT count(*) FROM ledger_claim('screening', 1, '1 s')").fetchone() == (0,)

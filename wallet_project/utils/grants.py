@@ -29,7 +29,9 @@ def apply(*, using: str, role: str, tables: Iterable[Tables], functions: Iterabl
         cursor.execute(f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {name}")
         cursor.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {name}")
         cursor.execute(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {name}")
-        cursor.execute("REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC")
+        cursor.execute(f"REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC, {name}")
+        # Databases older than PostgreSQL 15 let everybody make functions here, where the owner's functions look.
+        cursor.execute(f"REVOKE CREATE ON SCHEMA public FROM PUBLIC, {name}")
         # After `migrate ledger zero` some of them are not there.
         present = set(connection.introspection.table_names(cursor))
         for privileges_by_table in tables:
