@@ -48,6 +48,7 @@ BEGIN
                    THEN 'WL001'
                WHEN c.id IS NULL OR (p_customer IS NOT NULL AND leg.kind = 'deposit' AND c.customer_id IS DISTINCT FROM p_customer)
                    THEN 'WL001'
+               WHEN (leg.kind = 'deposit' AND d.kind <> 'system') OR (leg.kind = 'withdrawal' AND c.kind <> 'system') THEN 'WL001'
                WHEN d.status <> 'open' OR c.status NOT IN ('open', 'frozen') THEN 'WL002'
                ELSE 'WL003'
            END AS state,
@@ -57,6 +58,8 @@ BEGIN
                        THEN 'debit'
                    WHEN c.id IS NULL OR (p_customer IS NOT NULL AND leg.kind = 'deposit' AND c.customer_id IS DISTINCT FROM p_customer)
                        THEN 'credit'
+                   WHEN leg.kind = 'deposit' AND d.kind <> 'system' THEN 'debit'
+                   WHEN leg.kind = 'withdrawal' AND c.kind <> 'system' THEN 'credit'
                    WHEN d.status <> 'open' THEN 'debit'
                    WHEN c.status NOT IN ('open', 'frozen') THEN 'credit'
                    WHEN d.currency <> leg.currency THEN 'debit'
@@ -69,6 +72,8 @@ BEGIN
     WHERE d.id IS NULL OR c.id IS NULL
         OR (p_customer IS NOT NULL
             AND CASE leg.kind WHEN 'deposit' THEN c.customer_id ELSE d.customer_id END IS DISTINCT FROM p_customer)
+        -- What goes over a bank is between a customer and the wallet: nobody collects from another customer's account.
+        OR (leg.kind = 'deposit' AND d.kind <> 'system') OR (leg.kind = 'withdrawal' AND c.kind <> 'system')
         OR d.status <> 'open' OR c.status NOT IN ('open', 'frozen')
         OR d.currency <> leg.currency OR c.currency <> leg.currency
     LIMIT 1;

@@ -285,3 +285,12 @@ def test_amounts_out_of_range_are_refused_by_the_database() -> None:
     with pytest.raises(IntegrityError):
         money.post(money.leg("adjustment", money.system(), destination, 10**15 + 1))
     assert money.balances(source) == (100, 100)
+
+
+@pytest.mark.parametrize("kind", ["deposit", "withdrawal"])
+def test_what_goes_over_a_bank_has_the_wallet_itself_on_the_other_side(kind: str) -> None:
+    mine, somebody_elses = money.new_account(100), money.new_account(100)
+    sides = (somebody_elses, mine) if kind == "deposit" else (mine, somebody_elses)
+    with pytest.raises(posting.AccountNotFound):
+        money.post(money.leg(kind, *sides, 60), actor=money.actor_of(mine.customer))
+    assert money.balances(somebody_elses) == (100, 100)
