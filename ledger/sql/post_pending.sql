@@ -20,6 +20,7 @@ DECLARE
     v_problem record;
     v_status text := 'pending';
     v_failure text := '';
+    v_now timestamptz;
 BEGIN
     INSERT INTO accounts_idempotencyclaim (principal_id, key, operation, request_hash, result_id)
     VALUES (p_principal, p_key, p_operation, p_hash, p_unit)
@@ -42,6 +43,8 @@ BEGIN
     WHERE a.id = ANY (v_debits) AND a.kind = 'customer' ORDER BY a.id FOR NO KEY UPDATE;
     PERFORM FROM accounts_account a
     WHERE a.id = ANY (v_credits) AND a.kind = 'customer' ORDER BY a.id FOR KEY SHARE;
+    -- Not the time at which it began to wait: screening's windows end with it, and would miss what came in between.
+    v_now := clock_timestamp();
 
     SELECT CASE
                WHEN d.id IS NULL OR (p_customer IS NOT NULL AND leg.kind <> 'deposit' AND d.customer_id IS DISTINCT FROM p_customer)
@@ -103,9 +106,9 @@ BEGIN
 
     INSERT INTO ledger_transaction (
         id, kind, status, debit_account_id, credit_account_id, amount, currency, group_id, initiator_id, reference,
-        metadata, beneficiary, reverses_id, failure)
+        metadata, beneficiary, reverses_id, failure, created_at)
     SELECT leg.id, leg.kind, v_status, leg.debit, leg.credit, leg.amount, leg.currency, nullif(p_unit, leg.id),
-           p_principal, coalesce(leg.reference, ''), coalesce(leg.metadata, '{}'), leg.beneficiary, leg.reverses, v_failure
+           p_principal, coalesce(leg.reference, ''), coalesce(leg.metadata, '{}'), leg.beneficiary, leg.reverses, v_failure, v_now
     FROM jsonb_to_recordset(p_legs) AS leg (
         id uuid, kind text, debit uuid, credit uuid, amount bigint, currency text, reference text, metadata jsonb,
         beneficiary jsonb, reverses uuid);
@@ -116,6 +119,6 @@ BEGIN
 
     RETURN QUERY
         SELECT CASE v_status WHEN 'pending' THEN 'created' ELSE 'refused' END, leg.id, nullif(p_unit, leg.id), v_status::varchar,
-               v_failure::varchar, now(), NULL::timestamptz, NULL::bigint, NULL::timestamptz, NULL::timestamptz
+               v_failure::varchar, v_now, NULL::timestamptz, NULL::bigint, NULL::timestamptz, NULL::timestamptz
         FROM jsonb_to_recordset(p_legs) AS leg (id uuid) ORDER BY leg.id;
 END $$;

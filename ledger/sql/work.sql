@@ -52,7 +52,7 @@ DECLARE
 BEGIN
     SELECT array_agg(l.unit_id) INTO v_units FROM ledger_lock(p_units, p_tokens) l
     WHERE l.stage IN ('screening', 'review');
-    UPDATE ledger_transaction t SET approved_at = now()
+    UPDATE ledger_transaction t SET approved_at = statement_timestamp()
     WHERE t.id IN (SELECT x.id FROM ledger_transactions_of(v_units) x) AND t.status = 'pending' AND t.approved_at IS NULL;
     WITH asked AS (
         INSERT INTO ledger_railtransfer (

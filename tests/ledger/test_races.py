@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from django.db import connections, transaction
 
@@ -145,8 +146,6 @@ def test_a_key_that_is_being_used_is_waited_for_and_then_answered_with_409(app_c
 
 
 def test_a_connection_that_died_is_replaced_and_the_request_made_once(admin_dsn: str) -> None:
-    import psycopg
-
     source, destination = money.new_account(100), money.new_account()
     actor = money.actor_of(source.customer)
     wanted = money.leg("transfer", source, destination, 60)
@@ -159,9 +158,38 @@ def test_a_connection_that_died_is_replaced_and_the_request_made_once(admin_dsn:
     assert money.balances(source) == (100, 40)
 
 
-def test_a_unit_goes_on_from_where_its_rows_stand_once_it_is_locked(app_connection: Any, admin_dsn: str) -> None:
-    import psycopg
+def test_a_payment_that_waited_for_its_account_is_younger_than_what_was_made_meanwhile(
+    app_connection: Any, admin_dsn: str
+) -> None:
+    """Or screening's windows, which end with a payment's own time, would miss each other's."""
+    one = money.new_account(100)
+    two, destination = money.new_account(100, customer=one.customer), money.new_account()
+    app_connection.execute("BEGIN")
+    app_connection.execute("SELECT FROM accounts_account WHERE id = %s FOR NO KEY UPDATE", [one.id])
 
+    def meanwhile() -> Any:
+        until_somebody_waits(admin_dsn)
+        try:
+            return money.transfer(two, destination, 10)
+        finally:
+            app_connection.execute("COMMIT")
+
+    made = at_once(lambda: money.transfer(one, destination, 10), meanwhile)
+    waited, faster = (Transaction.objects.get(id=each.transactions[0].id) for each in made)
+    assert waited.created_at > faster.created_at
+    assert waited.created_at == made[0].transactions[0].created_at
+
+
+def until_somebody_waits(admin_dsn: str) -> None:
+    waiting = """SELECT count(*) FROM pg_stat_activity
+                 WHERE datname = current_database() AND usename = 'wallet_app' AND wait_event_type = 'Lock'"""
+    deadline = time.monotonic() + 10
+    with psycopg.connect(admin_dsn, autocommit=True) as admin:
+        while admin.execute(waiting).fetchone() == (0,):
+            assert time.monotonic() < deadline
+
+
+def test_a_unit_goes_on_from_where_its_rows_stand_once_it_is_locked(app_connection: Any, admin_dsn: str) -> None:
     source, settlement = money.new_account(100), money.system()
     made = money.post(money.leg("withdrawal", source, settlement, 60)).transactions[0]
     with transaction.atomic():
@@ -171,13 +199,9 @@ def test_a_unit_goes_on_from_where_its_rows_stand_once_it_is_locked(app_connecti
     app_connection.execute("SELECT ledger_lock(ARRAY[%s]::uuid[], NULL)", [made.id])
     app_connection.execute("UPDATE ledger_railtransfer SET status = 'confirmed'")
 
-    def confirm_when_somebody_waits() -> None:
-        with psycopg.connect(admin_dsn, autocommit=True) as admin:
-            waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND wait_event_type = 'Lock'"
-            deadline = time.monotonic() + 10
-            while not admin.execute(waiting, [app_connection.info.dbname]).fetchone()[0]:  # type: ignore[index]
-                assert time.monotonic() < deadline
+    def confirm() -> None:
+        until_somebody_waits(admin_dsn)
         app_connection.execute("COMMIT")
 
-    assert at_once(lambda: posting.resume([made.id]), confirm_when_somebody_waits)[0] == {made.id}
+    assert at_once(lambda: posting.resume([made.id]), confirm)[0] == {made.id}
     assert WorkItem.objects.get(unit_id=made.id).stage == "clearing"
