@@ -142,9 +142,7 @@ class Case(models.Model):
     def send_back(self) -> None:
         """The second person does not agree."""
 
-    @transition(
-        field=status, source=[CaseStatus.IN_PROGRESS, CaseStatus.AWAITING_APPROVAL], target=CaseStatus.RESOLVED
-    )
+    @transition(field=status, source=[CaseStatus.IN_PROGRESS, CaseStatus.AWAITING_APPROVAL], target=CaseStatus.RESOLVED)
     def resolve(self) -> None:
         """Decided, and carried out in the same commit."""
 

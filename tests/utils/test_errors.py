@@ -6,7 +6,6 @@ from django.db import IntegrityError, OperationalError, connection
 
 from wallet_project.utils import errors
 
-
 _INSERT = "INSERT INTO auth_group (name) VALUES ('Ada Lovelace')"
 
 
