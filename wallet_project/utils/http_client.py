@@ -37,6 +37,8 @@ _MAX_CONNECTIONS = 16
 _KEEPALIVE_SECONDS = 15.0
 # One socket operation gets at most this much to send, so that a peer that reads slowly meets the deadline.
 _WRITE_CHUNK = 16_384
+# A connection that was used so lately is not looked at to see whether its server has closed it.
+_IN_USE_SECONDS = 1.0
 
 
 class ProviderUnavailable(DomainError):
@@ -228,11 +230,14 @@ def _left(timeout: float | None, error: type[Exception]) -> float:
 class _DeadlineStream(httpcore.NetworkStream):
     def __init__(self, inner: httpcore.NetworkStream) -> None:
         self._inner = inner
+        self._used_at = time.monotonic()
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        self._used_at = time.monotonic()
         return self._inner.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._used_at = time.monotonic()
         for start in range(0, len(buffer), _WRITE_CHUNK):
             self._inner.write(buffer[start : start + _WRITE_CHUNK], _left(timeout, httpcore.WriteTimeout))
 
@@ -244,6 +249,10 @@ class _DeadlineStream(httpcore.NetworkStream):
         return _DeadlineStream(self._inner.start_tls(*args, **kwargs))
 
     def get_extra_info(self, info: str) -> Any:
+        # The pool takes an idle connection with something to read for one that its server has closed. It looks at all
+        # of them, without a lock, and so would close one that another thread has meanwhile been answered on.
+        if info == "is_readable" and time.monotonic() - self._used_at < _IN_USE_SECONDS:
+            return False
         return self._inner.get_extra_info(info)
 
 
