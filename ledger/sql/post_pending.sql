@@ -46,40 +46,26 @@ BEGIN
     -- Not the time at which it began to wait: screening's windows end with it, and would miss what came in between.
     v_now := clock_timestamp();
 
-    SELECT CASE
-               WHEN d.id IS NULL OR (p_customer IS NOT NULL AND leg.kind <> 'deposit' AND d.customer_id IS DISTINCT FROM p_customer)
-                   THEN 'WL001'
-               WHEN c.id IS NULL OR (p_customer IS NOT NULL AND leg.kind = 'deposit' AND c.customer_id IS DISTINCT FROM p_customer)
-                   THEN 'WL001'
-               WHEN (leg.kind = 'deposit' AND d.kind <> 'system') OR (leg.kind = 'withdrawal' AND c.kind <> 'system') THEN 'WL001'
-               WHEN d.status <> 'open' OR c.status NOT IN ('open', 'frozen') THEN 'WL002'
-               ELSE 'WL003'
-           END AS state,
-           jsonb_build_object(
-               'side', CASE
-                   WHEN d.id IS NULL OR (p_customer IS NOT NULL AND leg.kind <> 'deposit' AND d.customer_id IS DISTINCT FROM p_customer)
-                       THEN 'debit'
-                   WHEN c.id IS NULL OR (p_customer IS NOT NULL AND leg.kind = 'deposit' AND c.customer_id IS DISTINCT FROM p_customer)
-                       THEN 'credit'
-                   WHEN leg.kind = 'deposit' AND d.kind <> 'system' THEN 'debit'
-                   WHEN leg.kind = 'withdrawal' AND c.kind <> 'system' THEN 'credit'
-                   WHEN d.status <> 'open' THEN 'debit'
-                   WHEN c.status NOT IN ('open', 'frozen') THEN 'credit'
-                   WHEN d.currency <> leg.currency THEN 'debit'
-                   ELSE 'credit'
-               END) AS facts
-    INTO v_problem
+    -- The first reason to refuse, of all legs. What goes over a bank is between a customer and the wallet: nobody collects
+    -- from another customer's account.
+    SELECT reason.state, jsonb_build_object('side', reason.side) AS facts INTO v_problem
     FROM jsonb_to_recordset(p_legs) AS leg (kind text, debit uuid, credit uuid, currency text)
     LEFT JOIN accounts_account d ON d.id = leg.debit
     LEFT JOIN accounts_account c ON c.id = leg.credit
-    WHERE d.id IS NULL OR c.id IS NULL
-        OR (p_customer IS NOT NULL
-            AND CASE leg.kind WHEN 'deposit' THEN c.customer_id ELSE d.customer_id END IS DISTINCT FROM p_customer)
-        -- What goes over a bank is between a customer and the wallet: nobody collects from another customer's account.
-        OR (leg.kind = 'deposit' AND d.kind <> 'system') OR (leg.kind = 'withdrawal' AND c.kind <> 'system')
-        OR d.status <> 'open' OR c.status NOT IN ('open', 'frozen')
-        OR d.currency <> leg.currency OR c.currency <> leg.currency
-    LIMIT 1;
+    CROSS JOIN LATERAL (VALUES
+        (1, 'WL001', 'debit', d.id IS NULL
+            OR CASE leg.kind WHEN 'deposit' THEN d.kind <> 'system'
+               ELSE p_customer IS NOT NULL AND d.customer_id IS DISTINCT FROM p_customer END),
+        (2, 'WL001', 'credit', c.id IS NULL
+            OR (leg.kind = 'withdrawal' AND c.kind <> 'system')
+            OR (leg.kind = 'deposit' AND p_customer IS NOT NULL AND c.customer_id IS DISTINCT FROM p_customer)),
+        (3, 'WL002', 'debit', d.status <> 'open'),
+        (4, 'WL002', 'credit', c.status NOT IN ('open', 'frozen')),
+        (5, 'WL003', 'debit', d.currency <> leg.currency),
+        (6, 'WL003', 'credit', c.currency <> leg.currency)
+    ) AS reason (rank, state, side, applies)
+    WHERE reason.applies
+    ORDER BY reason.rank LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'leg refused' USING ERRCODE = v_problem.state, DETAIL = v_problem.facts::text;
     END IF;
