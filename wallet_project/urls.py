@@ -18,7 +18,7 @@ urlpatterns = [
     path("api/redoc", SpectacularRedocView.as_view(url_name="openapi"), name="redoc"),
     path("api/problems", problem_page, name="problems"),
     path("webhooks/", include("ledger.webhook_urls")),
-    path("webhooks/", include("compliance.urls")),
+    path("webhooks/", include("compliance.webhook_urls")),
     path("_allauth/", include("allauth.headless.urls")),
     path("admin/", admin.site.urls),
     path("healthz", health.healthz, name="healthz"),

@@ -4,4 +4,4 @@ from django.urls import path
 
 from compliance.webhooks import identity
 
-urlpatterns = [path("identity", identity, name="webhook-identity")]
+urlpatterns = [path("identity", identity, name="identity-webhook")]
