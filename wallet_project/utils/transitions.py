@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.db import connection, models
-from django_fsm import FSMFieldMixin, get_available_FIELD_transitions  # noqa: F401
+from django_fsm import FSMFieldMixin
 
 from wallet_project.utils.context import Actor, request_id
 
@@ -57,7 +57,7 @@ def move(row: Any, transition: str, *, actor: Actor, reason: str = "", also: Ite
     Raises django_fsm.TransitionNotAllowed when the machine has no such way out of the row's state.
     """
     assert connection.in_atomic_block, "a transition belongs to the use case's transaction"
-    field = next(f for f in row._meta.concrete_fields if isinstance(f, FSMFieldMixin))
+    field = _machine_of(type(row))
     before = getattr(row, field.attname)
     getattr(row, transition)()
     row.save(update_fields=[field.name, *also])
@@ -66,13 +66,29 @@ def move(row: Any, transition: str, *, actor: Actor, reason: str = "", also: Ite
 
 def born(row: Any, *, actor: Actor, reason: str = "") -> None:
     """Log the first state of a row that was just inserted."""
-    field = next(f for f in row._meta.concrete_fields if isinstance(f, FSMFieldMixin))
+    field = _machine_of(type(row))
     log_change(row, "", getattr(row, field.attname), actor=actor, reason=reason)
+
+
+def state_field(model: type[models.Model]) -> FSMFieldMixin | None:
+    """The field that holds the model's state; None when it has no machine."""
+    return next((field for field in model._meta.concrete_fields if isinstance(field, FSMFieldMixin)), None)
+
+
+def births(model: type[models.Model]) -> set[str]:
+    """The first states that a row may have: the field's default, and what the model names in BORN besides."""
+    return {str(_machine_of(model).default), *map(str, getattr(model, "BORN", ()))}
+
+
+def _machine_of(model: type[models.Model]) -> FSMFieldMixin:
+    field = state_field(model)
+    assert field is not None, f"{model.__name__} has no state machine"
+    return field
 
 
 def declared_pairs(model: type[models.Model]) -> set[Pair]:
     """The (from, to) pairs that the model's django-fsm transitions allow."""
-    field = next(f for f in model._meta.concrete_fields if isinstance(f, FSMFieldMixin))
+    field = _machine_of(model)
     states = [str(value) for value, _ in field.choices or []]
     pairs: set[Pair] = set()
     for transition in field.get_all_transitions(model):
@@ -81,9 +97,9 @@ def declared_pairs(model: type[models.Model]) -> set[Pair]:
     return pairs
 
 
-def state_trigger_sql(table: str, column: str, births: Iterable[str], pairs: Iterable[Pair]) -> str:
+def state_trigger_sql(table: str, column: str, born_as: Iterable[str], pairs: Iterable[Pair]) -> str:
     """SQL for the trigger that refuses any other first state and any other change of `column`."""
-    legal = sorted([f">{birth}" for birth in births] + [f"{a}>{b}" for a, b in pairs])
+    legal = sorted([f">{birth}" for birth in born_as] + [f"{a}>{b}" for a, b in pairs])
     arguments = ", ".join(f"'{pair}'" for pair in legal)
     name = f"{table}_{column}_is_legal"
     return (
