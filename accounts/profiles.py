@@ -10,6 +10,7 @@ import pycountry
 
 from accounts.models import ProfileVersion
 from wallet_project.utils.errors import InvalidInput
+from wallet_project.utils.model_fields import longest_text
 
 #: The age, in whole years, from which a person may hold an account on his own.
 ADULT_AGE: Final = 18
@@ -71,13 +72,6 @@ def age_in_years(born: date, *, today: date) -> int:
     return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
 
 
-def longest_text(name: str) -> int:
-    """How many characters a field of a profile may have."""
-    length = next(field.max_length for field in ProfileVersion._meta.concrete_fields if field.name == name)
-    assert length is not None, "a field that is not text"
-    return length
-
-
 @cache
 def countries() -> frozenset[str]:
     """The assigned codes of ISO 3166-1 alpha-2."""
@@ -85,7 +79,7 @@ def countries() -> frozenset[str]:
 
 
 def _text_fault(name: str, text: str) -> str | None:
-    longest = longest_text(name)
+    longest = longest_text(ProfileVersion, name)
     if not text.strip():
         return "This may not be empty."
     if len(text) > longest:

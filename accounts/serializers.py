@@ -4,24 +4,25 @@ from typing import Any
 
 from rest_framework import serializers
 
-from accounts.models import Account
-from accounts.profiles import DOCUMENT_TYPES, Profile, longest_text
+from accounts.models import Account, ProfileVersion
+from accounts.profiles import DOCUMENT_TYPES, Profile
 from accounts.selectors import format_time
 from accounts.states import AccountStatus, KycStatus
 from wallet_project.api.fields import CurrencyField, IdField, StrictDateField, TextField
 from wallet_project.api.serializers import StrictSerializer
+from wallet_project.utils.model_fields import longest_text
 
 
 class ProfileInput(StrictSerializer):
-    first_name = TextField(max_length=longest_text("first_name"), help_text="As in the document.")
-    last_name = TextField(max_length=longest_text("last_name"), help_text="As in the document.")
+    first_name = TextField(max_length=longest_text(ProfileVersion, "first_name"), help_text="As in the document.")
+    last_name = TextField(max_length=longest_text(ProfileVersion, "last_name"), help_text="As in the document.")
     date_of_birth = StrictDateField(help_text="You must be at least 18 years old.")
     country = TextField(max_length=2, pattern="[A-Z]{2}", help_text="Of residence, ISO 3166-1 alpha-2.")
-    address = TextField(max_length=longest_text("address"))
+    address = TextField(max_length=longest_text(ProfileVersion, "address"))
     document_type = TextField(
-        max_length=longest_text("document_type"), help_text=f"One of: {', '.join(DOCUMENT_TYPES)}."
+        max_length=longest_text(ProfileVersion, "document_type"), help_text=f"One of: {', '.join(DOCUMENT_TYPES)}."
     )
-    document_number = TextField(max_length=longest_text("document_number"))
+    document_number = TextField(max_length=longest_text(ProfileVersion, "document_number"))
 
     def profile(self) -> Profile:
         return Profile(**self.validated_data)
@@ -60,7 +61,10 @@ class MeOutput(serializers.Serializer[Any]):
 class AccountInput(StrictSerializer):
     currency = CurrencyField()
     label = TextField(  # type: ignore[assignment]
-        max_length=100, allow_blank=True, default="", help_text="Your own name for the account."
+        max_length=longest_text(Account, "label"),
+        allow_blank=True,
+        default="",
+        help_text="Your own name for the account.",
     )
 
 

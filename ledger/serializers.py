@@ -1,20 +1,20 @@
 """What the API takes and gives of money. Amounts are integers of minor units."""
 
 import re
-from typing import Any, Final
+from typing import Any
 
 from rest_framework import serializers
 
 from accounts.selectors import format_time
 from ledger.failures import public_failure
-from ledger.models import Entry
+from ledger.models import Entry, Transaction
 from ledger.selectors import LISTED_KINDS, LISTED_STATUSES, TransactionView
 from ledger.states import Direction
 from wallet_project.api.fields import AmountField, CurrencyField, IdField, MetadataField, TextField
 from wallet_project.api.serializers import StrictSerializer
+from wallet_project.utils.model_fields import longest_text
 from wallet_project.utils.money import Money
 
-MAX_REFERENCE: Final = 140
 _IBAN = re.compile(r"[A-Z]{2}\d{2}[A-Z0-9]{11,30}", re.ASCII)
 
 
@@ -22,7 +22,10 @@ class MoneyInput(StrictSerializer):
     amount = AmountField(help_text="Minor units (cents).")
     currency = CurrencyField(help_text="The account's.")
     reference = TextField(
-        max_length=MAX_REFERENCE, allow_blank=True, default="", help_text="Your words; the receiver sees them."
+        max_length=longest_text(Transaction, "reference"),
+        allow_blank=True,
+        default="",
+        help_text="Your words; the receiver sees them.",
     )
 
     def arguments(self) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from compliance.selectors import needs_second_person, possible_verdicts
 from compliance.states import CaseStatus, CaseVerdict
 from wallet_project.utils.context import Actor
 from wallet_project.utils.errors import Conflict, InvalidInput, NotAllowed, NotFound, database_refusals, on_constraint
+from wallet_project.utils.model_fields import longest_text
 from wallet_project.utils.transitions import move
 
 WORK_CASE: Final = "compliance.work_case"
@@ -107,8 +108,7 @@ def add_note(*, case_id: UUID, actor: Actor, text: str) -> CaseNote:
     ReasonRequired (nothing was written)."""
     with transaction.atomic(durable=True):
         case, author = _locked(case_id, actor, WORK_CASE)
-        longest = CaseNote._meta.get_field("text").max_length
-        return CaseNote.objects.create(case=case, author=author, text=_given(text)[:longest])
+        return CaseNote.objects.create(case=case, author=author, text=_given(text)[: longest_text(CaseNote, "text")])
 
 
 def decide_case(*, case_id: UUID, actor: Actor, verdict: str, reason: str, now: datetime) -> Case:
