@@ -163,6 +163,8 @@ class Account(models.Model):
 
     #: All that the application may change of an account; the balances are a projection of the ledger's rows.
     CHANGEABLE = ("label", "status", "status_reason")
+    #: The wallet's own accounts have nobody to ask for them.
+    BORN = (AccountStatus.OPEN,)
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     kind = models.CharField(max_length=10, choices=AccountKind.choices, default=AccountKind.CUSTOMER)

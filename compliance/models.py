@@ -73,6 +73,9 @@ class KycCheck(Check):
 class Screening(Check):
     """The one screening of a transaction: its facts, what each rule said, what was decided."""
 
+    #: What waits to be screened is the work item; a worker that takes it up makes this row.
+    BORN = (CheckStatus.RUNNING,)
+
     transaction = models.OneToOneField(Transaction, on_delete=models.PROTECT, related_name="screening")
     facts = models.JSONField(default=dict)
     findings = models.JSONField(default=list, help_text="[{rule, verdict, explanation}]")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
+from wallet_project.utils.state_paths import state_path_offences
 from wallet_project.utils.verification import Check, SqlCheck
 
 #: How far behind its due time something may be before it counts as stuck: sweeps come every few seconds, and a worker
@@ -16,6 +17,8 @@ _FIGURES: Final = """
            (SELECT count(*) FROM compliance_screening WHERE status IN ('queued', 'running')) AS unfinished_screenings,
            (SELECT count(*) FROM ledger_escalation WHERE status = 'open') AS open_escalations
 """
+
+_FIGURES_OF_LOG: Final = "SELECT count(*) AS changes FROM compliance_statechange"
 
 _OFFENCES: Final = {
     "held for review without an open case": """
@@ -81,13 +84,19 @@ _OFFENCES: Final = {
 
 
 def checks() -> Sequence[Check]:
-    """I6, as far as it is compliance's to hold."""
+    """I5 and I6, as far as they are compliance's to hold."""
     return [
+        SqlCheck(
+            name="I5",
+            title="Checks, screenings and cases have gone only where they may",
+            figures=_FIGURES_OF_LOG,
+            offences=state_path_offences("compliance"),
+        ),
         SqlCheck(
             name="I6",
             title="Every check, screening and case moves on by itself or waits for a person who knows of it",
             figures=_FIGURES,
             offences=_OFFENCES,
             parameters={"late": LATE},
-        )
+        ),
     ]

@@ -28,6 +28,9 @@ from wallet_project.utils.transitions import StateChangeBase
 class Transaction(models.Model):
     """One amount (minor units) from a debit account to a credit account. Immutable, but for columns written once."""
 
+    #: Refused for lack of funds: recorded, and never pending.
+    BORN = (TransactionStatus.FAILED,)
+
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     kind = models.CharField(max_length=12, choices=TransactionKind.choices)
     status = FSMField(default=TransactionStatus.PENDING, choices=TransactionStatus.choices)

@@ -5,6 +5,7 @@ from typing import Final
 
 from ledger.rails import PaymentRail
 from ledger.reconciliation import BankBookCheck
+from wallet_project.utils.state_paths import state_path_offences
 from wallet_project.utils.verification import MAX_ROWS, Check, SqlCheck
 
 #: Work that has been due for longer than this (in seconds) is stuck, and nobody is working on it.
@@ -117,20 +118,6 @@ def _keys() -> SqlCheck:
     )
 
 
-# The legal pairs, as the triggers have them; tests/test_state_machines.py compares triggers and models.
-_LEGAL: Final = """(VALUES
-    ('transaction', '', 'pending'), ('transaction', '', 'failed'),
-    ('transaction', 'pending', 'cleared'), ('transaction', 'pending', 'failed'),
-    ('railtransfer', '', 'queued'), ('railtransfer', 'queued', 'submitted'), ('railtransfer', 'queued', 'confirmed'),
-    ('railtransfer', 'submitted', 'confirmed'), ('railtransfer', 'submitted', 'rejected'),
-    ('railtransfer', 'queued', 'cancelled'),
-    ('escalation', '', 'open'), ('escalation', 'open', 'resolved')) AS legal (machine, from_state, to_state)"""
-_STANDING: Final = """
-    (SELECT 'transaction' AS machine, id, status FROM ledger_transaction
-     UNION ALL SELECT 'railtransfer', id, status FROM ledger_railtransfer
-     UNION ALL SELECT 'escalation', id, status FROM ledger_escalation) standing"""
-
-
 def _paths() -> SqlCheck:
     return SqlCheck(
         name="I5",
@@ -140,22 +127,7 @@ def _paths() -> SqlCheck:
                           count(*) FILTER (WHERE status = 'cleared') AS cleared,
                           count(*) FILTER (WHERE status = 'failed') AS failed FROM ledger_transaction""",
         offences={
-            "an illegal change of state, or one that does not follow the last": f"""
-                SELECT c.machine, c.subject_id, c.from_state, c.to_state, c.before FROM (
-                    SELECT s.*, coalesce(lag(s.to_state) OVER (PARTITION BY s.machine, s.subject_id ORDER BY s.id), '')
-                        AS before FROM ledger_statechange s
-                ) c
-                WHERE c.from_state <> c.before
-                    OR NOT EXISTS (SELECT FROM {_LEGAL} WHERE legal.machine = c.machine
-                                   AND legal.from_state = c.from_state AND legal.to_state = c.to_state)
-                LIMIT {MAX_ROWS}""",  # noqa: S608
-            "the log does not end where the row stands": f"""
-                SELECT standing.machine, standing.id, standing.status, last.to_state AS logged FROM {_STANDING}
-                LEFT JOIN LATERAL (
-                    SELECT s.to_state FROM ledger_statechange s
-                    WHERE s.subject_id = standing.id AND s.machine = standing.machine ORDER BY s.id DESC LIMIT 1
-                ) last ON true
-                WHERE last.to_state IS DISTINCT FROM standing.status LIMIT {MAX_ROWS}""",  # noqa: S608
+            **state_path_offences("ledger"),
             "a transaction with the wrong number of entries": f"""
                 SELECT t.id AS transaction_id, t.status, count(e.id) AS entries FROM ledger_transaction t
                 LEFT JOIN ledger_entry e ON e.transaction_id = t.id

@@ -8,7 +8,7 @@ from django.apps import apps
 from django.db import models
 from django_fsm import FSMFieldMixin
 
-from wallet_project.utils.transitions import declared_pairs
+from wallet_project.utils.transitions import births, declared_pairs
 
 MACHINES = [
     (model, field.name)
@@ -43,9 +43,9 @@ def test_the_trigger_knows_the_declared_transitions(
     assert column == field
     changes = {tuple(pair.split(">")) for pair in pairs if not pair.startswith(">")}
     assert changes == declared_pairs(model)
-    births = {pair[1:] for pair in pairs if pair.startswith(">")}
+    assert {pair[1:] for pair in pairs if pair.startswith(">")} == births(model)
     states = {str(value) for value, _ in model._meta.get_field(field).choices or []}
-    assert births < states
+    assert births(model) < states
     assert {state for pair in changes for state in pair} <= states
 
 

@@ -180,7 +180,7 @@ SCREENING_LIMITS = env.json("SCREENING_LIMITS", default={})
 #: From this amount (minor units) on an approval of a held transaction needs a second person; by default 50,000 euros.
 FOUR_EYES_FROM = env.json("FOUR_EYES_FROM", default={})
 #: Callables that add a check to `verify_ledger`, each app its own.
-LEDGER_CHECKS = ["ledger.verification.checks", "compliance.verification.checks"]
+LEDGER_CHECKS = ["accounts.verification.checks", "ledger.verification.checks", "compliance.verification.checks"]
 
 IDENTITY_URL = env.str("IDENTITY_URL", default="")
 IDENTITY_API_KEY = env.str("IDENTITY_API_KEY", default="")

@@ -32,7 +32,8 @@ def now() -> datetime:
 
 
 def problems() -> list[str]:
-    [check] = checks()
+    """Of what is stuck (I6); breaking it by hand breaks the log as well."""
+    [check] = [check for check in checks() if check.name == "I6"]
     check.before()
     check.read()
     return sorted({row["problem"] for row in check.result().offending})
@@ -77,7 +78,7 @@ def test_all_is_well_at_every_step_of_a_reviewed_transfer(payer: Account, payee:
 def test_the_figures_count_what_waits(payer: Account, payee: Account) -> None:
     transfer(payer, payee, 12_000 * EURO)
     screen_due(now=now())
-    [check] = checks()
+    [check] = [check for check in checks() if check.name == "I6"]
     check.read()
     assert check.result().figures == {
         "units_in_review": 1,

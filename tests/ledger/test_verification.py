@@ -172,6 +172,13 @@ def test_i5_a_path_that_is_not_legal(account: Account, break_by_hand: Callable[.
     assert "I5" in broken(findings("--no-bank"))
 
 
+@pytest.mark.parametrize("app", ["accounts", "ledger", "compliance"])
+def test_i5_a_row_that_no_log_knows_of(app: str, account: Account, break_by_hand: Callable[..., None]) -> None:
+    break_by_hand(f"ALTER TABLE {app}_statechange DISABLE TRIGGER USER")
+    break_by_hand(f"DELETE FROM {app}_statechange")
+    assert "I5" in broken(findings("--no-bank"))
+
+
 def test_i5_a_cleared_transaction_without_entries(account: Account, break_by_hand: Callable[..., None]) -> None:
     break_by_hand("DELETE FROM ledger_entry")
     break_by_hand("UPDATE accounts_account SET cleared = 0, reserved = 0, last_sequence = 0")

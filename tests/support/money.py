@@ -10,12 +10,15 @@ from ledger.models import Transaction
 from ledger.posting import Leg, Posted
 from wallet_project.utils.context import Actor, system_actor
 from wallet_project.utils.ids import uuid7
+from wallet_project.utils.transitions import born, move
 
 HASH = bytes(32)
 
 
 def new_customer() -> Customer:
-    return Customer.objects.create(user=User.objects.create_user(f"{uuid4()}@example.com", "a password"))
+    customer = Customer.objects.create(user=User.objects.create_user(f"{uuid4()}@example.com", "a password"))
+    born(customer, actor=actor_of(customer))
+    return customer
 
 
 def actor_of(customer: Customer) -> Actor:
@@ -24,9 +27,10 @@ def actor_of(customer: Customer) -> Actor:
 
 def new_account(cleared: int = 0, *, customer: Customer | None = None, currency: str = "EUR") -> Account:
     """An open account with `cleared` minor units, which came from the settlement account."""
-    account = Account.objects.create(customer=customer or new_customer(), currency=currency)
-    account.open()
-    account.save()
+    with transaction.atomic():
+        account = Account.objects.create(customer=customer or new_customer(), currency=currency)
+        born(account, actor=system_actor())
+        move(account, "open", actor=system_actor())
     if cleared:
         fund(account, cleared)
     return account
