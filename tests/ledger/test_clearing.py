@@ -1,13 +1,9 @@
 """Clearing in batches: what one unit can't do must not keep the others from it."""
 
-from typing import Any
-
 import psycopg
 import pytest
-from django.conf import settings
 from django.db import OperationalError
 
-import compliance.tasks
 from accounts.models import Account
 from ledger import tasks
 from ledger.models import Entry, Escalation, WorkItem
@@ -101,18 +97,6 @@ def test_a_task_lowers_the_flag_first_and_works_until_nothing_is_due(nudges: lis
     flows.approve(flows.transfer(source, destination, 10))
     assert nudges.count("ledger.clear_due") == 2
     assert Entry.objects.filter(account=destination.id).count() == 7
-
-
-@pytest.mark.parametrize("app", [tasks, compliance.tasks])
-def test_a_task_that_waits_for_somebody_slow_ends_before_it_is_ended(app: Any, monkeypatch: Any) -> None:
-    def slow_and_full() -> int:
-        clock[0] += 30.0
-        return 8
-
-    clock = [1_000.0]
-    monkeypatch.setattr(app.time, "monotonic", lambda: clock[0])
-    app._work("a task", slow_and_full, full=8)
-    assert clock[0] - 1_000.0 < settings.CELERY_TASK_SOFT_TIME_LIMIT - 30
 
 
 def test_a_merchant_whom_everybody_pays_gets_lines_without_a_gap() -> None:
