@@ -7,10 +7,10 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from compliance.services.identity_events import receive_identity_event
-from wallet_project.api.parsers import MAX_BODY_BYTES, BodyTooLarge, parse_object
+from wallet_project.api.callbacks import read_signed
 from wallet_project.api.problems import problem_response
-from wallet_project.utils import signatures
 from wallet_project.utils.errors import DomainError, NotFound
+from wallet_project.utils.signatures import configured_secrets
 
 
 class NoProviderHere(NotFound):
@@ -30,11 +30,8 @@ def identity(request: HttpRequest) -> JsonResponse:
 
 
 def _receive(request: HttpRequest) -> None:
-    secrets = signatures.configured_secrets(settings.IDENTITY_WEBHOOK_SECRET)
+    secrets = configured_secrets(settings.IDENTITY_WEBHOOK_SECRET)
     if not secrets:
         raise NoProviderHere
-    body = request.read(MAX_BODY_BYTES + 1)
-    if len(body) > MAX_BODY_BYTES:
-        raise BodyTooLarge(MAX_BODY_BYTES)
-    event_id = signatures.verify(secrets=secrets, headers=request.headers, body=body)
-    receive_identity_event(event_id=event_id, payload=parse_object(body))
+    message = read_signed(request, secrets=secrets)
+    receive_identity_event(event_id=message.event_id, payload=message.payload)
