@@ -21,14 +21,10 @@ from wallet_project.utils.http_client import (
     ProviderAnswerMismatch,
     ProviderClient,
     ProviderNotConfigured,
-    ProviderRefused,
 )
 
 Direction = Literal["payout", "collection"]
 RailStatus = Literal["processing", "settled", "rejected"]
-
-# A 404 with this code says that the bank knows no such payment; any other 404 says that we asked at a wrong door.
-UNKNOWN_REFERENCE = "unknown_reference"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +133,8 @@ class HttpPaymentRail:
         return match_report(read_report(raw), order)
 
     def status(self, order: RailOrder) -> RailAnswer | None:
-        try:
-            raw = self._client.get(f"/bank/v1/payments/{quote(order.reference, safe='')}")
-        except ProviderRefused as refusal:
-            if refusal.status == 404 and refusal.body.get("code") == UNKNOWN_REFERENCE:
-                return None
-            raise
-        return match_report(read_report(raw), order)
+        raw = self._client.find(f"/bank/v1/payments/{quote(order.reference, safe='')}")
+        return None if raw is None else match_report(read_report(raw), order)
 
     def book(self, currency: str, *, after: str | None = None) -> BankBook:
         movements: list[BankMovement] = []

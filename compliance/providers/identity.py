@@ -18,13 +18,9 @@ from wallet_project.utils.http_client import (
     ProviderAnswerMismatch,
     ProviderClient,
     ProviderNotConfigured,
-    ProviderRefused,
 )
 
 IdentityStatus = Literal["approved", "rejected", "review", "processing"]
-
-# A 404 with this code says that the provider knows no such check; any other 404, that we asked at a wrong door.
-UNKNOWN_REFERENCE = "unknown_reference"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +87,8 @@ class HttpIdentityProvider:
         return read_answer(raw, reference=check.reference)
 
     def status(self, reference: str) -> IdentityAnswer | None:
-        try:
-            raw = self._client.get(f"/identity/v1/checks/{quote(reference, safe='')}")
-        except ProviderRefused as refusal:
-            if refusal.status == 404 and refusal.body.get("code") == UNKNOWN_REFERENCE:
-                return None
-            raise
-        return read_answer(raw, reference=reference)
+        raw = self._client.find(f"/identity/v1/checks/{quote(reference, safe='')}")
+        return None if raw is None else read_answer(raw, reference=reference)
 
 
 def read_answer(raw: JsonObject, *, reference: str) -> IdentityAnswer:

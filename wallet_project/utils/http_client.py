@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 from urllib.parse import urlencode, urlsplit
 
 import httpcore
@@ -33,6 +33,8 @@ _TRANSIENT = {
     HTTPStatus.TOO_MANY_REQUESTS,
 }
 _NOT_SENT = (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.PoolTimeout)
+#: The code of a 404 by which a provider says that it knows no such payment or check.
+UNKNOWN_REFERENCE: Final = "unknown_reference"
 _MAX_CONNECTIONS = 16
 _KEEPALIVE_SECONDS = 15.0
 # One socket operation gets at most this much to send, so that a peer that reads slowly meets the deadline.
@@ -131,6 +133,16 @@ class ProviderClient:
     def get(self, path: str, *, query: Mapping[str, str] | None = None) -> JsonObject:
         """Raises ProviderUnavailable, ProviderRefused."""
         return self._call("GET", path + (f"?{urlencode(query)}" if query else ""), {}, None)
+
+    def find(self, path: str) -> JsonObject | None:
+        """None when the provider knows nothing under the reference in `path`. Raises ProviderUnavailable,
+        ProviderRefused: also for any other 404, which says that we asked at a wrong door."""
+        try:
+            return self.get(path)
+        except ProviderRefused as refusal:
+            if refusal.status == HTTPStatus.NOT_FOUND and refusal.body.get("code") == UNKNOWN_REFERENCE:
+                return None
+            raise
 
     def post(self, path: str, body: JsonObject, *, idempotency_key: str) -> JsonObject:
         """Raises ProviderUnavailable, ProviderRefused."""
