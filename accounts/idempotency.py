@@ -11,12 +11,14 @@ from wallet_project.utils.errors import Conflict, Refused
 
 class IdempotencyKeyReused(Refused):
     code = "idempotency_key_reused"
-    message = "This Idempotency-Key was used for another request; use a new one."
+    message = "This Idempotency-Key was used for another request. Send a new key with a new request."
 
 
 class RequestInProgress(Conflict):
     code = "request_in_progress"
-    message = "The first request with this Idempotency-Key is still being worked on; send it again shortly."
+    message = (
+        "The first request with this Idempotency-Key is still being worked on. Send the same request again shortly."
+    )
 
 
 def claim(*, principal_id: UUID, key: str, operation: str, request_hash: bytes, result_id: UUID) -> UUID | None:

@@ -10,12 +10,12 @@ from uuid import UUID
 import psycopg
 from django.db import OperationalError, connection
 
+from accounts.idempotency import IdempotencyKeyReused, RequestInProgress
+from accounts.selectors import AccountNotFound
 from ledger.models import Transaction
 from wallet_project.utils.context import Actor
 from wallet_project.utils.errors import (
-    Conflict,
     DatabaseUnavailable,
-    NotFound,
     Refused,
     database_refusals,
     on_sqlstate,
@@ -24,13 +24,6 @@ from wallet_project.utils.errors import (
 
 Outcome = Literal["created", "refused", "replayed"]
 Verdict = Literal["cleared", "frozen", "closed"]
-
-
-class AccountNotFound(NotFound):
-    """`side`: debit or credit, as the transaction would see it."""
-
-    code = "account_not_found"
-    message = "There is no such account, or it is not yours."
 
 
 class AccountNotOpen(Refused):
@@ -47,22 +40,11 @@ class CurrencyMismatch(Refused):
     message = "Both accounts and the amount must have one currency."
 
 
-class IdempotencyConflict(Refused):
-    code = "idempotency_key_reused"
-    message = "This Idempotency-Key was used for another request. Send a new key with a new request."
-
-
-class RequestInProgress(Conflict):
-    code = "request_in_progress"
-    message = (
-        "The first request with this Idempotency-Key is still being worked on. Send the same request again shortly."
-    )
-
-
+# Each says in `side` which account it is about: debit or credit, as the transaction would see it.
 on_sqlstate("WL001", AccountNotFound)
 on_sqlstate("WL002", AccountNotOpen)
 on_sqlstate("WL003", CurrencyMismatch)
-on_sqlstate("WL010", IdempotencyConflict)
+on_sqlstate("WL010", IdempotencyKeyReused)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +96,7 @@ def post_pending(
     """Reserve the funds and record one unit (all legs or none) as pending: one round trip, committed when it returns.
 
     Too little money is not an error here: the outcome is `refused` and the transactions are recorded as failed.
-    Raises AccountNotFound, AccountNotOpen, CurrencyMismatch, IdempotencyConflict, RequestInProgress.
+    Raises AccountNotFound, AccountNotOpen, CurrencyMismatch, IdempotencyKeyReused, RequestInProgress.
     """
     if len(legs) > 1 and (unit_id is None or unit_id in {leg.id for leg in legs}):
         raise ValueError("a unit of several legs has an id of its own")

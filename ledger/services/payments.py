@@ -11,7 +11,8 @@ from uuid import UUID
 
 from django.db import transaction
 
-from accounts.selectors import customer_id_of, system_account_id
+from accounts.idempotency import IdempotencyKeyReused, RequestInProgress
+from accounts.selectors import AccountNotFound, customer_id_of, system_account_id
 from accounts.states import SystemPurpose
 from ledger import posting, selectors, steps
 from ledger.failures import FailureCode, public_failure
@@ -56,11 +57,11 @@ class NotCancellable(Conflict):
 
 #: What any request for money can be refused with.
 REFUSALS = (
-    posting.AccountNotFound,
+    AccountNotFound,
     posting.AccountNotOpen,
     posting.CurrencyMismatch,
-    posting.IdempotencyConflict,
-    posting.RequestInProgress,
+    IdempotencyKeyReused,
+    RequestInProgress,
 )
 
 
@@ -77,7 +78,7 @@ def deposit(
 ) -> Accepted:
     """Ask for `amount` to be collected from the bank onto `account`, once it is approved.
 
-    Raises NotACustomer, AccountNotFound, AccountNotOpen, CurrencyMismatch, IdempotencyConflict, RequestInProgress.
+    Raises NotACustomer, AccountNotFound, AccountNotOpen, CurrencyMismatch, IdempotencyKeyReused, RequestInProgress.
     """
     leg = Leg(
         id=uuid7(),

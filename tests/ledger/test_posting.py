@@ -7,6 +7,8 @@ from uuid import uuid4
 import pytest
 from django.db import IntegrityError, transaction
 
+from accounts.idempotency import IdempotencyKeyReused
+from accounts.selectors import AccountNotFound
 from ledger import posting, steps
 from ledger.models import Entry, RailTransfer, StateChange, Transaction, WorkItem
 from tests.support import money
@@ -94,7 +96,7 @@ def test_the_same_key_replays_and_another_request_under_it_is_refused() -> None:
     first = money.transfer(source, destination, 60, key="k")
     again = money.transfer(source, destination, 60, key="k")
     assert (again.outcome, again.transactions[0].id) == ("replayed", first.transactions[0].id)
-    with pytest.raises(posting.IdempotencyConflict):
+    with pytest.raises(IdempotencyKeyReused):
         money.post(
             money.leg("transfer", source, destination, 61),
             actor=money.actor_of(source.customer),
@@ -116,7 +118,7 @@ def test_a_refused_request_uses_its_key_up() -> None:
 def test_a_request_that_makes_no_sense_leaves_no_trace_and_its_key_free() -> None:
     source, destination = money.new_account(50), money.new_account()
     actor = money.actor_of(source.customer)
-    with pytest.raises(posting.AccountNotFound) as not_found:
+    with pytest.raises(AccountNotFound) as not_found:
         money.post(money.leg("transfer", source, uuid4(), 1), actor=actor, key="k")
     assert not_found.value.facts == {"side": "credit"}
     with pytest.raises(posting.CurrencyMismatch):
@@ -127,10 +129,10 @@ def test_a_request_that_makes_no_sense_leaves_no_trace_and_its_key_free() -> Non
 def test_only_the_owner_of_the_money_can_ask_for_it() -> None:
     source, destination = money.new_account(50), money.new_account()
     stranger = money.actor_of(destination.customer)
-    with pytest.raises(posting.AccountNotFound) as refused:
+    with pytest.raises(AccountNotFound) as refused:
         money.post(money.leg("transfer", source, destination, 1), actor=stranger)
     assert refused.value.facts == {"side": "debit"}
-    with pytest.raises(posting.AccountNotFound):
+    with pytest.raises(AccountNotFound):
         money.post(money.leg("deposit", money.system(), source, 1), actor=stranger)
 
 
@@ -291,6 +293,6 @@ def test_amounts_out_of_range_are_refused_by_the_database() -> None:
 def test_what_goes_over_a_bank_has_the_wallet_itself_on_the_other_side(kind: str) -> None:
     mine, somebody_elses = money.new_account(100), money.new_account(100)
     sides = (somebody_elses, mine) if kind == "deposit" else (mine, somebody_elses)
-    with pytest.raises(posting.AccountNotFound):
+    with pytest.raises(AccountNotFound):
         money.post(money.leg(kind, *sides, 60), actor=money.actor_of(mine.customer))
     assert money.balances(somebody_elses) == (100, 100)

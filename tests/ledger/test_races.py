@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from django.db import connections, transaction
 
+from accounts.idempotency import RequestInProgress
 from ledger import posting, steps
 from ledger.models import Entry, Transaction, WorkItem
 from tests.support import money
@@ -139,7 +140,7 @@ def test_a_key_that_is_being_used_is_waited_for_and_then_answered_with_409(app_c
         "VALUES (%s, 'held', 'test', %s, gen_random_uuid())",
         [actor.principal_id, money.HASH],
     )
-    with pytest.raises(posting.RequestInProgress):
+    with pytest.raises(RequestInProgress):
         money.post(money.leg("transfer", source, destination, 1), actor=actor, key="held")
     app_connection.execute("ROLLBACK")
     assert money.post(money.leg("transfer", source, destination, 1), actor=actor, key="held").outcome == "created"
