@@ -99,11 +99,6 @@ def mark_rejected(*, customer_id: UUID, profile_id: UUID, actor: Actor, customer
     return True
 
 
-def open_account(*, account_id: UUID, actor: Actor, reason: str = "") -> None:
-    """Raises AccountNotFound, WrongState."""
-    move_account(lock_account(account_id), "open", actor=actor, reason=reason)
-
-
 def open_requested_accounts(*, customer_id: UUID, actor: Actor, reason: str = "") -> list[UUID]:
     """Open what the customer requested; which they were."""
     accounts = _lock_requested(customer_id)

@@ -5,7 +5,6 @@ from django.apps import AppConfig
 
 class ComplianceConfig(AppConfig):
     name = "compliance"
-    default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
         from compliance import selectors

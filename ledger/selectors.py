@@ -16,10 +16,13 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from ledger.models import Entry
-from ledger.states import Direction, RailStatus, Stage, TransactionKind, TransactionStatus
+from ledger.states import Direction, Stage, TransactionKind, TransactionStatus
 
 #: After every UUIDv7: the position of a first page.
 END_OF_TIME: Final = UUID(int=2**128 - 1)
+#: What a list can be filtered by.
+LISTED_KINDS: Final = tuple(TransactionKind.values)
+LISTED_STATUSES: Final = tuple(TransactionStatus.values)
 
 # `held` is for what a payee has yet to capture. An officer's review and a parked unit look like any other processing.
 _PUBLIC_STAGES: Final[Mapping[str, str]] = {
@@ -103,14 +106,7 @@ def transactions_of_customer(
     customer_id: UUID, *, before: UUID | None, limit: int, status: str | None = None, kind: str | None = None
 ) -> list[TransactionView]:
     """At most `limit` transactions older than the one at `before`, newest first. One query."""
-    values: Values = {
-        "customer": customer_id,
-        "before": before or END_OF_TIME,
-        "limit": limit,
-        "status": status,
-        "kind": kind,
-    }
-    return list(_views(_OF_CUSTOMER, values))
+    return list(_views(_OF_CUSTOMER, _page_values(customer_id, before, limit, status, kind)))
 
 
 def transactions_of_account(
@@ -123,13 +119,7 @@ def transactions_of_account(
     kind: str | None = None,
 ) -> list[TransactionView]:
     """The same, of one account of the customer's (which the caller has made sure of), with `type` as seen from it."""
-    values: Values = {
-        "customer": customer_id,
-        "before": before or END_OF_TIME,
-        "limit": limit,
-        "status": status,
-        "kind": kind,
-    }
+    values = _page_values(customer_id, before, limit, status, kind)
     return list(_views(_OF_ACCOUNT, {**values, "account": account_id}))
 
 
@@ -148,6 +138,16 @@ def entries_of_account(account_id: UUID) -> QuerySet[Entry]:
 def public_stage(stage: str | None) -> str | None:
     """What a customer is told of where a pending transaction stands: it never says that somebody is looking."""
     return None if stage is None else _PUBLIC_STAGES[stage]
+
+
+def _page_values(customer_id: UUID, before: UUID | None, limit: int, status: str | None, kind: str | None) -> Values:
+    return {
+        "customer": customer_id,
+        "before": before or END_OF_TIME,
+        "limit": limit,
+        "status": status,
+        "kind": kind,
+    }
 
 
 def _views(sql: str, values: Values) -> Iterator[TransactionView]:
@@ -195,8 +195,3 @@ def _pairs(sql: str) -> dict[str, float]:
     with connection.cursor() as cursor:
         cursor.execute(sql)
         return dict(cursor.fetchall())
-
-
-TERMINAL_RAIL_STATUSES: Final = (RailStatus.CONFIRMED, RailStatus.REJECTED, RailStatus.CANCELLED)
-LISTED_KINDS: Final = tuple(TransactionKind.values)
-LISTED_STATUSES: Final = tuple(TransactionStatus.values)

@@ -14,7 +14,8 @@ from accounts.states import SystemPurpose
 from ledger import posting
 from ledger.failures import FailureCode
 from ledger.models import Escalation, InboundEvent, RailTransfer, Transaction
-from ledger.posting import Claimed, Leg
+from ledger.posting import Claimed as Claimed
+from ledger.posting import Leg
 from ledger.states import (
     EscalationKind,
     EscalationStatus,
@@ -29,24 +30,16 @@ from wallet_project.utils.ids import uuid7
 from wallet_project.utils.nudges import nudge
 from wallet_project.utils.transitions import born, move
 
-__all__ = [
-    "Claimed",
-    "approve",
-    "claim",
-    "escalate",
-    "fail",
-    "hold_for_review",
-    "lock",
-    "park",
-    "post_to_suspense",
-    "resolve_escalation",
-    "resume",
-]
-
 BankDirection = Literal["in", "out"]
 Resolution = Literal["retry", "fail", "acknowledge"]
 
 UNFINISHED_RAIL = (RailStatus.QUEUED, RailStatus.SUBMITTED)
+
+# What a customer is told of a transaction that was failed by hand; `not_permitted` where nothing is named.
+_FAILURE_OF: Mapping[str, FailureCode] = {
+    EscalationKind.RAIL_REFUSED: FailureCode.BANK_REJECTED,
+    EscalationKind.UNMATCHED_MONEY: FailureCode.BANK_AMOUNT_DIFFERS,
+}
 
 
 class EscalationNotFound(NotFound):
@@ -169,7 +162,7 @@ def post_to_suspense(
 
     `amount` is in minor units; `bank_key` is the reference under which the bank's statement has it. The adjustment is
     cleared in this same commit. Posted once per `key`: returns its id, and whether it was this call that made it.
-    Raises IdempotencyConflict (the key was used for another amount), Account.DoesNotExist (no such currency is kept).
+    Raises IdempotencyKeyReused (the key was used for another amount), Account.DoesNotExist (no such currency is kept).
     """
     _assert_open()
     settlement = system_account_id(SystemPurpose.SETTLEMENT, currency)
@@ -296,12 +289,6 @@ def _acknowledge(row: Escalation, stage: str | None, rail: RailTransfer | None, 
 def _bank_has_spoken(row: Escalation) -> bool:
     """It moved another amount, or it refused the payment and says that it has none under our key."""
     return row.kind == EscalationKind.UNMATCHED_MONEY or row.details.get("unknown_to_bank") is True
-
-
-_FAILURE_OF: Mapping[str, FailureCode] = {
-    EscalationKind.RAIL_REFUSED: FailureCode.BANK_REJECTED,
-    EscalationKind.UNMATCHED_MONEY: FailureCode.BANK_AMOUNT_DIFFERS,
-}
 
 
 def _unit(transaction: Transaction) -> UUID | None:
