@@ -26,7 +26,7 @@ lint: $(VENV)/.development ## style, types, layers, compose file
 	$(bin)/compose-lint check -q --skip-suppressed --fail-on low --config deploy/compose-lint.yml docker-compose.yml
 
 clean: ## remove the virtual environment and the local data
-	rm -rf $(VENV) .local .mypy_cache .ruff_cache .pytest_cache .hypothesis staticfiles
+	rm -rf $(VENV) .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache staticfiles
 
 $(VENV)/.runtime: requirements.txt
 	test -x $(bin)/python || $(PYTHON) -m venv $(VENV)
