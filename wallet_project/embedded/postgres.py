@@ -38,6 +38,9 @@ _SETTINGS = {
     "log_timezone": "UTC",
     "lc_messages": "C",
     "password_encryption": "scram-sha-256",
+    # A statement that was refused holds names and account numbers, and so does the detail of an error.
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
 }
 #: What makes data survive costs tests most of their time.
 _THROWAWAY_SETTINGS = {
