@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import structlog
 from django.db import transaction
 
 from accounts.idempotency import IdempotencyKeyReused, RequestInProgress
@@ -188,6 +189,8 @@ def _request(leg: Leg, *, actor: Actor, operation: str, key: str, request_hash: 
         request_id=request_id.get(),
     )
     made = posted.transactions[0]
+    # So that the request's own line in the log says which transaction it was about.
+    structlog.contextvars.bind_contextvars(transaction_id=str(made.id))
     replayed = posted.outcome == "replayed"
     if made.failure == FailureCode.INSUFFICIENT_FUNDS:
         raise InsufficientFunds(transaction=made.id, replayed=replayed)

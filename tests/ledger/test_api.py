@@ -63,6 +63,19 @@ def test_a_transfer_is_answered_at_once_with_what_it_is() -> None:
     assert owner(source).get(f"/api/v1/transactions/{made['id']}").json() == made
 
 
+def test_the_log_names_the_transaction_that_a_request_made_and_the_next_request_not(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    source, destination = make_account(funded=10_000), make_account()
+    client = owner(source)
+    made = post(client, "transfers", transfer_body(source, destination)).json()
+    client.get("/api/v1/accounts")
+    about_it, next_one = [record.msg for record in caplog.records if "request_finished" in str(record.msg)]
+    assert isinstance(about_it, dict)
+    assert about_it["transaction_id"] == made["id"]
+    assert "transaction_id" not in next_one
+
+
 def test_a_deposit_has_no_source_and_a_withdrawal_no_destination() -> None:
     account = make_account(funded=10_000)
     client = owner(account)
