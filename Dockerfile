@@ -1,4 +1,4 @@
-# One image for all that runs: web (its default command), worker, beat, sandbox and `manage.py`.
+# One image for all that runs: web (its default command), worker, caller, beat, sandbox and `manage.py`.
 
 FROM python:3.11-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
