@@ -36,7 +36,7 @@ def test_officers_freeze_and_unfreeze_with_a_reason(house: House, login: Login, 
 
 
 @pytest.mark.parametrize("role", ["Auditor", "Administrator"])
-def test_others_can_not(house: House, login: Login, role: str) -> None:
+def test_others_can_neither_freeze_nor_have_an_identity_checked_again(house: House, login: Login, role: str) -> None:
     client = login(role)
     for row, action in ((house.account, "freeze"), (house.account, "unfreeze"), (house.ada, "restart-verification")):
         assert "/do/" not in client.get(f"/admin/{row._meta.app_label}/{row._meta.model_name}/{row.pk}/change/").text

@@ -63,7 +63,7 @@ def provider(sandbox: RunningSandbox) -> Iterator[HttpIdentityProvider]:
         ("SBX-SILENT", "processing"),
     ],
 )
-def test_each_answer(provider: HttpIdentityProvider, document: str, status: str) -> None:
+def test_each_answer_is_read_as_what_it_says(provider: HttpIdentityProvider, document: str, status: str) -> None:
     answer = provider.submit(request(document))
     assert answer.status == status
     assert answer.provider_reference.startswith("chk_")
@@ -105,7 +105,7 @@ def test_not_found_at_a_wrong_door_is_not_an_unknown_check(sandbox: RunningSandb
     client.close()
 
 
-def test_passing_failures(sandbox: RunningSandbox, provider: HttpIdentityProvider) -> None:
+def test_a_passing_failure_is_worth_another_try(sandbox: RunningSandbox, provider: HttpIdentityProvider) -> None:
     for _ in range(2):
         with pytest.raises(ProviderUnavailable):
             provider.submit(request("SBX-FAIL-TWICE", "twice"))
@@ -117,7 +117,7 @@ def test_passing_failures(sandbox: RunningSandbox, provider: HttpIdentityProvide
     assert impatient.status("lost") is None
 
 
-def test_lasting_refusals(provider: HttpIdentityProvider) -> None:
+def test_a_lasting_refusal_is_no_passing_failure(provider: HttpIdentityProvider) -> None:
     with pytest.raises(ProviderRefused) as caught:
         provider.submit(request("SBX-REFUSE"))
     assert caught.value.status == 422

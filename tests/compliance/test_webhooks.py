@@ -73,7 +73,7 @@ def test_a_message_that_is_too_long_is_refused(db: None) -> None:
     assert call(body(), message_id="m" * 129) == 400
 
 
-def test_only_post(db: None) -> None:
+def test_only_posts_are_taken(db: None) -> None:
     assert Client().get(URL).status_code == 405
 
 

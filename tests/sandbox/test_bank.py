@@ -71,7 +71,7 @@ def test_a_settlement_is_told_by_callback(sandbox: RunningSandbox, bank: Caller)
     assert told[0]["body"]["data"] == bank.get("/bank/v1/payments/r-1").json()
 
 
-def test_settled_at_once(bank: Caller) -> None:
+def test_what_is_settled_at_once_needs_no_callback(bank: Caller) -> None:
     answer = bank.post("/bank/v1/payouts", payout(description="for SBX-SETTLE please"), key="k-1")
     assert answer.json()["status"] == "settled"
     assert balance(bank) == -1500

@@ -77,7 +77,7 @@ def test_a_time_out_leaves_nothing_or_an_answer(provider: Caller) -> None:
     assert provider.post(CHECKS, check("after", "SBX-TIMEOUT-AFTER"), key="after").json()["status"] == "approved"
 
 
-def test_faults(provider: Caller) -> None:
+def test_each_fault_comes_as_documented(provider: Caller) -> None:
     def codes(document: str) -> list[int]:
         return [provider.post(CHECKS, check(document, document), key=document).status_code for _ in range(3)]
 

@@ -39,7 +39,7 @@ def test_health_needs_no_key(sandbox: RunningSandbox) -> None:
 @pytest.mark.parametrize(
     "path", ["/bank/v1/statement", "/bank/v1/payments/x", "/identity/v1/checks/x", "/control/requests"]
 )
-def test_everything_else_does(sandbox: RunningSandbox, path: str) -> None:
+def test_everything_but_health_needs_a_key(sandbox: RunningSandbox, path: str) -> None:
     for authorization in ("", "Bearer", "Bearer wrong", f"Basic {sandbox.config.bank_api_key}"):
         headers = {"Authorization": authorization}
         assert httpx.get(sandbox.url + path, headers=headers, trust_env=False).status_code == 401
