@@ -1,6 +1,5 @@
 """The two ends of a request: its id, and the short way to the API."""
 
-import io
 import re
 from collections.abc import Callable
 from typing import Any, Final
@@ -9,14 +8,13 @@ import structlog
 from django.core.handlers.base import BaseHandler
 from django.core.handlers.exception import convert_exception_to_response
 from django.core.signals import got_request_exception
-from django.http import HttpRequest, HttpResponseBase, JsonResponse
+from django.http import HttpRequest, HttpResponseBase
 from django.utils.module_loading import import_string
 
+from wallet_project.api.bodies import take_unmeasured_body
 from wallet_project.api.defaults import FAST_LANE_MIDDLEWARE, FAST_LANE_PREFIXES
-from wallet_project.api.parsers import MAX_BODY_BYTES, BodyTooLarge
-from wallet_project.api.problems import BadForm, problem_response
+from wallet_project.api.problems import problem_response, refusal_as_problem
 from wallet_project.utils.context import request_id
-from wallet_project.utils.errors import InvalidInput
 from wallet_project.utils.ids import uuid7
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
@@ -47,11 +45,6 @@ class RequestIdMiddleware:
         return response
 
 
-class LengthRequired(InvalidInput):
-    code = "length_required"
-    message = "Send the body with a Content-Length."
-
-
 class FastLaneMiddleware:
     """Takes requests of the API past the middleware below it, which is for browsers with cookies.
 
@@ -67,7 +60,7 @@ class FastLaneMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if not request.path_info.startswith(FAST_LANE_PREFIXES):
             return self.get_response(request)
-        refusal = _take_unmeasured_body(request)
+        refusal = take_unmeasured_body(request)
         response = refusal or self.fast_lane(request)
         # Balances and names have no place in anybody's cache.
         response.headers.setdefault("Cache-Control", "no-store")
@@ -94,11 +87,12 @@ def _chain(paths: list[str]) -> GetResponse:
 
 
 def _with_problems(get_response: GetResponse) -> GetResponse:
-    """What a plain view or the resolver raises leaves as a problem, also where DEBUG would have Django show a page."""
+    """What a plain view or the resolver refuses leaves as a problem, also where DEBUG would have Django show a page."""
 
     def answer(request: HttpRequest) -> HttpResponseBase:
         try:
-            return get_response(request)
+            given = get_response(request)
+            return refusal_as_problem(given) or given
         except Exception as error:
             response = problem_response(error)
             if response.status_code >= 500:
@@ -106,23 +100,3 @@ def _with_problems(get_response: GetResponse) -> GetResponse:
             return response
 
     return answer
-
-
-def _take_unmeasured_body(request: HttpRequest) -> JsonResponse | None:
-    """Django reads a body without Content-Length as an empty one: a chunked transfer (or HTTP/2) would arrive as `{}`.
-    Read it here, up to the limit, where the server says where it ends; refuse it otherwise."""
-    length = request.META.get("CONTENT_LENGTH", "")
-    if length and not (length.isascii() and length.isdigit()):
-        return problem_response(BadForm())
-    if length or request.method in ("GET", "HEAD", "OPTIONS"):
-        return None
-    source = request.META.get("wsgi.input")
-    if source is None or not request.META.get("wsgi.input_terminated"):
-        chunked = "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower()
-        return problem_response(LengthRequired()) if chunked else None
-    body = source.read(MAX_BODY_BYTES + 1)
-    if len(body) > MAX_BODY_BYTES:
-        return problem_response(BodyTooLarge(MAX_BODY_BYTES))
-    request.META["CONTENT_LENGTH"] = str(len(body))
-    request._stream = io.BytesIO(body)
-    return None

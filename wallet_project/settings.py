@@ -59,7 +59,7 @@ INSTALLED_APPS = [
     "ledger",
     "compliance",
 ]
-MIDDLEWARE = [*api_defaults.MIDDLEWARE, "accounts.middleware.StrictLoginBodies"]
+MIDDLEWARE = [*api_defaults.MIDDLEWARE, "accounts.middleware.LoginApiMiddleware"]
 ROOT_URLCONF = "wallet_project.urls"
 WSGI_APPLICATION = "wallet_project.wsgi.application"
 TEMPLATES = [

@@ -1,5 +1,7 @@
 """Sign-up, login, second factors: allauth's app client, as our API sees it."""
 
+import io
+import json
 import re
 import socket
 import threading
@@ -18,6 +20,7 @@ from django.utils.module_loading import import_string
 from accounts.attempts import AttemptsCache
 from accounts.models import Customer, Principal, StateChange, User
 from tests.support.factories import PASSWORD, make_customer, make_user
+from wallet_project.api.parsers import MAX_BODY_BYTES
 from wallet_project.utils import volatile
 
 pytestmark = pytest.mark.django_db
@@ -360,7 +363,44 @@ def _unused_port() -> int:
 )
 def test_a_body_that_no_two_readers_read_alike_is_refused(path: str, body: bytes) -> None:
     answer = Client(raise_request_exception=False).post(f"{BASE}/{path}", body, content_type="application/json")
-    assert answer.status_code in (400, 413)
+    assert_problem(answer, 413 if len(body) > MAX_BODY_BYTES else 400)
+
+
+def test_a_chunked_body_is_read_like_any_other() -> None:
+    body = json.dumps({"email": NEW["email"], "password": "short"}).encode()
+    answer = Client().post(
+        f"{BASE}/auth/signup",
+        content_type="application/json",
+        CONTENT_LENGTH="",
+        HTTP_TRANSFER_ENCODING="chunked",
+        **{"wsgi.input": io.BytesIO(body), "wsgi.input_terminated": True},
+    )
+    assert [error["code"] for error in answer.json()["errors"]] == ["password_too_short"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "auth/nothing", 404), ("GET", "auth/login", 405), ("GET", "auth/provider/token", 404)],
+)
+@pytest.mark.parametrize("debug", [False, True])
+def test_what_allauth_has_no_words_for_is_told_as_the_api_tells_it(
+    method: str, path: str, status: int, debug: bool, settings: Any
+) -> None:
+    settings.DEBUG = debug
+    answer = Client(raise_request_exception=False).generic(method, f"{BASE}/{path}")
+    assert_problem(answer, status)
+    assert ("Allow" in answer) == (status == 405)
+
+
+def test_who_asks_too_often_is_told_when_to_ask_again() -> None:
+    app = App()
+    answers = [app.call("POST", f"{BASE}/auth/password/request", {"email": NEW["email"]}) for _ in range(7)]
+    assert (answers[-1].status_code, answers[-1]["Retry-After"]) == (429, "60")
+
+
+def assert_problem(answer: Any, status: int) -> None:
+    assert (answer.status_code, answer["Content-Type"]) == (status, "application/problem+json")
+    assert answer.json()["request_id"] == answer["X-Request-ID"]
 
 
 @pytest.mark.parametrize("token", ["x" * 32, "\x00", "é", "a" * 5_000, "../x"])

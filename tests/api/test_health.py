@@ -79,4 +79,6 @@ def test_with_a_token_set_only_the_token_reads(api: Api, db: None, settings: Any
 
 
 def test_only_reading_is_possible(api: Api) -> None:
-    assert api.client.post("/healthz").status_code == 405
+    response = api.client.post("/healthz")
+    assert_problem(response, 405, "method_not_allowed")
+    assert response["Allow"] == "GET, HEAD"

@@ -9,8 +9,9 @@ from django.http import HttpRequest
 from django.test import RequestFactory
 
 from tests.api.conftest import Api, assert_problem
+from wallet_project.api.bodies import take_unmeasured_body
 from wallet_project.api.parsers import MAX_BODY_BYTES
-from wallet_project.middleware import FastLaneMiddleware, _take_unmeasured_body
+from wallet_project.middleware import FastLaneMiddleware
 from wallet_project.utils.context import request_id
 
 
@@ -87,7 +88,7 @@ def test_a_chunked_body_that_is_too_large_is_refused(settings: Any) -> None:
 
 
 def test_a_chunked_body_whose_end_the_server_does_not_mark_is_refused() -> None:
-    response = _take_unmeasured_body(chunked(b"{}", terminated=False))
+    response = take_unmeasured_body(chunked(b"{}", terminated=False))
     assert response is not None
     assert json.loads(response.content)["code"] == "length_required"
 

@@ -14,6 +14,7 @@ import structlog
 from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import Error as DjangoDatabaseError
 from django.http import Http404, JsonResponse
+from django.http.response import HttpResponseBase
 from psycopg import Error as PsycopgError
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -89,6 +90,25 @@ def problem_response(error: Exception) -> JsonResponse:
     """The same for what happens outside the framework's views (middleware, plain views, Django's error handlers)."""
     body, headers = describe(error)
     return JsonResponse(body, status=body["status"], headers=headers, content_type=PROBLEM_JSON)
+
+
+def refusal_as_problem(response: HttpResponseBase) -> JsonResponse | None:
+    """The problem that Django's own page or empty answer stands for; None for what is JSON or no refusal."""
+    status = response.status_code
+    if status < 400 or "json" in response.headers.get("Content-Type", ""):
+        return None
+    family = next((family for family, known in STATUSES.items() if known == status), None)
+    if status == 405:
+        code, detail = _FRAMEWORK_CODES[exceptions.MethodNotAllowed]
+    elif status == 400 or (family is None and status < 500):
+        code, detail = BadForm.code, BadForm.message
+    elif family is not None:
+        code, detail = family.code, family.message
+    else:
+        code, detail = "internal_error", "Something went wrong on our side; quote request_id."
+    kept = {name: response.headers[name] for name in ("Allow", "Retry-After") if name in response.headers}
+    body = problem(status=status, code=code, detail=detail)
+    return JsonResponse(body, status=status, headers=kept, content_type=PROBLEM_JSON)
 
 
 def describe(error: Exception) -> tuple[dict[str, Any], dict[str, str]]:
