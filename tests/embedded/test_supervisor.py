@@ -59,6 +59,21 @@ def test_a_process_that_dies_is_reported_with_its_log(supervised: Supervisor) ->
     supervised.stop()
 
 
+def test_a_log_does_not_grow_for_ever(
+    supervised: Supervisor, screen: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "LOG_BYTES", 1000)
+    supervised.start(_spec("talker", "for number in range(1000): print(f'line {number}')"))
+    assert processes.wait_until(lambda: supervised.dead() == "talker", seconds=20)
+    supervised.stop()
+    log = supervised.log("talker")
+    before = log.with_suffix(".log.1")
+    assert (before.read_text() + log.read_text()).endswith("line 998\nline 999\n")
+    assert 0 < log.stat().st_size <= 1010
+    assert 1000 < before.stat().st_size <= 1010
+    assert screen.getvalue().count("line") == 1000
+
+
 def test_waiting_ends_as_soon_as_a_process_has_died(supervised: Supervisor) -> None:
     supervised.start(_spec("broken", "raise SystemExit(3)"))
     with pytest.raises(ServerFailed, match="exit code 3"):

@@ -5,6 +5,7 @@ process started can be ended with it. If the supervisor is killed, the kernel en
 longer than that is found and ended by the next start.
 """
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -23,6 +24,8 @@ from wallet_project.embedded.unprivileged import LAUNCH
 
 _GRACE_SECONDS = 15.0
 _COLORS = (36, 33, 32, 35, 34, 31)
+#: A log that has grown larger becomes NAME.log.1, and the one before it is gone: days of serving, and no full disk.
+LOG_BYTES = 10 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -122,19 +125,29 @@ class Supervisor:
     def _read(self, spec: ProcessSpec, process: subprocess.Popen[bytes], color: int) -> None:
         assert process.stdout is not None
         path = self.log(spec.name)
-        if path.exists():
-            path.replace(path.with_suffix(".log.1"))
+        roll(path, above=0)
         echo = None if spec.quiet else self._echo
         head = f"{spec.name:<8}| "
         if echo is not None and echo.isatty():
             head = f"\x1b[{color}m{head}\x1b[0m"
-        with process.stdout, path.open("wb", buffering=0) as log:
+        with process.stdout, contextlib.ExitStack() as opened:
+            log = opened.enter_context(path.open("wb", buffering=0))
             for line in process.stdout:
+                if log.tell() > LOG_BYTES:
+                    opened.close()
+                    roll(path)
+                    log = opened.enter_context(path.open("wb", buffering=0))
                 log.write(line)
                 if echo is not None:
                     with self._screen:
                         echo.write(head + line.decode(errors="replace"))
                         echo.flush()
+
+
+def roll(log: Path, *, above: int | None = None) -> None:
+    """Put a log with more than `above` bytes (LOG_BYTES) aside, in the place of the one put aside before."""
+    if log.exists() and log.stat().st_size > (LOG_BYTES if above is None else above):
+        log.replace(log.with_suffix(".log.1"))
 
 
 def run_to_end(
