@@ -126,6 +126,24 @@ def test_when_one_process_dies_all_end_and_it_is_named(folder: Path) -> None:
     assert all_gone(started, seconds=1)
 
 
+@pytest.mark.parametrize("server", ["PostgreSQL", "Valkey"])
+def test_when_a_server_dies_all_end_and_it_is_named(folder: Path, server: str) -> None:
+    run = WalletRun(folder)
+    run.start()
+    run.serves()
+    started = descendants(run.pid)
+    if server == "PostgreSQL":
+        killed = int((folder / "postgres" / "cluster" / "postmaster.pid").read_text().split()[0])
+    else:
+        [killed] = processes.find("valkey-server", folder / "valkey")
+    os.kill(killed, SIGKILL)
+    code, said = run.result()
+    assert code == 1
+    assert f"{server} has ended. The end of {folder / 'log'}" in said
+    assert "Traceback" not in said
+    assert all_gone(started, seconds=1)
+
+
 def test_it_can_be_stopped_while_it_starts(folder: Path) -> None:
     run = WalletRun(folder)
     run.start()

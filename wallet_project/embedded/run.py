@@ -19,13 +19,12 @@ from types import FrameType
 
 import environ
 
-from wallet_project.embedded import ports, specs
+from wallet_project.embedded import ports, processes, specs
 from wallet_project.embedded.dotlocal import DotLocal
 from wallet_project.embedded.errors import EmbeddedError, ServerFailed
 from wallet_project.embedded.postgres import PostgresServer
 from wallet_project.embedded.private_files import write_private
-from wallet_project.embedded.processes import tail
-from wallet_project.embedded.supervisor import Supervisor, run_to_end
+from wallet_project.embedded.supervisor import Supervisor, roll, run_to_end
 from wallet_project.embedded.valkey import ValkeyServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,17 +72,20 @@ class Wallet:
             self._env[name] = ",".join(filter(None, [self._env.get(name), ports.LOOPBACK, "localhost"]))
         if not self._env.get("DATABASE_URL"):
             postgres = PostgresServer(self._local.folder / "postgres", log=self._local.logs / "postgres.log")
-            self._servers.append(postgres)
-            postgres.start()
+            self._start_server(postgres)
             self._env["DATABASE_URL"] = postgres.database_url
             self._env["DATABASE_OWNER_URL"] = postgres.owner_url
             print(f"PostgreSQL  {ports.LOOPBACK}:{postgres.port}, data in {postgres.home}")
         if not self._env.get("REDIS_URL"):
             valkey = ValkeyServer(self._local.folder / "valkey", log=self._local.logs / "valkey.log")
-            self._servers.append(valkey)
-            valkey.start()
+            self._start_server(valkey)
             self._env["REDIS_URL"] = valkey.url()
             print(f"Valkey      {ports.LOOPBACK}:{valkey.port}, data in {valkey.home}")
+
+    def _start_server(self, server: PostgresServer | ValkeyServer) -> None:
+        roll(server.log)
+        self._servers.append(server)
+        server.start()
 
     def _prepare_database(self) -> None:
         self._choose_addresses()
@@ -114,7 +116,7 @@ class Wallet:
         argv = (*specs.PYTHON, "manage.py", *command)
         code = run_to_end(argv, env=env, cwd=ROOT, stop=self._stop, log=log)
         if code != 0 and not self._stop.is_set():
-            raise ServerFailed(f"manage.py {command[0]} failed. The end of {log}:\n{tail(log, 30)}")
+            raise ServerFailed(f"manage.py {command[0]} failed. The end of {log}:\n{processes.tail(log, 30)}")
 
     def _start_processes(self) -> None:
         # What serves and works has no use for the owner's rights, so it does not get them (DESIGN §6). Empty rather
@@ -164,23 +166,33 @@ class Wallet:
         code = run_to_end((*STORY, *logins), env=env, cwd=ROOT, stop=self._stop, log=None)
         ended.set()
         watch.join()
-        self._supervisor.check()
+        self._check()
         if code != 0 and not self._stop.is_set():
             print(f"The story did not come out as told (exit code {code}).", file=sys.stderr)
         return 130 if self._stop.is_set() else code
 
     def _end_story_with_a_process(self, ended: threading.Event) -> None:
         while not ended.wait(0.2):
-            if self._supervisor.dead():
+            if self._dead_server() or self._supervisor.dead():
                 self._stop.set()
                 return
+
+    def _dead_server(self) -> PostgresServer | ValkeyServer | None:
+        return next((server for server in self._servers if not (server.pid and processes.alive(server.pid))), None)
+
+    def _check(self) -> None:
+        """Raises ServerFailed, naming what has ended: a server first, as it takes the others with it."""
+        if server := self._dead_server():
+            name = "PostgreSQL" if isinstance(server, PostgresServer) else "Valkey"
+            raise ServerFailed(f"{name} has ended. The end of {server.log}:\n{processes.tail(server.log)}")
+        self._supervisor.check()
 
     def _serve(self) -> None:
         if not self._options.story and self._local.logins.exists():
             print(f"\nStaff, for {self._base_url}/admin/:\n{self._local.logins.read_text()}")
         print("Serving. Stop with Ctrl-C.", flush=True)
         while not self._stop.wait(0.2):
-            self._supervisor.check()
+            self._check()
 
     def _end(self) -> None:
         print("Stopping.", flush=True)
