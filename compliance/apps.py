@@ -1,6 +1,8 @@
 """The compliance app."""
 
 from django.apps import AppConfig
+from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
 
 
 class ComplianceConfig(AppConfig):
@@ -14,3 +16,15 @@ class ComplianceConfig(AppConfig):
         metrics.add_gauge("wallet_open_cases", "Cases that wait for somebody.", waiting, labels=("status",))
         metrics.add_gauge("wallet_overdue_cases", "Cases past their due time.", selectors.overdue_cases)
         metrics.oldest_waiting(selectors.oldest_waiting_seconds)
+        checks.register(check_limits)
+
+
+def check_limits(**_: object) -> list[checks.CheckMessage]:
+    """A wrong limit is an operator's mistake: better found when the wallet starts than by the first payment."""
+    from compliance.limits import limits_in_force
+
+    try:
+        limits_in_force()
+    except ImproperlyConfigured as error:
+        return [checks.Error(str(error), id="compliance.E001")]
+    return []

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent
 PRODUCTION = {
     "DEBUG": "off",
@@ -14,7 +16,9 @@ PRODUCTION = {
     "DATABASE_URL": "postgresql://wallet_app:x@127.0.0.1:1/wallet",
     "REDIS_URL": "redis://127.0.0.1:1/0",
     "IDENTITY_URL": "https://identity.example",
+    "IDENTITY_API_KEY": "a key",
     "BANK_URL": "https://bank.example",
+    "BANK_API_KEY": "a key",
 }
 
 
@@ -46,10 +50,22 @@ def test_without_a_secret_key_it_does_not_start() -> None:
     assert "SECRET_KEY" in done.stderr
 
 
-def test_without_providers_it_does_not_start_in_production() -> None:
-    done = manage("diffsettings", BANK_URL=None)
+def test_with_everything_it_starts_in_production() -> None:
+    done = manage("diffsettings")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("missing", ["IDENTITY_URL", "IDENTITY_API_KEY", "BANK_URL", "BANK_API_KEY"])
+def test_without_providers_it_does_not_start_in_production(missing: str) -> None:
+    done = manage("diffsettings", **{missing: None})
     assert done.returncode != 0
     assert "BANK_URL" in done.stderr
+
+
+def test_a_limit_that_is_none_is_said_before_anything_is_screened_by_it() -> None:
+    done = manage("check", SCREENING_LIMITS='{"EUR": {"singel_amount": 1000000}}')
+    assert done.returncode != 0
+    assert "SCREENING_LIMITS['EUR']" in done.stderr
 
 
 def test_without_a_database_it_says_how_to_get_one() -> None:
