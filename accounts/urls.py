@@ -6,5 +6,5 @@ urlpatterns = [
     path("me", views.MeView.as_view(), name="me"),
     path("me/profile", views.ProfileView.as_view(), name="profile"),
     path("accounts", views.AccountsView.as_view(), name="accounts"),
-    path("accounts/<uuid:account_id>", views.AccountView.as_view(), name="account"),
+    path("accounts/<id:account_id>", views.AccountView.as_view(), name="account"),
 ]

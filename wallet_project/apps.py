@@ -8,12 +8,14 @@ class WalletConfig(AppConfig):
     name = "wallet_project"
 
     def ready(self) -> None:
+        from wallet_project.api import paths
         from wallet_project.celery import send
         from wallet_project.grants import apply_grants
         from wallet_project.utils import identity
         from wallet_project.utils.nudges import set_sender
 
         set_sender(send)
+        paths.install()
         # A session or user that is changed is not served from the cache.
         identity.watch()
         # The uppermost app: by then every table is there.

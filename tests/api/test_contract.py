@@ -87,6 +87,15 @@ def test_hostile_ids_are_not_found(db: None, document: dict[str, Any]) -> None:
             assert_documented(document, (method, path), response)
 
 
+def test_an_id_may_be_written_in_capitals(db: None, document: dict[str, Any]) -> None:
+    account = make_account()
+    client = api_client(account.customer)
+    paths = [path for method, path in operations(document) if method == "GET" and "{account_id}" in path]
+    assert paths
+    for path in paths:
+        assert client.get(filled(path, str(account.id).upper())).status_code == 200, path
+
+
 def test_hostile_queries_are_refused_or_passed_over(db: None, document: dict[str, Any]) -> None:
     account = make_account()
     client = api_client(account.customer)

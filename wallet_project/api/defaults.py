@@ -1,6 +1,7 @@
 """Settings of the web side that no environment changes; `wallet_project.settings` takes them over."""
 
 from typing import Any, Final
+from uuid import UUID
 
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -68,6 +69,7 @@ SPECTACULAR_SETTINGS: Final[dict[str, Any]] = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "SORT_OPERATIONS": False,
+    "PATH_CONVERTER_OVERRIDES": {"id": UUID},
     # Two resources have a `status` of their own: each gets a name that a generated client can live with.
     "ENUM_NAME_OVERRIDES": {
         "AccountStatus": "accounts.states.AccountStatus",
