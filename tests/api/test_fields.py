@@ -49,6 +49,9 @@ def test_the_least_and_the_largest_amount_are_taken(api: Api, amount: int) -> No
         ("label", "12345678901", "too_long"),
         ("label", "a\x07b", "control_character"),
         ("label", "a\nb", "control_character"),
+        ("label", "a\u2028b", "control_character"),
+        ("label", "ab\u202eba", "control_character"),
+        ("metadata", {"k": "\u2067x"}, "control_character"),
         ("code", "A", "too_short"),
         ("code", "ab", "no_match"),
         ("born", "2001-02-29", "not_a_date"),
@@ -77,6 +80,11 @@ def test_a_value_in_another_form_is_refused(api: Api, field: str, value: Any, co
 def test_text_is_trimmed_and_composed(api: Api) -> None:
     assert send(api, label="  e\u0301  ").json() == {"label": "'é'"}
     assert send(api, note=" ").json() == {"note": "''"}
+
+
+@pytest.mark.parametrize("label", ["👩\u200d👧", "می\u200cخواهم", "שלום\u200f!"])
+def test_marks_that_belong_to_a_script_are_taken(api: Api, label: str) -> None:
+    assert send(api, label=label).status_code == 200
 
 
 def test_an_unknown_field_is_named_beside_the_other_errors(api: Api) -> None:

@@ -18,6 +18,7 @@ MAX_METADATA_VALUE: Final = 500
 
 _ID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_TURNS_DIRECTION: Final = frozenset(("LRE", "RLE", "PDF", "LRO", "RLO", "LRI", "RLI", "FSI", "PDI"))
 _METADATA_KEY = re.compile(rf"[A-Za-z0-9_.-]{{1,{MAX_METADATA_KEY}}}", re.ASCII)
 
 
@@ -184,5 +185,11 @@ class MetadataField(StrictField):
 
 
 def has_control_character(text: str) -> bool:
-    """Control characters (NUL among them) and lone surrogates, which PostgreSQL cannot store or a log would obey."""
-    return any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
+    """Control characters (NUL among them) and lone surrogates, which PostgreSQL cannot store or a log would obey; line
+    breaks; and what turns the direction of writing, by which a receiver or an officer would read another text."""
+    return any(
+        unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
+        # U+202A..U+202E, U+2066..U+2069; the plain marks U+200E and U+200F are part of how people write.
+        or unicodedata.bidirectional(character) in _TURNS_DIRECTION
+        for character in text
+    )
