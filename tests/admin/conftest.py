@@ -45,9 +45,9 @@ def staff(db: None) -> Callable[[str], "User"]:
 def login(staff: Callable[[str], "User"]) -> Callable[[str], Client]:
     """A browser in which a member of staff of this role has logged in."""
 
+    from tests.admin.house import come_in
+
     def of(role: str) -> Client:
-        client = Client()
-        client.force_login(staff(role))
-        return client
+        return come_in(Client(), staff(role))
 
     return of

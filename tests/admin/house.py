@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from django.db import transaction
+from django.test import Client
 
 from accounts.models import Account, Customer, User
 from accounts.staff import staff_actor
@@ -17,6 +18,7 @@ from ledger.models import Transaction
 from ledger.services import clearing, payments
 from ledger.states import EscalationKind
 from tests.support.factories import NOW, actor_of, make_account, make_customer
+from wallet_project.backoffice.site import STAFF_DOOR
 from wallet_project.utils.money import Money
 
 ROLES = ("Officer", "Senior officer", "Auditor", "Administrator")
@@ -108,6 +110,15 @@ def work_on(house: House, officer: User) -> None:
     actor = staff_actor(officer)
     cases.add_note(case_id=case.id, actor=actor, text="I called the bank.")
     cases.decide_case(case_id=case.id, actor=actor, verdict="acknowledge", reason="booked by hand", now=NOW)
+
+
+def come_in(client: Client, user: User) -> Client:
+    """As after the staff's login, without the slow password."""
+    client.force_login(user)
+    session = client.session
+    session[STAFF_DOOR] = True
+    session.save()
+    return client
 
 
 def action_url(row: Case | Account | Customer, action: str) -> str:

@@ -10,7 +10,7 @@ from accounts.models import User
 from compliance.models import Case, CaseNote, Decision, StateChange
 from compliance.states import CaseStatus
 from ledger.states import TransactionStatus
-from tests.admin.house import House, action_url, take
+from tests.admin.house import House, action_url, come_in, take
 
 Login = Callable[[str], Client]
 Staff = Callable[[str], User]
@@ -41,8 +41,7 @@ def test_a_get_asks_and_changes_nothing(house: House, login: Login, staff: Staff
 
 
 def test_a_post_without_its_token_is_refused(house: House, staff: Staff) -> None:
-    client = Client(enforce_csrf_checks=True)
-    client.force_login(staff("Officer"))
+    client = come_in(Client(enforce_csrf_checks=True), staff("Officer"))
     assert client.post(action_url(house.held_case, "take")).status_code == 403
     assert house.held_case.status == CaseStatus.OPEN
 

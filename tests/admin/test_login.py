@@ -83,3 +83,26 @@ def test_demo_staff_are_not_for_production(db: None) -> None:
     with pytest.raises(CommandError, match="customer"):
         call_command("create_demo_staff", "--force")
     assert not User.objects.filter(is_staff=True).exists()
+
+
+def test_a_session_from_the_customers_door_does_not_open_this_one(staff: Staff) -> None:
+    staff("Senior officer")
+    body = {"email": "senior@wallet.example", "password": PASSWORD}
+    answer = Client().post("/_allauth/app/v1/auth/login", body, content_type="application/json")
+    client = Client()
+    client.cookies["sessionid"] = answer.json()["meta"]["session_token"]
+    assert client.get("/admin/").status_code == 302
+    assert attempt(client, body["email"], "wrong") == 200
+    assert client.get("/admin/").status_code == 302
+    assert attempt(client, body["email"], PASSWORD) == 302
+    assert client.get("/admin/").status_code == 200
+
+
+@pytest.mark.parametrize("elsewhere", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:x()"])
+def test_a_login_never_ends_elsewhere(staff: Staff, elsewhere: str) -> None:
+    staff("Officer")
+    answer = Client().post("/admin/login/", {"username": OFFICER, "password": PASSWORD, "next": elsewhere})
+    assert answer.headers["Location"] == "/admin/"
+    listed = "/admin/compliance/case/"
+    answer = Client().post(f"/admin/login/?next={listed}", {"username": OFFICER, "password": PASSWORD})
+    assert answer.headers["Location"] == listed

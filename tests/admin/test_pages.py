@@ -12,7 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
-from tests.admin.house import House, build_house, work_on
+from tests.admin.house import House, build_house, come_in, work_on
 
 #: What people may write at all, and who: administrators make staff, superusers say what a role may do.
 WRITABLE = {"accounts.User", "auth.Group"}
@@ -160,11 +160,19 @@ def test_nobody_adds_changes_or_deletes_what_is_on_record(
 
 
 def test_who_has_no_role_sees_nothing(full_house: House, login: Callable[[str], Client]) -> None:
-    customer, nobody = Client(), Client()
-    customer.force_login(full_house.ada.user)
+    customer, nobody = come_in(Client(), full_house.ada.user), Client()
     for model in registered():
         for path in (url(model), url(model, f"{a_row(model).pk}/change/")):
             for client in (customer, nobody):
                 answer = client.get(path)
                 assert answer.status_code == 302, path
                 assert answer.headers["Location"].startswith("/admin/login/"), path
+
+
+def test_the_palette_finds_pages_by_their_names(db: None, login: Callable[[str], Client]) -> None:
+    client = login("Officer")
+    for _ in range(2):
+        answer = client.get("/admin/search/", {"s": "cas", "extended": "1"})
+        assert answer.status_code == 200
+        assert "/admin/compliance/case/" in answer.text
+    assert client.get("/admin/search/", {"s": "cas", "page": "x"}).status_code == 200

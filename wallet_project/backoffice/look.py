@@ -37,7 +37,7 @@ def stylesheet(request: HttpRequest) -> str:
     return static("wallet/admin.css")
 
 
-NAVIGATION = [
+NAVIGATION: list[dict[str, Any]] = [
     {
         "title": "Work",
         "items": [
