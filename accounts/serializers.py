@@ -19,9 +19,7 @@ class ProfileInput(StrictSerializer):
     date_of_birth = StrictDateField(help_text="You must be at least 18 years old.")
     country = TextField(max_length=2, pattern="[A-Z]{2}", help_text="Of residence, ISO 3166-1 alpha-2.")
     address = TextField(max_length=longest_text(ProfileVersion, "address"))
-    document_type = TextField(
-        max_length=longest_text(ProfileVersion, "document_type"), help_text=f"One of: {', '.join(DOCUMENT_TYPES)}."
-    )
+    document_type = TextField(max_length=longest_text(ProfileVersion, "document_type"), choices=DOCUMENT_TYPES)
     document_number = TextField(max_length=longest_text(ProfileVersion, "document_number"))
 
     def profile(self) -> Profile:
@@ -44,9 +42,8 @@ class LimitsOutput(serializers.Serializer[Any]):
     currencies = serializers.ListField(child=serializers.CharField(), help_text="ISO 4217")
 
 
+# For the API's document alone: `accounts.selectors.me` gives this shape.
 class MeOutput(serializers.Serializer[Any]):
-    """For the API's document; `accounts.selectors.me` gives this shape."""
-
     id = IdField()
     email = serializers.EmailField()
     kyc_status = serializers.ChoiceField(choices=KycStatus.choices)

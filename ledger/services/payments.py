@@ -33,6 +33,7 @@ class InsufficientFunds(Refused):
 
     code = "insufficient_funds"
     message = public_failure(FailureCode.INSUFFICIENT_FUNDS)["message"]
+    example_facts = {"transaction": "01980000-0000-7000-8000-000000000001"}
 
     def __init__(self, *, transaction: UUID, replayed: bool) -> None:
         super().__init__(transaction=transaction)

@@ -13,6 +13,14 @@ def document(api: Api) -> dict[str, Any]:
     response = api.get("/api/t/openapi.json")
     assert response.status_code == 200
     body: dict[str, Any] = response.json()
+    shared = body["components"]["responses"]
+    for path in body["paths"].values():
+        for operation in path.values():
+            for status, answer in operation["responses"].items():
+                # What several operations answer in the same words stands in the components.
+                operation["responses"][status] = (
+                    shared[answer["$ref"].rpartition("/")[2]] if "$ref" in answer else answer
+                )
     return body
 
 

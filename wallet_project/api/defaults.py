@@ -78,6 +78,7 @@ SPECTACULAR_SETTINGS: Final[dict[str, Any]] = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "wallet_project.api.schema.add_problem_schema",
+        "wallet_project.api.schema.share_responses",
     ],
 }
 

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from datetime import date
 from typing import Any, Final, NoReturn
 from uuid import UUID
@@ -102,7 +103,6 @@ class StrictBooleanField(StrictField):
         return data
 
 
-@extend_schema_field(OpenApiTypes.STR)
 class TextField(StrictField):
     """One line of text, trimmed, in Unicode's composed form, no control characters. Lengths count characters."""
 
@@ -113,6 +113,7 @@ class TextField(StrictField):
         "too_short": "This has fewer than {least} characters.",
         "control_character": "This has a control character.",
         "no_match": "This is not in the form that is expected.",
+        "not_one_of": "One of: {choices}.",
     }
 
     def __init__(
@@ -122,12 +123,14 @@ class TextField(StrictField):
         min_length: int = 0,
         allow_blank: bool = False,
         pattern: str | None = None,
+        choices: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.max_length = max_length
         self.min_length = min_length
         self.allow_blank = allow_blank
+        self.choices = choices
         self.pattern = re.compile(pattern, re.ASCII) if pattern else None
 
     def to_internal_value(self, data: Any) -> str:
@@ -144,6 +147,8 @@ class TextField(StrictField):
             self.refuse("too_short", least=self.min_length)
         if self.pattern and not self.pattern.fullmatch(text):
             self.refuse("no_match")
+        if self.choices and text not in self.choices:
+            self.refuse("not_one_of", choices=", ".join(self.choices))
         return text
 
 

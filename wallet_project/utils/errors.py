@@ -6,7 +6,7 @@ maps a family to a status.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -20,6 +20,8 @@ class DomainError(Exception):
 
     code: ClassVar[str] = "domain_error"
     message: str = "The request cannot be carried out."
+    #: What `facts` look like, for the API's document.
+    example_facts: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, message: str | None = None, /, **facts: Any) -> None:
         self.message = message or type(self).message
