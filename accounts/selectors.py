@@ -40,6 +40,12 @@ _STANDING: Final = {
     KycStatus.REJECTED: (False, "never", "Your identity could not be verified; contact support."),
 }
 
+_WITHOUT_PROFILE: Final = (
+    False,
+    "after_verification",
+    "Send your profile first (PUT /api/v1/me/profile); your identity is checked from it.",
+)
+
 
 class CustomerNotFound(NotFound):
     code = "customer_not_found"
@@ -112,8 +118,8 @@ def me(actor: Actor, user_id: UUID) -> JsonObject:
 def read_me(customer_id: UUID) -> JsonObject:
     """The same from the database; one query. A JSON object: ids, times and dates are strings."""
     customer = Customer.objects.select_related("user", "profile").get(id=customer_id)
-    may_request, opens, notice = _STANDING[KycStatus(customer.kyc_status)]
     profile = customer.profile
+    may_request, opens, notice = _STANDING[KycStatus(customer.kyc_status)] if profile else _WITHOUT_PROFILE
     return {
         "id": str(customer.id),
         "email": customer.user.email,

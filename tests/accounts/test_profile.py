@@ -47,6 +47,16 @@ def test_a_profile_is_kept_and_shown() -> None:
 
 
 @pytest.mark.django_db
+def test_who_has_no_profile_is_told_to_send_it_before_requesting_accounts() -> None:
+    client = api_client(make_customer(verified=False, profile=None))
+    before = client.get("/api/v1/me").json()
+    assert before["may"] == {"request_accounts": False, "new_accounts_open": "after_verification"}
+    assert "PUT /api/v1/me/profile" in before["notice"]
+    assert client.put("/api/v1/me/profile", BODY).json()["may"]["request_accounts"] is True
+    assert client.get("/api/v1/me").json()["may"]["request_accounts"] is True
+
+
+@pytest.mark.django_db
 def test_a_profile_alone_starts_no_check(nudges: list[str]) -> None:
     customer = make_customer(verified=False)
     assert customer.kyc_status == "unverified"
