@@ -21,10 +21,10 @@ class ComplianceConfig(AppConfig):
 
 def check_limits(**_: object) -> list[checks.CheckMessage]:
     """A wrong limit is an operator's mistake: better found when the wallet starts than by the first payment."""
-    from compliance.limits import limits_in_force
+    from compliance import limits
 
     try:
-        limits_in_force()
+        limits.check_limits()
     except ImproperlyConfigured as error:
         return [checks.Error(str(error), id="compliance.E001")]
     return []

@@ -31,12 +31,28 @@ def default_amount(units: int, currency: str) -> int:
 
 def limits_of(currency: str) -> Limits:
     """Defaults overlaid with settings.SCREENING_LIMITS[currency] (minor units). Raises ImproperlyConfigured."""
-    own: Mapping[str, Any] = settings.SCREENING_LIMITS.get(currency, {})
+    own: Any = settings.SCREENING_LIMITS.get(currency, {})
+    if not isinstance(own, dict):
+        raise ImproperlyConfigured(f"SCREENING_LIMITS[{currency!r}] is an object of limits")
     unknown = set(own) - set(_DEFAULT_UNITS) - _COUNTS
     if unknown or not all(type(value) is int and value > 0 for value in own.values()):
         raise ImproperlyConfigured(f"SCREENING_LIMITS[{currency!r}]: whole positive numbers for the known limits only")
     amounts = {name: default_amount(units, currency) for name, units in _DEFAULT_UNITS.items()}
     return Limits(currency=currency, **{**amounts, **own})
+
+
+def check_limits() -> None:
+    """Raises ImproperlyConfigured when SCREENING_LIMITS or FOUR_EYES_FROM say what nothing would go by."""
+    for name in ("SCREENING_LIMITS", "FOUR_EYES_FROM"):
+        own = getattr(settings, name)
+        if not isinstance(own, dict):
+            raise ImproperlyConfigured(f"{name} is an object by currencies")
+        if unknown := set(own) - set(currencies()):
+            raise ImproperlyConfigured(f"{name} names currencies that no account can have: {', '.join(unknown)}")
+    limits_in_force()
+    for currency, amount in settings.FOUR_EYES_FROM.items():
+        if type(amount) is not int or amount <= 0:
+            raise ImproperlyConfigured(f"FOUR_EYES_FROM[{currency!r}] is a whole positive number of minor units")
 
 
 def limits_in_force() -> dict[str, Limits]:
