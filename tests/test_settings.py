@@ -17,20 +17,26 @@ PRODUCTION = {
     "REDIS_URL": "redis://127.0.0.1:1/0",
     "IDENTITY_URL": "https://identity.example",
     "IDENTITY_API_KEY": "a key",
+    "IDENTITY_WEBHOOK_SECRET": "whsec_" + "aWRlbnRpdHkt" * 3,
     "BANK_URL": "https://bank.example",
     "BANK_API_KEY": "a key",
+    "BANK_WEBHOOK_SECRET": "whsec_" + "YmFua2Jhbmst" * 3,
 }
 
 
 def manage(*arguments: str, **changes: str | None) -> subprocess.CompletedProcess[str]:
     """Run manage.py as an operator would, with nothing but these settings."""
+    return python("manage.py", *arguments, **changes)
+
+
+def python(*arguments: str, **changes: str | None) -> subprocess.CompletedProcess[str]:
     environment = {**PRODUCTION, "PATH": os.environ["PATH"], "READ_ENV_FILES": "off"}
     for name, value in changes.items():
         environment.pop(name, None)
         if value is not None:
             environment[name] = value
     return subprocess.run(
-        [sys.executable, "manage.py", *arguments],
+        [sys.executable, *arguments],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -55,17 +61,66 @@ def test_with_everything_it_starts_in_production() -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("missing", ["IDENTITY_URL", "IDENTITY_API_KEY", "BANK_URL", "BANK_API_KEY"])
-def test_without_providers_it_does_not_start_in_production(missing: str) -> None:
-    done = manage("diffsettings", **{missing: None})
+@pytest.mark.parametrize("provider", ["IDENTITY", "BANK"])
+@pytest.mark.parametrize("setting", ["URL", "API_KEY", "WEBHOOK_SECRET"])
+def test_without_providers_it_does_not_start_in_production(provider: str, setting: str) -> None:
+    done = manage("diffsettings", **{f"{provider}_{setting}": None})
     assert done.returncode != 0
     assert "BANK_URL" in done.stderr
 
 
-def test_a_limit_that_is_none_is_said_before_anything_is_screened_by_it() -> None:
-    done = manage("check", SCREENING_LIMITS='{"EUR": {"singel_amount": 1000000}}')
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("SCREENING_LIMITS", '{"EUR": {"singel_amount": 1000000}}', "SCREENING_LIMITS['EUR']"),
+        ("SCREENING_LIMITS", '{"EUR": 1000000}', "SCREENING_LIMITS['EUR']"),
+        ("SCREENING_LIMITS", '{"EURO": {"single_amount": 1000000}}', "EURO"),
+        ("SCREENING_LIMITS", "[]", "SCREENING_LIMITS"),
+        ("FOUR_EYES_FROM", '{"EUR": "5000000"}', "FOUR_EYES_FROM['EUR']"),
+        ("FOUR_EYES_FROM", '{"eur": 5000000}', "eur"),
+    ],
+)
+def test_a_limit_that_is_none_is_said_before_anything_is_screened_by_it(name: str, value: str, said: str) -> None:
+    done = manage("check", **{name: value})
     assert done.returncode != 0
-    assert "SCREENING_LIMITS['EUR']" in done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+MISTAKES = [
+    ("PUBLIC_URL", "wallet.example"),
+    ("PUBLIC_URL", "http://wallet.example"),
+    ("PUBLIC_URL", None),
+    ("CALLBACK_URL", "web:8000"),
+    ("BANK_URL", "bank.example"),
+    ("IDENTITY_URL", "https://"),
+    ("BANK_WEBHOOK_SECRET", "hello"),
+    ("IDENTITY_WEBHOOK_SECRET", "whsec_" + "aWRlbnRpdHkt" * 3 + ",whsec_old!"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), MISTAKES)
+def test_a_deployment_check_names_what_only_others_would_notice(name: str, value: str | None) -> None:
+    done = manage("check", "--deploy", **{name: value})
+    assert done.returncode != 0
+    assert f"(wallet.E001) {name}" in done.stderr
+    assert value is None or "hello" not in done.stderr
+
+
+def test_neither_web_nor_workers_start_with_a_mistake() -> None:
+    for command in (
+        ("-c", "import wallet_project.wsgi"),
+        ("-m", "celery", "-A", "wallet_project", "worker", "--pool", "solo"),
+    ):
+        done = python(*command, BANK_WEBHOOK_SECRET="hello")
+        assert done.returncode != 0
+        assert "(wallet.E001) BANK_WEBHOOK_SECRET" in done.stderr
+
+
+def test_what_needs_no_provider_runs_without_one() -> None:
+    for provider in ("IDENTITY", "BANK"):
+        done = manage("check", **{f"{provider}_{name}": None for name in ("URL", "API_KEY", "WEBHOOK_SECRET")})
+        assert done.returncode == 0, done.stderr
 
 
 def test_without_a_database_it_says_how_to_get_one() -> None:

@@ -1,6 +1,7 @@
 """Composition at start-up: what the apps below must not know of each other is joined here."""
 
 from django.apps import AppConfig, apps
+from django.core import checks
 from django.db.models.signals import post_migrate
 
 
@@ -10,6 +11,7 @@ class WalletConfig(AppConfig):
     def ready(self) -> None:
         from wallet_project.api import paths
         from wallet_project.celery import send
+        from wallet_project.checks import check_settings
         from wallet_project.grants import apply_grants
         from wallet_project.utils import identity
         from wallet_project.utils.nudges import set_sender
@@ -18,5 +20,6 @@ class WalletConfig(AppConfig):
         paths.install()
         # A session or user that is changed is not served from the cache.
         identity.watch()
+        checks.register(check_settings, deploy=True)
         # The uppermost app: by then every table is there.
         post_migrate.connect(apply_grants, sender=apps.get_app_config("compliance"))

@@ -256,8 +256,9 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIN
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 
 _management_only = {"migrate", "collectstatic", "check", "makemigrations", "spectacular", "backup", "restore"}
-_providers = (IDENTITY_URL, IDENTITY_API_KEY, BANK_URL, BANK_API_KEY)
+_providers = (IDENTITY_URL, IDENTITY_API_KEY, IDENTITY_WEBHOOK_SECRET, BANK_URL, BANK_API_KEY, BANK_WEBHOOK_SECRET)
 if not DEBUG and not _management_only.intersection(sys.argv[1:2]) and not all(_providers):
     raise ImproperlyConfigured(
-        "Set IDENTITY_URL and BANK_URL, each with its API_KEY: without providers nothing could ever be approved."
+        "Set IDENTITY_URL and BANK_URL, each with its API_KEY and WEBHOOK_SECRET: without providers nothing could ever "
+        "be approved."
     )

@@ -1,15 +1,28 @@
-"""A task runs under a request id of its own, the task's, and is counted and timed. Connected when Celery starts."""
+"""A task runs under a request id of its own, the task's, and is counted and timed. Connected when Celery starts, which
+a worker with wrong settings does not."""
 
+import sys
 import time
 from typing import Any
 
 import structlog
 from celery import signals
+from django.core.exceptions import ImproperlyConfigured
 
+from wallet_project.checks import refuse_mistakes
 from wallet_project.utils import metrics
 from wallet_project.utils.context import request_id
 
 _BEGAN = "wallet_began"
+
+
+@signals.worker_init.connect(dispatch_uid="wallet.settings")
+def refuse_to_start(**_: Any) -> None:
+    try:
+        refuse_mistakes()
+    except ImproperlyConfigured as mistakes:
+        # What a receiver of a signal raises is written down and forgotten, but for this.
+        sys.exit(str(mistakes))
 
 
 @signals.task_prerun.connect(dispatch_uid="wallet.task")

@@ -40,6 +40,11 @@ def configured_secrets(setting: str) -> list[str]:
     return [secret.strip() for secret in setting.split(",") if secret.strip()]
 
 
+def check_secret(secret: str) -> None:
+    """Raises ValueError, without the secret in it, when it is malformed."""
+    _webhook(secret)
+
+
 def sign(*, secret: str, message_id: str, body: bytes, at: datetime) -> dict[str, str]:
     """The three headers to send with `body`. `at` must be aware."""
     # The package reads the clock face of what it is given as UTC, whatever its zone.
