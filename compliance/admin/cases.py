@@ -163,7 +163,7 @@ def why_shown(request: HttpRequest, row: Case) -> SafeString:
             )
         ]
     elif row.escalation is not None:
-        parts += [reason, heading("What happened"), named_values(dict(file.details))]
+        parts += [reason, heading("What happened"), named_values(file.details, minor_units=True)]
         if row.escalation.transaction is not None:
             parts += [heading("The transaction"), transaction_values(row.escalation.transaction)]
     return SafeString("".join(str(part) for part in parts))

@@ -79,7 +79,7 @@ class RailTransferAdmin(ExactSearchMixin, BigTableAdmin):
 
     @admin.display(description="its answers")
     def answers_values(self, row: RailTransfer) -> str:
-        return named_values(row.answers)
+        return named_values(row.answers, minor_units=True)
 
 
 @admin.register(InboundEvent)

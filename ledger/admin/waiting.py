@@ -93,7 +93,7 @@ class EscalationAdmin(ExactSearchMixin, BigTableAdmin):
 
     @admin.display(description="details")
     def details_values(self, row: Escalation) -> str:
-        return named_values(row.details)
+        return named_values(row.details, minor_units=True)
 
     @admin.display(description="since (UTC)")
     def created(self, row: Escalation) -> str:

@@ -1,20 +1,30 @@
 """Cases are decided by buttons: a GET only asks, a POST checks again, and the service has the last word."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.contrib.messages import get_messages
+from django.db import transaction
 from django.test import Client
 
 from accounts.models import User
 from compliance.models import Case, CaseNote, Decision, StateChange
+from compliance.services import case_queue
 from compliance.states import CaseStatus
-from ledger.states import TransactionStatus
+from ledger import steps
+from ledger.models import InboundEvent as BankEvent
+from ledger.models import Transaction
+from ledger.services import payments
+from ledger.states import EscalationKind, TransactionStatus
 from tests.admin.house import House, action_url, come_in, take
+from tests.support.factories import NOW, actor_of
+from wallet_project.utils.money import Money
 
 Login = Callable[[str], Client]
 Staff = Callable[[str], User]
 ACTIONS = ["take", "put-back", "note", "approve", "reject", "retry", "fail", "acknowledge", "confirm", "send-back"]
+EVENTS = "/admin/ledger/inboundevent/"
 REASON = {"reason": "I have looked at it", "text": "I have looked at it"}
 
 
@@ -226,3 +236,39 @@ def test_the_queue_shows_what_waits_for_whom(house: House, login: Login, staff: 
     assert shown("open") == everything - shown("mine")
     assert shown("resolved") == set()
     assert shown("my_approval") == set()
+
+
+def test_amounts_of_the_bank_are_shown_as_money(house: House, login: Login) -> None:
+    moved: dict[str, Any] = {
+        "asked": {"amount": 12_000, "currency": "EUR"},
+        "amount": 123_456,
+        "currency": "JPY",
+        "odd": {"amount": 7, "currency": []},
+    }
+    with transaction.atomic():
+        escalation = steps.escalate(
+            kind=EscalationKind.POISONED_UNIT, subject_type="transaction", subject_id=house.held.id, details=moved
+        )
+    case_queue.open_cases(now=NOW)
+    event = BankEvent.objects.create(event_id="evt_1", kind="credit.received", payload={"data": moved})
+    client = login("Officer")
+    detail = client.get(f"/admin/ledger/escalation/{escalation.id}/change/").text
+    for html in (page(client, escalation.case), detail, client.get(f"{EVENTS}{event.id}/change/").text):
+        assert "120.00 EUR" in html
+        assert "123,456 JPY" in html
+        assert "12000" not in html
+
+
+def test_what_a_customer_calls_an_amount_is_left_alone(house: House, login: Login) -> None:
+    payments.transfer(
+        actor=actor_of(house.ada),
+        source=house.account.id,
+        destination=house.receiver.id,
+        amount=Money(100, "EUR"),
+        reference="",
+        metadata={"amount": 12_000, "currency": "EUR"},
+        key="with metadata",
+        request_hash=bytes(32),
+    )
+    newest = Transaction.objects.latest("id")
+    assert "12000" in login("Officer").get(f"/admin/ledger/transaction/{newest.id}/change/").text

@@ -11,7 +11,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from wallet_project.utils.money import format_money
+from wallet_project.utils.money import currencies, format_money
 
 NOTHING = "–"
 _MAX_DEPTH = 4
@@ -80,20 +80,40 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str =
     return render_to_string("admin/wallet/table.html", {"headers": headers, "rows": list(rows), "empty": empty})
 
 
-def named_values(value: Any, *, depth: int = 0) -> str:
-    """JSON as a person reads it: names beside values, lists one below the other."""
+def named_values(value: Any, *, minor_units: bool = False, depth: int = 0) -> str:
+    """JSON as a person reads it: names beside values, lists one below the other.
+
+    `minor_units` says that an `amount` beside a `currency` is one of ours or of our bank; what customers call so may be
+    anything.
+    """
     if depth >= _MAX_DEPTH:
         return format_html("<code>{}</code>", str(value))
     if isinstance(value, Mapping):
         if not value:
             return NOTHING
-        lines = ((str(name).replace("_", " "), named_values(member, depth=depth + 1)) for name, member in value.items())
+        members = _with_money(value) if minor_units else value
+        lines = (
+            (str(name).replace("_", " "), named_values(member, minor_units=minor_units, depth=depth + 1))
+            for name, member in members.items()
+        )
         return format_html('<dl class="wallet-values">{}</dl>', format_html_join("", "<dt>{}</dt><dd>{}</dd>", lines))
     if isinstance(value, list | tuple):
         if not value:
             return NOTHING
-        members = ((named_values(member, depth=depth + 1),) for member in value)
-        return format_html('<ol class="wallet-list">{}</ol>', format_html_join("", "<li>{}</li>", members))
+        items = ((named_values(member, minor_units=minor_units, depth=depth + 1),) for member in value)
+        return format_html('<ol class="wallet-list">{}</ol>', format_html_join("", "<li>{}</li>", items))
     if isinstance(value, bool):
         return "yes" if value else "no"
     return NOTHING if value is None or value == "" else format_html("{}", value)
+
+
+def _with_money(value: Mapping[Any, Any]) -> dict[Any, Any]:
+    """The amount with its currency, which then need not be said again."""
+    amount, currency = value.get("amount"), value.get("currency")
+    if type(amount) is not int or not isinstance(currency, str) or currency not in currencies():
+        return dict(value)
+    return {
+        name: money(amount, currency) if name == "amount" else member
+        for name, member in value.items()
+        if name != "currency"
+    }

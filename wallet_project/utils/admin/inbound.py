@@ -45,4 +45,4 @@ class InboundEventAdmin(ExactSearchMixin, BigTableAdmin):
 
     @admin.display(description="message")
     def payload_values(self, row: Any) -> str:
-        return named_values(row.payload)
+        return named_values(row.payload, minor_units=True)
