@@ -15,6 +15,7 @@ from compliance.limits import four_eyes_from
 from compliance.models import Case, CaseNote, Decision, StateChange
 from compliance.states import CasePriority, CaseStatus, CaseVerdict
 from ledger.models import StateChange as LedgerChange
+from ledger.resolutions import possible_resolutions
 
 _BY_SUBJECT: Final = ["screening", "kyc_check", "escalation"]
 _ABOUT_SCREENING: Final = (CaseVerdict.APPROVE, CaseVerdict.REJECT)
@@ -56,6 +57,13 @@ def possible_verdicts(case: Case) -> tuple[CaseVerdict, ...]:
     if case.screening_id is not None:
         return _ABOUT_SCREENING
     return _ABOUT_IDENTITY if case.kyc_check_id is not None else _ABOUT_ESCALATION
+
+
+def offered_verdicts(case: Case) -> tuple[CaseVerdict, ...]:
+    """Of the possible ones those that would not be refused as things stand; for the page that offers them."""
+    if case.escalation is None:
+        return possible_verdicts(case)
+    return tuple(CaseVerdict(action) for action in possible_resolutions(case.escalation))
 
 
 def needs_second_person(case: Case, verdict: str) -> bool:

@@ -16,6 +16,10 @@ from ledger.failures import FailureCode
 from ledger.models import Escalation, InboundEvent, RailTransfer, Transaction
 from ledger.posting import Claimed as Claimed
 from ledger.posting import Leg
+from ledger.resolutions import UNFINISHED_RAIL as UNFINISHED_RAIL
+from ledger.resolutions import OnlyTheBankEndsIt, refusal
+from ledger.resolutions import Resolution as Resolution
+from ledger.resolutions import StillWaiting as StillWaiting
 from ledger.states import (
     EscalationKind,
     EscalationStatus,
@@ -31,9 +35,6 @@ from wallet_project.utils.nudges import nudge
 from wallet_project.utils.transitions import born, move
 
 BankDirection = Literal["in", "out"]
-Resolution = Literal["retry", "fail", "acknowledge"]
-
-UNFINISHED_RAIL = (RailStatus.QUEUED, RailStatus.SUBMITTED)
 
 # What a customer is told of a transaction that was failed by hand; `not_permitted` where nothing is named.
 _FAILURE_OF: Mapping[str, FailureCode] = {
@@ -50,26 +51,6 @@ class EscalationNotFound(NotFound):
 class EscalationAlreadyResolved(Conflict):
     code = "escalation_already_resolved"
     message = "Somebody else has resolved this."
-
-
-class NothingToRetry(Conflict):
-    code = "nothing_to_retry"
-    message = "There is nothing left that could be tried again: acknowledge it."
-
-
-class NothingToFail(Conflict):
-    code = "nothing_to_fail"
-    message = "No transaction is pending on this: acknowledge it."
-
-
-class OnlyTheBankEndsIt(Conflict):
-    code = "only_the_bank_ends_it"
-    message = "The bank may have this payment, so only its word can fail it: let it be asked again."
-
-
-class StillWaiting(Conflict):
-    code = "still_waiting"
-    message = "A transaction waits for this: decide whether it is tried again or fails."
 
 
 def claim(stage: str, *, limit: int, lease: timedelta) -> list[Claimed]:
@@ -215,39 +196,35 @@ def resolve_escalation(
     row = Escalation.objects.select_for_update(no_key=True).get(id=escalation_id)
     if row.status != EscalationStatus.OPEN:
         raise EscalationAlreadyResolved()
+    if refused := refusal(action, row, stage=stage, rail=rail):
+        raise refused()
     match action:
         case "retry":
-            _retry(row, unit, stage, rail)
+            _retry(row, unit, rail)
         case "fail":
-            _fail_escalated(row, unit, stage, rail, actor=actor, reason=reason)
+            assert unit is not None, "what waits has a unit"
+            _fail_escalated(row, unit, rail, actor=actor, reason=reason)
         case "acknowledge":
-            _acknowledge(row, stage, rail, now=now)
+            _acknowledge(row, now=now)
     row.resolved_at = now
     move(row, "resolve", actor=actor, reason=f"{action}: {reason}", also=["resolved_at"])
     return row
 
 
-def _retry(row: Escalation, unit: UUID | None, stage: str | None, rail: RailTransfer | None) -> None:
+def _retry(row: Escalation, unit: UUID | None, rail: RailTransfer | None) -> None:
     if row.subject_type == "inbound_event":
         InboundEvent.objects.filter(id=int(row.subject_id), processed_at=None).update(next_at=Now(), attempts=0)
         nudge("ledger.bank_event")
-    elif unit is None or stage is None:
-        raise NothingToRetry()
     else:
+        assert unit is not None, "what waits has a unit"
         if rail is not None and rail.status in UNFINISHED_RAIL:
             RailTransfer.objects.filter(id=rail.id).update(next_at=Now(), attempts=0, lease_token=None)
             nudge("ledger.rail_due")
         resume([unit])
 
 
-def _fail_escalated(
-    row: Escalation, unit: UUID | None, stage: str | None, rail: RailTransfer | None, *, actor: Actor, reason: str
-) -> None:
-    if unit is None or stage is None:
-        raise NothingToFail()
+def _fail_escalated(row: Escalation, unit: UUID, rail: RailTransfer | None, *, actor: Actor, reason: str) -> None:
     if rail is not None and rail.status == RailStatus.SUBMITTED:
-        if not _bank_has_spoken(row):
-            raise OnlyTheBankEndsIt()
         rail.next_at, rail.lease_token, rail.ended_at = None, None, Now()
         move(rail, "reject", actor=actor, reason=reason, also=["next_at", "lease_token", "ended_at"])
     if rail is not None and rail.status == RailStatus.CONFIRMED and rail.direction == RailDirection.COLLECTION:
@@ -278,17 +255,9 @@ def divert_to_suspense(deposit: Transaction | None, rail: RailTransfer, *, why: 
         )
 
 
-def _acknowledge(row: Escalation, stage: str | None, rail: RailTransfer | None, *, now: datetime) -> None:
-    silent = rail is not None and rail.status in UNFINISHED_RAIL and rail.next_at is None
-    if stage == "parked" or (stage is not None and silent):
-        raise StillWaiting()
+def _acknowledge(row: Escalation, *, now: datetime) -> None:
     if row.subject_type == "inbound_event":
         InboundEvent.objects.filter(id=int(row.subject_id), processed_at=None).update(processed_at=now, next_at=None)
-
-
-def _bank_has_spoken(row: Escalation) -> bool:
-    """It moved another amount, or it refused the payment and says that it has none under our key."""
-    return row.kind == EscalationKind.UNMATCHED_MONEY or row.details.get("unknown_to_bank") is True
 
 
 def _unit(transaction: Transaction) -> UUID | None:

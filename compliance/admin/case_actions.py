@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from accounts.staff import staff_actor
 from compliance.models import Case, Decision
-from compliance.selectors import needs_second_person, possible_verdicts
+from compliance.selectors import needs_second_person, offered_verdicts
 from compliance.services import cases
 from compliance.states import CaseStatus, CaseVerdict
 from ledger.models import Transaction
@@ -54,7 +54,7 @@ def may_answer(request: HttpRequest, case: Case) -> bool:
 
 
 def may_decide(verdict: CaseVerdict) -> Callable[[HttpRequest, Any], bool]:
-    return lambda request, case: is_mine(request, case) and verdict in possible_verdicts(case)
+    return lambda request, case: is_mine(request, case) and verdict in offered_verdicts(case)
 
 
 def consequence_of(verdict: CaseVerdict) -> Callable[[Any], str]:

@@ -272,3 +272,12 @@ def test_what_a_customer_calls_an_amount_is_left_alone(house: House, login: Logi
     )
     newest = Transaction.objects.latest("id")
     assert "12000" in login("Officer").get(f"/admin/ledger/transaction/{newest.id}/change/").text
+
+
+def test_an_escalation_offers_what_would_not_be_refused(house: House, login: Login) -> None:
+    client, case = login("Officer"), house.escalation_case
+    client.post(action_url(case, "take"))
+    html = page(client, case)
+    assert action_url(case, "acknowledge") in html
+    assert action_url(case, "fail") not in html
+    assert action_url(case, "retry") not in html
