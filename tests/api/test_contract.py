@@ -12,10 +12,11 @@ from django.urls import reverse
 from drf_spectacular.generators import SchemaGenerator
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
 from rest_framework.settings import api_settings
 
-from tests.support.factories import api_client, make_account, make_customer
+from tests.support.factories import api_client, keyed, make_account, make_customer
 
 Operation = tuple[str, str]
 
@@ -37,7 +38,7 @@ def operations(document: dict[str, Any]) -> list[Operation]:
 
 
 def assert_documented(document: dict[str, Any], operation: Operation, response: Any) -> None:
-    """The response's status and, for a refusal, its code stand in the document."""
+    """The response's status stands in the document, and so does its shape or, for a refusal, its code."""
     documented = responses_of(document, operation)
     status = str(response.status_code)
     assert status in documented, (operation, status, response.content)
@@ -45,6 +46,8 @@ def assert_documented(document: dict[str, Any], operation: Operation, response: 
     assert response["X-Request-ID"]
     if response.status_code < 400:
         assert response["Content-Type"] == "application/json"
+        shape = documented[status]["content"]["application/json"]["schema"]
+        OAS31Validator({**shape, "components": document["components"]}).validate(response.json())
         return
     assert response["Content-Type"] == "application/problem+json", (operation, response.content)
     schema = documented[status]["content"]["application/problem+json"]["schema"]
@@ -122,6 +125,24 @@ def test_each_post_that_makes_something_takes_a_key(document: dict[str, Any]) ->
         operation = document["paths"][path][method.lower()]
         if method == "POST" and "202" in operation["responses"]:
             assert "Idempotency-Key" in [parameter["name"] for parameter in operation["parameters"]], path
+
+
+def test_what_is_given_has_the_documented_shape(db: None, document: dict[str, Any]) -> None:
+    account = make_account(funded=10_000)
+    client = api_client(account.customer)
+    made = {"source": str(account.id), "destination": str(make_account().id), "currency": "EUR"}
+    for amount, path in ((2_000, "transfers"), (20_000, "transfers"), (100, "deposits")):
+        body = {**made, "amount": amount} if path == "transfers" else {"account": made["source"], "amount": amount}
+        answer = client.post(f"/api/v1/{path}", {"currency": "EUR", **body}, format="json", headers=keyed())
+        assert_documented(document, ("POST", f"/api/v1/{path}"), answer)
+    listed = client.get("/api/v1/transactions").json()["results"]
+    assert {row["status"] for row in listed} == {"pending", "failed", "cleared"}
+    for method, path in operations(document):
+        if method == "GET" and "{transaction_id}" not in path:
+            assert_documented(document, (method, path), client.get(f"{filled(path, str(account.id))}?limit=1"))
+    for row in listed:
+        path = "/api/v1/transactions/{transaction_id}"
+        assert_documented(document, ("GET", path), client.get(filled(path, row["id"])))
 
 
 def test_hostile_ids_are_not_found(db: None, document: dict[str, Any]) -> None:

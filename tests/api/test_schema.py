@@ -39,6 +39,7 @@ def test_a_post_names_its_refusals(document: dict[str, Any]) -> None:
     assert codes(responses, "422") == {"insufficient_funds"}
     assert codes(responses, "400") == {
         "invalid_input",
+        "bad_request",
         "malformed_body",
         "idempotency_key_required",
         "idempotency_key_invalid",
@@ -66,7 +67,7 @@ def test_a_strict_body_allows_nothing_else(document: dict[str, Any]) -> None:
 def test_a_list_is_pages_with_a_cursor(document: dict[str, Any]) -> None:
     operation = document["paths"]["/api/v1/users"]["get"]
     assert {parameter["name"] for parameter in operation["parameters"]} == {"cursor", "limit"}
-    assert codes(operation["responses"], "400") == {"bad_cursor", "bad_page_size"}
+    assert codes(operation["responses"], "400") == {"bad_request", "bad_cursor", "bad_page_size"}
     page = document["components"]["schemas"]["PaginatedUserList"]
     assert page["required"] == ["results", "next"]
 

@@ -51,6 +51,8 @@ REST_FRAMEWORK: Final[dict[str, Any]] = {
 SPECTACULAR_SETTINGS: Final[dict[str, Any]] = {
     "TITLE": "Wallet API",
     "VERSION": "1",
+    # In 3.0 a null stands for no object, and `failure` may be null.
+    "OAS_VERSION": "3.1.1",
     "DESCRIPTION": (
         "Accounts and money. Amounts are integers of minor units (cents) with an ISO 4217 currency, times are UTC, "
         "ids are UUIDs, lists are pages with a cursor. Each POST that makes something takes an `Idempotency-Key`. "

@@ -85,9 +85,8 @@ class IdCursorPagination(BasePagination):
             "properties": {
                 "results": schema,
                 "next": {
-                    "type": "string",
+                    "type": ["string", "null"],
                     "format": "uri",
-                    "nullable": True,
                     "description": "The next page; null on the last one.",
                 },
             },

@@ -25,7 +25,7 @@ from wallet_project.api.idempotency import (
 )
 from wallet_project.api.pagination import BadCursor, BadPageSize
 from wallet_project.api.parsers import BodyTooLarge, MalformedBody
-from wallet_project.api.problems import PROBLEM_JSON, SessionInvalid, problem, status_of
+from wallet_project.api.problems import PROBLEM_JSON, BadForm, SessionInvalid, problem, status_of
 from wallet_project.api.serializers import StrictSerializer
 from wallet_project.utils import errors
 
@@ -120,7 +120,7 @@ class WalletSchema(AutoSchema):
     def _map_serializer_field(self, field: Any, direction: str, bypass_extensions: bool = False) -> Schema:
         schema: Schema = super()._map_serializer_field(field, direction, bypass_extensions)  # type: ignore[no-untyped-call]
         # Without a format, generated clients take 32 bits, which is 21 million euros.
-        if schema.get("type") == "integer":
+        if schema.get("type") in ("integer", ["integer", "null"]):
             schema.setdefault("format", "int64")
         return schema
 
@@ -164,11 +164,11 @@ class WalletSchema(AutoSchema):
         if not any(isinstance(permission, AllowAny) for permission in self.view.get_permissions()):
             yield from (errors.Unauthenticated, SessionInvalid)
         if self._takes_body():
-            yield from (errors.InvalidInput, MalformedBody, BodyTooLarge)
+            yield from (errors.InvalidInput, BadForm, MalformedBody, BodyTooLarge)
         if "{" in self.path:
             yield errors.NotFound
         if self._is_list_view() and self._get_paginator():  # type: ignore[no-untyped-call]
-            yield from (BadCursor, BadPageSize)
+            yield from (BadForm, BadCursor, BadPageSize)
             if self._filters():
                 yield errors.InvalidInput
 
