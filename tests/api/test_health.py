@@ -1,12 +1,17 @@
 """What operators ask."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
+from django.test import override_settings
 
 from tests.api.conftest import Api, assert_problem
 from tests.support.cache import redis_is_away
 from wallet_project import health
+from wallet_project.api.defaults import caches
+from wallet_project.embedded.valkey import ValkeyServer
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +38,19 @@ def test_without_redis_it_is_degraded_and_ready(api: Api, db: None) -> None:
         response = api.get("/readyz")
     assert (response.status_code, response.json()["status"]) == (200, "degraded")
     assert response.json()["checks"]["redis"] == "unreachable"
+
+
+def test_with_a_redis_that_takes_nothing_it_is_degraded_and_ready(api: Api, db: None, tmp_path: Path) -> None:
+    server = ValkeyServer(tmp_path / "valkey", throwaway=True)
+    server.start()
+    try:
+        with redis.Redis.from_url(server.url()) as client, override_settings(CACHES=caches(server.url())):
+            assert api.get("/readyz").json()["status"] == "ok"
+            client.config_set("maxmemory", "100kb")
+            response = api.get("/readyz")
+    finally:
+        server.stop()
+    assert (response.status_code, response.json()["status"]) == (200, "degraded")
 
 
 def test_without_the_database_it_is_not_ready(api: Api, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
