@@ -12,7 +12,7 @@ from accounts import selectors, steps
 from accounts.idempotency import claim
 from accounts.models import Account, Customer, ProfileVersion, User
 from accounts.profiles import Profile, check_profile, profile_of
-from accounts.staff import FREEZE_ACCOUNT, RESTART_VERIFICATION, require_permission
+from accounts.staff import FREEZE_ACCOUNT, RESTART_VERIFICATION, require_colleague, require_permission
 from accounts.states import AccountKind, KycStatus
 from wallet_project.utils.context import Actor, system_actor
 from wallet_project.utils.errors import Conflict, InvalidInput, Refused, TooMany, database_refusals, on_constraint
@@ -144,21 +144,23 @@ def create_account(
 def freeze_account(*, account_id: UUID, actor: Actor, reason: str) -> Account:
     """Stop all that leaves the account; what comes in is kept. The reason is for the log alone.
 
-    Raises AccountNotFound, PermissionMissing, WrongState, ReasonRequired.
+    Raises AccountNotFound, PermissionMissing, AboutYourself, WrongState, ReasonRequired.
     """
     with transaction.atomic(durable=True):
         account = steps.lock_account(account_id)
         require_permission(actor, FREEZE_ACCOUNT)
+        require_colleague(actor, account.customer)
         account.status_reason = FROZEN_NOTICE
         steps.move_account(account, "freeze", actor=actor, reason=_given(reason))
     return account
 
 
 def unfreeze_account(*, account_id: UUID, actor: Actor, reason: str) -> Account:
-    """Raises AccountNotFound, PermissionMissing, WrongState, ReasonRequired."""
+    """Raises AccountNotFound, PermissionMissing, AboutYourself, WrongState, ReasonRequired."""
     with transaction.atomic(durable=True):
         account = steps.lock_account(account_id)
         require_permission(actor, FREEZE_ACCOUNT)
+        require_colleague(actor, account.customer)
         steps.move_account(account, "unfreeze", actor=actor, reason=_given(reason))
     return account
 
@@ -166,11 +168,12 @@ def unfreeze_account(*, account_id: UUID, actor: Actor, reason: str) -> Account:
 def restart_verification(*, customer_id: UUID, actor: Actor, reason: str) -> None:
     """Staff let a customer's identity be checked again, also that of one who was rejected.
 
-    Raises CustomerNotFound, PermissionMissing, ProfileRequired, ReasonRequired.
+    Raises CustomerNotFound, PermissionMissing, AboutYourself, ProfileRequired, ReasonRequired.
     """
     with transaction.atomic(durable=True):
         customer = steps.lock_customer(customer_id)
         require_permission(actor, RESTART_VERIFICATION)
+        require_colleague(actor, customer)
         if customer.profile_id is None:
             raise ProfileRequired("The customer has no profile that could be checked.")
         steps.request_verification(customer_id=customer_id, actor=actor, reason=_given(reason), by_staff=True)

@@ -4,7 +4,7 @@ from typing import Final
 
 from django.contrib.auth.models import AnonymousUser
 
-from accounts.models import Principal, User
+from accounts.models import Customer, Principal, User
 from wallet_project.utils.context import Actor
 from wallet_project.utils.errors import NotAllowed
 
@@ -17,6 +17,11 @@ class PermissionMissing(NotAllowed):
 
     code = "permission_missing"
     message = "You may not do this (any more); ask an administrator."
+
+
+class AboutYourself(NotAllowed):
+    code = "about_yourself"
+    message = "This is about yourself; a colleague does it."
 
 
 def staff_actor(user: User | AnonymousUser) -> Actor:
@@ -38,3 +43,9 @@ def require_permission(actor: Actor, permission: str) -> None:
     user = User.objects.filter(principal=actor.principal_id, is_active=True, is_staff=True).first()
     if user is None or not user.has_perm(permission):
         raise PermissionMissing(permission=permission)
+
+
+def require_colleague(actor: Actor, customer: Customer | None) -> None:
+    """Members of staff do nothing about themselves. Raises AboutYourself."""
+    if customer is not None and Principal.objects.filter(id=actor.principal_id, user=customer.user_id).exists():
+        raise AboutYourself()

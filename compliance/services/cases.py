@@ -17,6 +17,7 @@ from compliance import effects, steps
 from compliance.models import Case, CaseNote, Decision
 from compliance.selectors import needs_second_person, possible_verdicts
 from compliance.states import CaseStatus, CaseVerdict
+from ledger.models import Transaction
 from wallet_project.utils.context import Actor
 from wallet_project.utils.errors import Conflict, InvalidInput, NotAllowed, NotFound, database_refusals, on_constraint
 from wallet_project.utils.model_fields import longest_text
@@ -81,8 +82,7 @@ def take_case(*, case_id: UUID, actor: Actor) -> Case:
     with transaction.atomic(durable=True):
         case, officer = _locked(case_id, actor, WORK_CASE)
         _demand(case, CaseStatus.OPEN)
-        if case.customer is not None and case.customer.user_id == officer.id:
-            raise AboutYourself
+        _demand_colleague(case, officer)
         case.assignee = officer
         move(case, "take", actor=actor, also=["assignee"])
     return case
@@ -152,8 +152,7 @@ def confirm_case(
             raise ProposalReplaced
         if proposal.maker_id == checker.id:
             raise SecondPersonNeeded
-        if case.customer is not None and case.customer.user_id == checker.id:
-            raise AboutYourself
+        _demand_colleague(case, checker)
         reason = _given(reason)
         Decision.objects.create(
             case=case,
@@ -185,6 +184,18 @@ def _locked(case_id: UUID, actor: Actor, permission: str) -> tuple[Case, User]:
 def _demand(case: Case, status: CaseStatus) -> None:
     if case.status != status:
         raise CaseElsewhere(status=str(case.status))
+
+
+def _demand_colleague(case: Case, officer: User) -> None:
+    """Not the customer, and on neither side of the money either."""
+    about = case.screening.transaction if case.screening else case.escalation.transaction if case.escalation else None
+    if case.customer is not None and case.customer.user_id == officer.id:
+        raise AboutYourself
+    if about is not None:
+        unit = Q(id=about.id) | Q(group_id=about.group_id, group_id__isnull=False)
+        own = Q(debit_account__customer__user=officer) | Q(credit_account__customer__user=officer)
+        if Transaction.objects.filter(unit & own).exists():
+            raise AboutYourself
 
 
 def _given(text: str) -> str:

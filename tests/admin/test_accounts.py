@@ -3,12 +3,13 @@
 from collections.abc import Callable
 
 import pytest
+from django.contrib.auth.models import Group
 from django.test import Client
 
 from accounts.models import Account, StateChange
 from accounts.services import FROZEN_NOTICE
 from accounts.states import AccountStatus, KycStatus
-from tests.admin.house import House, action_url
+from tests.admin.house import House, action_url, come_in
 from tests.admin.test_cases import said
 from tests.support.factories import reject
 from wallet_project.utils.admin.panels import panels_for
@@ -44,6 +45,29 @@ def test_others_can_neither_freeze_nor_have_an_identity_checked_again(house: Hou
         assert client.post(action_url(row, action), {"reason": "because"}).status_code == 403
     house.account.refresh_from_db()
     assert house.account.status == AccountStatus.OPEN
+
+
+def test_nobody_frees_himself(house: House) -> None:
+    """However it came that a customer is a member of staff, too."""
+    user = house.ada.user
+    user.is_staff = True
+    user.save()
+    user.groups.add(Group.objects.get(name="Senior officer"))
+    client = come_in(Client(), user)
+    for row, action in ((house.account, "freeze"), (house.account, "unfreeze"), (house.ada, "restart-verification")):
+        assert "yourself" in said(client.post(action_url(row, action), {"reason": "because"}))
+    for case in (house.held_case, house.escalation_case):
+        assert "yourself" in said(client.post(action_url(case, "take")))
+    house.account.refresh_from_db()
+    assert house.account.status == AccountStatus.OPEN
+
+
+def test_nobody_lets_money_through_to_himself(house: House) -> None:
+    user = house.receiver.customer.user
+    user.is_staff = True
+    user.save()
+    user.groups.add(Group.objects.get(name="Senior officer"))
+    assert "yourself" in said(come_in(Client(), user).post(action_url(house.held_case, "take")))
 
 
 def test_the_wallet_s_own_accounts_are_not_frozen(house: House, login: Login) -> None:
