@@ -20,7 +20,7 @@ from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from accounts.models import User
+from accounts.models import Customer, User
 from wallet_project.utils.admin import BigTableAdmin, ExactSearchMixin, badge, instant, link_to, named_values
 
 
@@ -37,9 +37,22 @@ class NewStaffForm(UserCreationForm):  # type: ignore[misc]
         return email
 
 
+class ChangedUserForm(UserChangeForm):  # type: ignore[misc]
+    def clean_email(self) -> str:
+        # The login compares in lower case: who is kept otherwise can't log in any more.
+        return str(self.cleaned_data["email"]).lower()
+
+    def clean(self) -> dict[str, Any]:
+        values: dict[str, Any] = super().clean() or self.cleaned_data
+        rights = any(values.get(name) for name in ("is_staff", "is_superuser", "groups"))
+        if rights and Customer.objects.filter(user=self.instance).exists():
+            raise forms.ValidationError("This is a customer. Members of staff have a login of their own.")
+        return values
+
+
 @admin.register(User)
 class UserAdmin(ExactSearchMixin, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
-    form = UserChangeForm
+    form = ChangedUserForm
     add_form = NewStaffForm
     change_password_form = AdminPasswordChangeForm
     actions = None

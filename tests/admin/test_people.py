@@ -76,6 +76,27 @@ def test_a_locked_out_member_of_staff_gets_a_new_password(db: None, login: Login
     assert User.objects.get(pk=user.pk).check_password(PASSWORD)
 
 
+def test_an_address_is_kept_as_the_login_reads_it(db: None, login: Login, staff: Staff) -> None:
+    client, user = login("Administrator"), staff("Officer")
+    assert change(client, user, email="Olga@Wallet.Example") == 302
+    assert User.objects.get(pk=user.pk).email == "olga@wallet.example"
+    staff("Auditor")
+    assert change(client, user, email="AUDITOR@wallet.example") == 200
+
+
+def test_nobody_makes_a_customer_a_member_of_staff(house: House, login: Login) -> None:
+    officers = [str(Group.objects.get(name="Officer").id)]
+    for raised in ({"is_staff": "on"}, {"is_superuser": "on"}, {"groups": officers}):
+        changed = form_of(house.ada.user, **raised)
+        answer = login("Superuser").post(f"/admin/accounts/user/{house.ada.user.pk}/change/", changed)
+        assert answer.status_code == 200
+        assert "a customer" in answer.text
+    user = User.objects.get(pk=house.ada.user.pk)
+    assert not (user.is_staff or user.is_superuser)
+    assert not user.groups.exists()
+    assert change(login("Superuser"), user, first_name="Ada") == 302
+
+
 @pytest.mark.parametrize("role", ["Officer", "Senior officer", "Auditor"])
 def test_others_change_no_login_and_no_role(house: House, login: Login, staff: Staff, role: str) -> None:
     client = login(role)
