@@ -15,6 +15,7 @@ class ComplianceConfig(AppConfig):
         waiting = selectors.waiting_cases
         metrics.add_gauge("wallet_open_cases", "Cases that wait for somebody.", waiting, labels=("status",))
         metrics.add_gauge("wallet_overdue_cases", "Cases past their due time.", selectors.overdue_cases)
+        metrics.expect_retries("identity", "screening")
         metrics.oldest_waiting(selectors.oldest_waiting_seconds)
         checks.register(check_limits)
 

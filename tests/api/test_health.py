@@ -79,6 +79,12 @@ def test_metrics_are_read_from_this_machine(api: Api, db: None) -> None:
         assert name in response.content.decode()
 
 
+def test_retries_are_there_before_the_first(api: Api, db: None) -> None:
+    lines = api.get("/metrics").content.decode().splitlines()
+    for stage in ("rail", "bank_event", "identity", "screening"):
+        assert any(line.startswith(f'wallet_retries_total{{stage="{stage}"}}') for line in lines)
+
+
 @pytest.mark.parametrize("address", ["192.0.2.7", "2001:db8::1", "", "nonsense"])
 def test_metrics_are_not_read_from_elsewhere(api: Api, address: str) -> None:
     assert_problem(api.client.get("/metrics", REMOTE_ADDR=address), 403, "not_allowed")
