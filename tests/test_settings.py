@@ -117,6 +117,12 @@ def test_neither_web_nor_workers_start_with_a_mistake() -> None:
         assert "(wallet.E001) BANK_WEBHOOK_SECRET" in done.stderr
 
 
+def test_commands_and_beat_keep_no_counters(tmp_path: Path) -> None:
+    done = python("-c", "import wallet_project.celery, django; django.setup()", PROMETHEUS_MULTIPROC_DIR=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_needs_no_provider_runs_without_one() -> None:
     for provider in ("IDENTITY", "BANK"):
         done = manage("check", **{f"{provider}_{name}": None for name in ("URL", "API_KEY", "WEBHOOK_SECRET")})

@@ -63,6 +63,7 @@ class _Gauge:
 
 
 _gauges: dict[str, _Gauge] = {}
+_stages: set[str] = set()
 _lock = threading.Lock()
 
 
@@ -88,8 +89,7 @@ def open_escalations(reader: Reader) -> None:
 
 def expect_retries(*stages: str) -> None:
     """Show these at 0 from the start: Prometheus sees no increase in a figure that begins with its first one."""
-    for stage in stages:
-        RETRIES.labels(stage)
+    _stages.update(stages)
 
 
 def retried(stage: str) -> None:
@@ -103,6 +103,9 @@ def task_ended(task: str, outcome: str, seconds: float) -> None:
 
 def render() -> bytes:
     """The page that Prometheus reads."""
+    # Made here rather than at start-up: not every process may write where the counters are kept.
+    for stage in _stages:
+        RETRIES.labels(stage)
     registry: CollectorRegistry = REGISTRY
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         registry = CollectorRegistry()
