@@ -14,7 +14,7 @@ class ExactSearchMixin:
     search_ids: tuple[str, ...] = ("id",)
     #: For a term with an @, lower-cased; give `…__startswith` where there is an index for prefixes.
     search_emails: tuple[str, ...] = ()
-    #: For any other term.
+    #: For any other term, beside the prefixes above.
     search_texts: tuple[str, ...] = ()
     #: Django shows the search box when this is not empty; it is not what is searched.
     search_fields = ("id",)
@@ -34,7 +34,9 @@ class ExactSearchMixin:
             return self.id_condition(identity)
         if "@" in term:
             return self.email_condition(term.lower())
-        return _any_of(self.search_texts, term)
+        # A text, or an address of which not even the @ has been typed.
+        beginnings = tuple(name for name in self.search_emails if name.endswith("__startswith"))
+        return _any_of(self.search_texts, term) | _any_of(beginnings, term.lower())
 
     def id_condition(self, identity: UUID) -> Q:
         return _any_of(self.search_ids, identity)
