@@ -17,11 +17,21 @@ from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from accounts.models import Customer, User
-from wallet_project.utils.admin import BigTableAdmin, ExactSearchMixin, badge, instant, link_to, named_values
+from wallet_project.utils.admin import (
+    BigTableAdmin,
+    CreatedFilter,
+    ExactSearchMixin,
+    badge,
+    instant,
+    link,
+    link_to,
+    named_values,
+)
 
 
 class NewStaffForm(UserCreationForm):  # type: ignore[misc]
@@ -50,8 +60,32 @@ class ChangedUserForm(UserChangeForm):  # type: ignore[misc]
         return values
 
 
+class SaysWhatChanged:
+    """Django's log names the fields that were changed; who audits rights must see from what to what."""
+
+    def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
+        # A password's form is no ModelForm, and what is in it is in no log.
+        if add or not form.changed_data or not isinstance(form, forms.ModelForm):
+            return super().construct_change_message(request, form, formsets, add)  # type: ignore[misc]
+        return "; ".join(_change_in_words(form, name) for name in form.changed_data)
+
+
+def _change_in_words(form: Any, name: str) -> str:
+    before, after = form.initial.get(name), form.cleaned_data.get(name)
+    label = str(form.fields[name].label or name).capitalize()
+    if isinstance(after, QuerySet):
+        old, new = {str(each) for each in before or ()}, {str(each) for each in after}
+        given, taken = ", ".join(sorted(new - old)), ", ".join(sorted(old - new))
+        return f"{label}: " + ", ".join(filter(None, [given and f"given {given}", taken and f"taken {taken}"]))
+    return f"{label}: {_said(before)} → {_said(after)}"
+
+
+def _said(value: Any) -> str:
+    return {True: "yes", False: "no", None: "–", "": "–"}.get(value, str(value))
+
+
 @admin.register(User)
-class UserAdmin(ExactSearchMixin, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
+class UserAdmin(SaysWhatChanged, ExactSearchMixin, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
     form = ChangedUserForm
     add_form = NewStaffForm
     change_password_form = AdminPasswordChangeForm
@@ -138,7 +172,7 @@ class UserAdmin(ExactSearchMixin, DjangoUserAdmin, ModelAdmin):  # type: ignore[
         return badge("active", tone="success") if row.is_active else badge("disabled", tone="danger")
 
 
-class GroupAdmin(DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]
+class GroupAdmin(SaysWhatChanged, DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]
     actions = None
     list_display = ["name", "people"]
     readonly_fields = ["rights"]
@@ -175,8 +209,17 @@ class GroupAdmin(DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]
         return bool(request.user.is_superuser)
 
 
-class LogEntryAdmin(BigTableAdmin):
-    list_title = "What staff changed of logins and roles"
+class ChangedFilter(CreatedFilter):
+    title = "changed"
+    column = "action_time"
+
+
+class LogEntryAdmin(ExactSearchMixin, BigTableAdmin):
+    list_title = "What staff changed of users and roles"
+    list_filter = [ChangedFilter]
+    search_ids = ("object_id", "user_id")
+    search_emails = ("user__email__startswith",)
+    search_help_text = "The beginning of an administrator's e-mail address, or a whole user id"
     list_display = ["when", "who", "what", "change"]
     ordering = ["-id"]
     fields = ["when", "who", "what", "change"]
@@ -195,7 +238,10 @@ class LogEntryAdmin(BigTableAdmin):
 
     @admin.display(description="what")
     def what(self, row: LogEntry) -> str:
-        return f"{row.content_type}: {row.object_repr}"
+        model = row.content_type.model_class() if row.content_type else None
+        if model is None:
+            return row.object_repr
+        return format_html("{} {}", model._meta.verbose_name, link(model, row.object_id, row.object_repr))
 
     @admin.display(description="change")
     def change(self, row: LogEntry) -> str:

@@ -192,9 +192,10 @@ class ScreeningAdmin(CheckAdmin):
 class DecisionAdmin(ExactSearchMixin, BigTableAdmin):
     page_hint = "What a person decided, why, and who agreed. It stays."
     list_display = ["when", "case_link", "verdict_badge", "maker", "checker", "answer", "reason"]
-    list_filter = [CreatedFilter]
+    list_filter = ["verdict", "agreed", CreatedFilter]
     search_ids = ("case_id",)
-    search_help_text = "A whole case id"
+    search_emails = ("maker__email__startswith", "checker__email__startswith")
+    search_help_text = "The beginning of an officer's e-mail address, or a whole case id"
     fields = ["id", "case_link", "verdict_badge", "reason", "maker", "checker", "answer", "created_at"]
     ordering = ["-id"]
 

@@ -123,6 +123,21 @@ def test_money_is_found_by_people_accounts_and_ids(full_house: House, login: Cal
         assert str(full_house.cleared.id) in page.content.decode(), term
 
 
+def test_people_are_found_by_how_their_address_begins(full_house: House, login: Callable[[str], Client]) -> None:
+    client, begins = login("Officer"), full_house.ada.user.email[:8]
+    for path in ("/admin/accounts/customer/", "/admin/accounts/account/", "/admin/compliance/case/"):
+        for term in (begins, begins.upper()):
+            assert str(full_house.ada.id) in client.get(path, {"q": term}).text, path
+        assert str(full_house.ada.id) not in client.get(path, {"q": f"x{begins}"}).text, path
+
+
+def test_the_auditor_finds_what_somebody_of_staff_did(full_house: House, login: Callable[[str], Client]) -> None:
+    client = login("Auditor")
+    for path, shown in (("/admin/compliance/decision/", "booked by hand"), ("/admin/admin/logentry/", "No fields")):
+        assert shown in client.get(path, {"q": "officer@wallet"}).text
+        assert shown not in client.get(path, {"q": "senior@wallet"}).text
+
+
 def test_no_search_scans_a_table_of_money(full_house: House, login: Callable[[str], Client]) -> None:
     client = login("Officer")
     for path in ("/admin/ledger/transaction/", "/admin/ledger/entry/", "/admin/accounts/customer/"):

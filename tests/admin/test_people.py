@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, Permission
 from django.test import Client
 
@@ -74,6 +75,7 @@ def test_a_locked_out_member_of_staff_gets_a_new_password(db: None, login: Login
     password = {"password1": PASSWORD, "password2": PASSWORD, "usable_password": "true"}
     assert login("Administrator").post(f"/admin/accounts/user/{user.pk}/password/", password).status_code == 302
     assert User.objects.get(pk=user.pk).check_password(PASSWORD)
+    assert LogEntry.objects.get().get_change_message() == "Changed password."
 
 
 def test_an_address_is_kept_as_the_login_reads_it(db: None, login: Login, staff: Staff) -> None:
@@ -92,7 +94,7 @@ def test_nobody_makes_a_customer_a_member_of_staff(house: House, login: Login) -
         assert answer.status_code == 200
         assert "a customer" in answer.text
     user = User.objects.get(pk=house.ada.user.pk)
-    assert not (user.is_staff or user.is_superuser)
+    assert (user.is_staff, user.is_superuser) == (False, False)
     assert not user.groups.exists()
     assert change(login("Superuser"), user, first_name="Ada") == 302
 
@@ -119,6 +121,18 @@ def test_what_a_role_may_do_is_for_superusers_to_say(db: None, login: Login, rol
     assert client.post(f"{page}delete/", {"post": "yes"}).status_code == 403
     assert set(group.permissions.values_list("id", flat=True)) == before
     assert client.get(f"{page}change/").status_code == 200
+
+
+def test_the_log_says_which_rights_were_given_and_taken(db: None, login: Login, staff: Staff) -> None:
+    user, senior = staff("Officer"), Group.objects.get(name="Senior officer")
+    change(login("Administrator"), user, groups=[str(senior.id)], email="olga@wallet.example", is_active="")
+    html = login("Auditor").get("/admin/admin/logentry/").text
+    for said in ("given Senior officer, taken Officer", "officer@wallet.example → olga@wallet.example", "yes → no"):
+        assert said in html
+    assert f"/admin/accounts/user/{user.pk}/change/" in html
+    group = {"name": "Senior officer", "permissions": [str(Permission.objects.get(codename="work_case").id)]}
+    assert login("Superuser").post(f"/admin/auth/group/{senior.id}/change/", group).status_code == 302
+    assert "taken " in login("Auditor").get("/admin/admin/logentry/").text
 
 
 def test_no_login_is_ever_deleted(house: House, login: Login, staff: Staff) -> None:

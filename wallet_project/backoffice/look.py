@@ -87,7 +87,7 @@ NAVIGATION: list[dict[str, Any]] = [
         "items": [
             item("Users", "person", "accounts.user"),
             item("Roles", "shield_person", "auth.group"),
-            item("Log: logins and roles", "history", "admin.logentry"),
+            item("Log: users and roles", "history", "admin.logentry"),
         ],
     },
 ]
