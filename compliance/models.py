@@ -143,7 +143,7 @@ class Case(models.Model):
 
     @transition(field=status, source=CaseStatus.AWAITING_APPROVAL, target=CaseStatus.IN_PROGRESS)
     def send_back(self) -> None:
-        """The second person does not agree."""
+        """The second person does not agree, or the first one has thought better of it."""
 
     @transition(field=status, source=[CaseStatus.IN_PROGRESS, CaseStatus.AWAITING_APPROVAL], target=CaseStatus.RESOLVED)
     def resolve(self) -> None:

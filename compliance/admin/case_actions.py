@@ -53,6 +53,13 @@ def may_answer(request: HttpRequest, case: Case) -> bool:
     return proposal is not None and proposal.maker_id != request.user.pk
 
 
+def is_my_proposal(request: HttpRequest, case: Case) -> bool:
+    if case.status != CaseStatus.AWAITING_APPROVAL:
+        return False
+    proposal = latest_proposal(case)
+    return proposal is not None and proposal.maker_id == request.user.pk
+
+
 def may_decide(verdict: CaseVerdict) -> Callable[[HttpRequest, Any], bool]:
     return lambda request, case: is_mine(request, case) and verdict in offered_verdicts(case)
 
@@ -148,6 +155,11 @@ def _answer(*, agree: bool) -> Callable[[HttpRequest, Any, dict[str, Any]], str]
     return perform
 
 
+def _withdraw(request: HttpRequest, case: Case, values: dict[str, Any]) -> str:
+    cases.withdraw_proposal(case_id=case.id, actor=staff_actor(request.user), reason=values["reason"])
+    return "Your proposal is withdrawn; the case is yours again."
+
+
 def _confirm_says(case: Case) -> str:
     proposal = latest_proposal(case)
     if proposal is None:
@@ -203,6 +215,14 @@ CASE_ACTIONS: tuple[StaffAction, ...] = (
         perform=_answer(agree=False),
         available=may_answer,
         form=ProposalForm,
+    ),
+    StaffAction(
+        name="withdraw",
+        label="Withdraw my proposal",
+        permission=cases.WORK_CASE,
+        consequence="The case is yours again, as before your proposal. No money moves.",
+        perform=_withdraw,
+        available=is_my_proposal,
     ),
     StaffAction(
         name="put-back",

@@ -216,6 +216,7 @@ def proposal_shown(request: HttpRequest, row: Case) -> str | None:
             "by": str(proposal.maker),
             "because": proposal.reason,
             "when (UTC)": instant(proposal.created_at),
+            "what now": f"Somebody who may approve, other than {proposal.maker}, confirms it or sends it back.",
         }
     )
 

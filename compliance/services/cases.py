@@ -169,6 +169,20 @@ def confirm_case(
     return case
 
 
+def withdraw_proposal(*, case_id: UUID, actor: Actor, reason: str) -> Case:
+    """Take one's own proposal back and go on working on the case: nobody else has to be there for it.
+
+    Raises CaseNotFound, PermissionMissing, CaseElsewhere, NotYourCase, ReasonRequired.
+    """
+    with transaction.atomic(durable=True):
+        case, officer = _locked(case_id, actor, WORK_CASE)
+        _demand(case, CaseStatus.AWAITING_APPROVAL)
+        if case.decisions.filter(checker=None).latest("id").maker_id != officer.id:
+            raise NotYourCase
+        move(case, "send_back", actor=actor, reason=f"withdrawn: {_given(reason)}")
+    return case
+
+
 def _locked(case_id: UUID, actor: Actor, permission: str) -> tuple[Case, User]:
     """The case, with those that share its unit (in id order), and who acts; the permission is asked for last."""
     group = Case.objects.filter(id=case_id).values_list("screening__transaction__group_id", flat=True).first()

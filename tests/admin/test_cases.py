@@ -23,7 +23,19 @@ from wallet_project.utils.money import Money
 
 Login = Callable[[str], Client]
 Staff = Callable[[str], User]
-ACTIONS = ["take", "put-back", "note", "approve", "reject", "retry", "fail", "acknowledge", "confirm", "send-back"]
+ACTIONS = [
+    "take",
+    "put-back",
+    "note",
+    "approve",
+    "reject",
+    "retry",
+    "fail",
+    "acknowledge",
+    "confirm",
+    "send-back",
+    "withdraw",
+]
 EVENTS = "/admin/ledger/inboundevent/"
 REASON = {"reason": "I have looked at it", "text": "I have looked at it"}
 
@@ -183,6 +195,22 @@ def test_nobody_is_his_own_second_person(house: House, login: Login) -> None:
     assert "/do/confirm/" not in page(senior, case)
     assert "second person" in answer_with(senior, case, "confirm")
     assert house.held_case.status == CaseStatus.AWAITING_APPROVAL
+
+
+def test_who_made_a_proposal_withdraws_it_and_nobody_else_does(house: House, login: Login) -> None:
+    officer, senior = login("Officer"), login("Senior officer")
+    case = propose(house, officer)
+    assert "other than officer@wallet.example" in page(senior, case)
+    assert action_url(case, "withdraw") not in page(senior, case)
+    assert "Somebody else" in said(senior.post(action_url(case, "withdraw"), REASON))
+    assert action_url(case, "withdraw") in page(officer, case)
+    seen = case.decisions.latest("id").id
+    assert "yours again" in said(officer.post(action_url(case, "withdraw"), REASON))
+    assert house.held_case.status == CaseStatus.IN_PROGRESS
+    senior.post(action_url(case, "confirm"), {**REASON, "proposal": str(seen)})
+    house.held.refresh_from_db()
+    assert house.held.approved_at is None
+    assert "another state" in said(officer.post(action_url(case, "withdraw"), REASON))
 
 
 def test_an_officer_can_confirm_nothing(house: House, login: Login) -> None:
