@@ -92,6 +92,7 @@ MISTAKES = [
     ("PUBLIC_URL", "http://wallet.example"),
     ("PUBLIC_URL", None),
     ("CALLBACK_URL", "web:8000"),
+    ("CALLBACK_URL", "http://web:8000"),
     ("BANK_URL", "bank.example"),
     ("IDENTITY_URL", "https://"),
     ("BANK_WEBHOOK_SECRET", "hello"),

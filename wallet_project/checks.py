@@ -34,8 +34,11 @@ def _mistakes() -> Iterator[str]:
     for name in ("PUBLIC_URL", "CALLBACK_URL", "IDENTITY_URL", "BANK_URL"):
         if (url := getattr(settings, name)) and not _is_address(url):
             yield f"{name} is an address like https://host or https://host:port/path."
-    if settings.SECURE_SSL_REDIRECT and not settings.PUBLIC_URL.startswith("https://"):
-        yield "PUBLIC_URL is where people reach the wallet: https://… (http:// with ALLOW_HTTP=on alone)."
+    if settings.SECURE_SSL_REDIRECT:
+        # A callback that is redirected is a callback lost: hardly any provider follows with a POST.
+        for name in ("PUBLIC_URL", "CALLBACK_URL"):
+            if not getattr(settings, name).startswith("https://"):
+                yield f"{name} is https://…, as plain http is redirected (but for ALLOW_HTTP=on with http in both)."
     for name in ("IDENTITY_WEBHOOK_SECRET", "BANK_WEBHOOK_SECRET"):
         for secret in configured_secrets(getattr(settings, name)):
             try:
