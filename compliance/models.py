@@ -57,6 +57,7 @@ class KycCheck(Check):
     answers = models.JSONField(default=list, help_text="what the provider said, raw, in order")
 
     class Meta(Check.Meta):
+        verbose_name = "identity check"
         indexes = [models.Index(fields=["next_at"], condition=Q(next_at__isnull=False), name="kyc_check_due")]
         constraints = [
             models.UniqueConstraint(
@@ -204,6 +205,7 @@ class InboundEvent(InboundEventBase):
     """What an identity provider told us."""
 
     class Meta(InboundEventBase.Meta):
+        verbose_name = "message"
         indexes = [models.Index(fields=["next_at"], condition=Q(next_at__isnull=False), name="identity_event_due")]
 
 

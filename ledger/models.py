@@ -114,6 +114,7 @@ class WorkItem(models.Model):
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
+        verbose_name = "waiting unit"
         indexes = [models.Index(fields=["stage", "next_at"], condition=Q(next_at__isnull=False), name="work_item_due")]
         default_permissions = ("view",)
 
@@ -168,6 +169,7 @@ class RailTransfer(models.Model):
     ended_at = models.DateTimeField(null=True)
 
     class Meta:
+        verbose_name = "bank transfer"
         indexes = [models.Index(fields=["next_at"], condition=Q(next_at__isnull=False), name="rail_transfer_due")]
         default_permissions = ("view",)
 
@@ -195,6 +197,7 @@ class InboundEvent(InboundEventBase):
     """What a bank told us."""
 
     class Meta(InboundEventBase.Meta):
+        verbose_name = "message"
         indexes = [models.Index(fields=["next_at"], condition=Q(next_at__isnull=False), name="bank_event_due")]
 
 

@@ -53,7 +53,7 @@ class RailStatus(TextChoices):
 
 class EscalationKind(TextChoices):
     RAIL_EXHAUSTED = "rail_exhausted", "the bank has not answered after the last try"
-    RAIL_REFUSED = "rail_refused", "the bank refused to understand us"
+    RAIL_REFUSED = "rail_refused", "the bank refused our request, or spoke of another"
     UNMATCHED_MONEY = "unmatched_money", "money arrived that nobody expected"
     POISONED_UNIT = "poisoned_unit", "this transaction can't be posted"
     FROZEN_ACCOUNT = "frozen_account", "the paying account was frozen before clearing"

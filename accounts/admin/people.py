@@ -16,7 +16,8 @@ from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.db.models import Count, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils.html import format_html
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
@@ -60,6 +61,24 @@ class ChangedUserForm(UserChangeForm):  # type: ignore[misc]
         return values
 
 
+class NamedAsInTheMenu:
+    """The head of a page leads to the list by the name it has in the menu, not by Django's names of apps."""
+
+    list_title = ""
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        context = {"title": self.list_title, "crumbs": [(self.list_title, None)], **(extra_context or {})}
+        response: HttpResponse = super().changelist_view(request, context)  # type: ignore[misc]
+        return response
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
+        row, opts = kwargs.get("obj"), self.opts  # type: ignore[attr-defined]
+        listed = reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist")
+        context["crumbs"] = [(self.list_title, listed), (f"new {opts.verbose_name}" if row is None else str(row), None)]
+        response: HttpResponse = super().render_change_form(request, context, **kwargs)  # type: ignore[misc]
+        return response
+
+
 class SaysWhatChanged:
     """Django's log names the fields that were changed; who audits rights must see from what to what."""
 
@@ -85,7 +104,8 @@ def _said(value: Any) -> str:
 
 
 @admin.register(User)
-class UserAdmin(SaysWhatChanged, ExactSearchMixin, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
+class UserAdmin(NamedAsInTheMenu, SaysWhatChanged, ExactSearchMixin, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
+    list_title = "Users"
     form = ChangedUserForm
     add_form = NewStaffForm
     change_password_form = AdminPasswordChangeForm
@@ -172,7 +192,8 @@ class UserAdmin(SaysWhatChanged, ExactSearchMixin, DjangoUserAdmin, ModelAdmin):
         return badge("active", tone="success") if row.is_active else badge("disabled", tone="danger")
 
 
-class GroupAdmin(SaysWhatChanged, DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]
+class GroupAdmin(NamedAsInTheMenu, SaysWhatChanged, DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]
+    list_title = "Roles"
     actions = None
     list_display = ["name", "people"]
     readonly_fields = ["rights"]

@@ -34,7 +34,7 @@ _FACT_NAMES: Final = {
     "kind": "Kind",
     "outgoing": "Leaves the customer's account",
     "amount": "Amount",
-    "identity_rejected": "Identity was rejected before",
+    "identity_rejected": "Identity is rejected",
     "account_age_seconds": "Age of the account",
     "debits_1h": "Debits in the hour before",
     "out_24h": "Sent out in the 24 hours before",

@@ -67,7 +67,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'abstract': False,
-                'default_permissions': ('view',),
+                'verbose_name': 'message', 'default_permissions': ('view',),
                 'indexes': [models.Index(condition=models.Q(('next_at__isnull', False)), fields=['next_at'], name='identity_event_due')],
             },
         ),
@@ -90,7 +90,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'abstract': False,
-                'default_permissions': ('view',),
+                'verbose_name': 'identity check', 'default_permissions': ('view',),
             },
         ),
         migrations.AddField(

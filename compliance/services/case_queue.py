@@ -1,5 +1,6 @@
 """The queue looks after itself: one case for each escalation of the ledger, none for what needs nobody any more."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
@@ -18,6 +19,8 @@ from wallet_project.utils.context import system_actor
 from wallet_project.utils.nudges import nudge
 
 BATCH: Final = 200
+
+_CODE: Final = re.compile(r"^[a-z]+(_[a-z]+)+: ")
 
 #: Somebody's money may be in the wrong place, or nobody knows where it is.
 _URGENT: Final = frozenset(
@@ -86,7 +89,9 @@ def _reason(escalation: Escalation) -> str:
     details: Mapping[str, object] = escalation.details
     said = next((str(details[name]) for name in ("why", "reason", "error") if details.get(name)), "")
     label = escalation.get_kind_display()
-    return f"{label[:1].upper()}{label[1:]}." + (f" {said}" if said else "")
+    # An error begins with its code, which is for the log.
+    said = _CODE.sub("", said)
+    return ". ".join(f"{part[:1].upper()}{part[1:]}" for part in (label, said) if part) + ("" if said else ".")
 
 
 def _customer_of(about: Transaction | None) -> UUID | None:

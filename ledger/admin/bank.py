@@ -65,7 +65,7 @@ class RailTransferAdmin(ExactSearchMixin, BigTableAdmin):
     def tries(self, row: RailTransfer) -> str:
         return str(row.attempts)
 
-    @admin.display(description="asked again (UTC)")
+    @admin.display(description="next asked (UTC)")
     def asked_again(self, row: RailTransfer) -> str:
         return instant(row.next_at)
 

@@ -251,7 +251,7 @@ def rail_values(request: HttpRequest, row: Transaction) -> SafeString | str | No
             "bank's reference": rail.bank_reference,
             "reason": rail.reason,
             "tries": rail.attempts,
-            "asked again (UTC)": instant(rail.next_at),
+            "next asked (UTC)": instant(rail.next_at),
         }
     )
 

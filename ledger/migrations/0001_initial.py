@@ -32,7 +32,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'abstract': False,
-                'default_permissions': ('view',),
+                'verbose_name': 'message', 'default_permissions': ('view',),
                 'indexes': [models.Index(condition=models.Q(('next_at__isnull', False)), fields=['next_at'], name='bank_event_due')],
             },
         ),
@@ -103,14 +103,14 @@ class Migration(migrations.Migration):
                 ('transaction', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='rail_transfer', to='ledger.transaction')),
             ],
             options={
-                'default_permissions': ('view',),
+                'verbose_name': 'bank transfer', 'default_permissions': ('view',),
             },
         ),
         migrations.CreateModel(
             name='Escalation',
             fields=[
                 ('id', models.UUIDField(default=wallet_project.utils.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('rail_exhausted', 'the bank has not answered after the last try'), ('rail_refused', 'the bank refused to understand us'), ('unmatched_money', 'money arrived that nobody expected'), ('poisoned_unit', "this transaction can't be posted"), ('frozen_account', 'the paying account was frozen before clearing'), ('event_failed', 'a message from the bank could not be acted on')], max_length=20)),
+                ('kind', models.CharField(choices=[('rail_exhausted', 'the bank has not answered after the last try'), ('rail_refused', 'the bank refused our request, or spoke of another'), ('unmatched_money', 'money arrived that nobody expected'), ('poisoned_unit', "this transaction can't be posted"), ('frozen_account', 'the paying account was frozen before clearing'), ('event_failed', 'a message from the bank could not be acted on')], max_length=20)),
                 ('subject_type', models.CharField(help_text='such as `transaction`, `rail_transfer`, `inbound_event`', max_length=20)),
                 ('subject_id', models.CharField(max_length=64)),
                 ('details', models.JSONField(default=dict)),
@@ -153,7 +153,7 @@ class Migration(migrations.Migration):
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
             options={
-                'default_permissions': ('view',),
+                'verbose_name': 'waiting unit', 'default_permissions': ('view',),
                 'indexes': [models.Index(condition=models.Q(('next_at__isnull', False)), fields=['stage', 'next_at'], name='work_item_due')],
             },
         ),

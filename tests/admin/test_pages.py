@@ -66,6 +66,17 @@ def test_the_auditor_sees_every_list_and_every_row(full_house: House, login: Cal
             assert not re.search(r"""(src|href)=["'](https?:)?//""", html), f"{model}: something from another host"
 
 
+def test_pages_bear_the_names_of_the_menu(full_house: House, login: Callable[[str], Client]) -> None:
+    client = login("Auditor")
+    technical = ("Authentication and Authorization", "rail transfer", "kyc check", "work item", "inbound event")
+    for model in registered():
+        for path in (url(model), url(model, f"{a_row(model).pk}/change/")):
+            html = client.get(path).text
+            for name in technical:
+                assert name not in html or model._meta.label == "auth.Group", (path, name)
+    assert "Roles" in client.get("/admin/auth/group/").text.partition("<h1")[2].partition("</h1>")[0]
+
+
 def test_every_role_sees_the_dashboard(full_house: House, login: Callable[[str], Client]) -> None:
     for role in ("Officer", "Senior officer", "Auditor", "Administrator", "Superuser"):
         page = login(role).get("/admin/")

@@ -299,7 +299,7 @@ def escalated(payer: Account, payee: Account) -> tuple[Any, Escalation]:
             subject_type="unit",
             subject_id=made.id,
             transaction_id=made.id,
-            details={"error": "it does not add up"},
+            details={"error": "posting_refused: it does not add up"},
         )
     return made, escalation
 
@@ -311,7 +311,7 @@ def test_each_escalation_gets_one_case_also_with_ten_at_once(payer: Account, pay
     assert {case.escalation_id for case in Case.objects.all()} == {row.id for row in escalations}
     case = Case.objects.earliest("id")
     assert (case.customer_id, case.priority) == (payer.customer_id, "high")
-    assert case.reason == "This transaction can't be posted. it does not add up"
+    assert case.reason == "This transaction can't be posted. It does not add up"
     assert StateChange.objects.filter(machine="case").count() == 5
 
 
