@@ -86,7 +86,8 @@ class SaysWhatChanged:
         # A password's form is no ModelForm, and what is in it is in no log.
         if add or not form.changed_data or not isinstance(form, forms.ModelForm):
             return super().construct_change_message(request, form, formsets, add)  # type: ignore[misc]
-        return "; ".join(_change_in_words(form, name) for name in form.changed_data)
+        said = [_change_in_words(form, name) for name in form.changed_data]
+        return "; ".join(filter(None, said)) or "No fields changed."
 
 
 def _change_in_words(form: Any, name: str) -> str:
@@ -96,7 +97,7 @@ def _change_in_words(form: Any, name: str) -> str:
         old, new = {str(each) for each in before or ()}, {str(each) for each in after}
         given, taken = ", ".join(sorted(new - old)), ", ".join(sorted(old - new))
         return f"{label}: " + ", ".join(filter(None, [given and f"given {given}", taken and f"taken {taken}"]))
-    return f"{label}: {_said(before)} → {_said(after)}"
+    return f"{label}: {_said(before)} → {_said(after)}" if before != after else ""
 
 
 def _said(value: Any) -> str:

@@ -80,6 +80,8 @@ def test_a_locked_out_member_of_staff_gets_a_new_password(db: None, login: Login
 
 def test_an_address_is_kept_as_the_login_reads_it(db: None, login: Login, staff: Staff) -> None:
     client, user = login("Administrator"), staff("Officer")
+    assert change(client, user, email="OFFICER@wallet.example") == 302
+    assert LogEntry.objects.latest("id").get_change_message() == "No fields changed."
     assert change(client, user, email="Olga@Wallet.Example") == 302
     assert User.objects.get(pk=user.pk).email == "olga@wallet.example"
     staff("Auditor")

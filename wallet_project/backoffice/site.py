@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
+from time import monotonic
 from typing import Any, Final
 
 from django.contrib.auth import REDIRECT_FIELD_NAME
@@ -80,6 +81,7 @@ class BackofficeSite(UnfoldAdminSite):  # type: ignore[misc]
     def search(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """The palette (Ctrl+K): pages of the menu by their names. unfold's own keeps objects in the cache, and ours
         takes plain values only."""
+        began = monotonic()
         term = request.GET.get("s", "").strip().lower()
         if not term:
             return HttpResponse()
@@ -91,7 +93,12 @@ class BackofficeSite(UnfoldAdminSite):  # type: ignore[misc]
         ]
         part = "command_results" if "extended" in request.GET else "search_results"
         pages = Paginator(found, max(1, len(found)))
-        context = {"page_obj": pages, "results": pages.page(1), "page_counter": 0, "command_show_history": False}
+        context = {
+            "page_obj": pages,
+            "results": pages.page(1),
+            "page_counter": 0,
+            "execution_time": monotonic() - began,
+        }
         return TemplateResponse(request, f"unfold/helpers/{part}.html", context, headers={"HX-Trigger": "search"})
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
