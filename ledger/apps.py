@@ -1,6 +1,8 @@
 """The ledger app."""
 
 from django.apps import AppConfig
+from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
 
 
 class LedgerConfig(AppConfig):
@@ -14,3 +16,15 @@ class LedgerConfig(AppConfig):
         metrics.expect_retries("rail", "bank_event")
         metrics.open_escalations(selectors.open_escalation_count)
         metrics.add_gauge("wallet_waiting_units", "Pending units by stage.", selectors.waiting_units, labels=("stage",))
+        checks.register(check_fees)
+
+
+def check_fees(**_: object) -> list[checks.CheckMessage]:
+    """A wrong fee is an operator's mistake: better found when the wallet starts than by whoever pays it."""
+    from ledger import fees
+
+    try:
+        fees.check_fees()
+    except ImproperlyConfigured as error:
+        return [checks.Error(str(error), id="ledger.E001")]
+    return []

@@ -78,9 +78,18 @@ def test_without_providers_it_does_not_start_in_production(provider: str, settin
         ("SCREENING_LIMITS", "[]", "SCREENING_LIMITS"),
         ("FOUR_EYES_FROM", '{"EUR": "5000000"}', "FOUR_EYES_FROM['EUR']"),
         ("FOUR_EYES_FROM", '{"eur": 5000000}', "eur"),
+        ("FEES", "[]", "FEES"),
+        ("FEES", '{"deposit": {"EUR": [{"flat": 1}]}}', "deposit"),
+        ("FEES", '{"transfer": {"EURO": [{"flat": 1}]}}', "EURO"),
+        ("FEES", '{"transfer": {"EUR": {"flat": 1}}}', "FEES['transfer']['EUR'] is a list of bands"),
+        ("FEES", '{"transfer": {"EUR": [{"flat": 0.5}]}}', "flat in a band of FEES['transfer']['EUR']"),
+        ("FEES", '{"transfer": {"EUR": [{"basis_points": 10001}]}}', "basis_points in a band"),
+        ("FEES", '{"transfer": {"EUR": [{"percent": 1}]}}', "percent"),
+        ("FEES", '{"transfer": {"EUR": [{"min": 5, "max": 4}]}}', "a min above its max"),
+        ("FEES", '{"transfer": {"EUR": [{"flat": 1}, {"flat": 2}]}}', "two bands that begin at the same amount"),
     ],
 )
-def test_a_limit_that_is_none_is_said_before_anything_is_screened_by_it(name: str, value: str, said: str) -> None:
+def test_a_limit_or_fee_that_is_none_is_said_before_anything_goes_by_it(name: str, value: str, said: str) -> None:
     done = manage("check", **{name: value})
     assert done.returncode != 0
     assert said in done.stderr

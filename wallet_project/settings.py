@@ -179,6 +179,8 @@ PROFILE_CHANGES_PER_DAY = env.int("PROFILE_CHANGES_PER_DAY", default=10)
 SCREENING_LIMITS = env.json("SCREENING_LIMITS", default={})
 #: From this amount (minor units) on an approval of a held transaction needs a second person; by default 50,000 euros.
 FOUR_EYES_FROM = env.json("FOUR_EYES_FROM", default={})
+#: What payments cost: ledger/fees.py has the form. By default nothing does.
+FEES = env.json("FEES", default={})
 #: Callables that add a check to `verify_ledger`, each app its own.
 LEDGER_CHECKS = ["accounts.verification.checks", "ledger.verification.checks", "compliance.verification.checks"]
 
