@@ -1,0 +1,105 @@
+"""What a human decided about an escalation, carried out."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models.functions import Now
+
+from ledger import posting
+from ledger.failures import FailureCode
+from ledger.models import Escalation, InboundEvent, RailTransfer, Transaction
+from ledger.resolutions import UNFINISHED_RAIL, OnlyTheBankEndsIt, Resolution, refusal
+from ledger.states import EscalationKind, EscalationStatus, RailDirection, RailStatus, TransactionStatus
+from ledger.steps.context import assert_open
+from ledger.steps.suspense import divert_to_suspense
+from ledger.steps.units import fail, resume
+from wallet_project.utils.context import Actor
+from wallet_project.utils.errors import Conflict, NotFound
+from wallet_project.utils.nudges import nudge
+from wallet_project.utils.transitions import move
+
+# What a customer is told of a transaction that was failed by hand; `not_permitted` where nothing is named.
+_FAILURE_OF: Mapping[str, FailureCode] = {
+    EscalationKind.RAIL_REFUSED: FailureCode.BANK_REJECTED,
+    EscalationKind.UNMATCHED_MONEY: FailureCode.BANK_AMOUNT_DIFFERS,
+}
+
+
+class EscalationNotFound(NotFound):
+    code = "escalation_not_found"
+    message = "There is no such escalation."
+
+
+class EscalationAlreadyResolved(Conflict):
+    code = "escalation_already_resolved"
+    message = "Somebody else has resolved this."
+
+
+def resolve_escalation(
+    *, escalation_id: UUID, action: Resolution, actor: Actor, reason: str, now: datetime
+) -> Escalation:
+    """Carry out what a human decided on an escalation, and close it.
+
+    `retry` puts back to work what was set aside, `fail` ends the pending transaction and releases its funds,
+    `acknowledge` changes nothing. Raises EscalationNotFound, EscalationAlreadyResolved, NothingToRetry, NothingToFail,
+    OnlyTheBankEndsIt, StillWaiting.
+    """
+    assert_open()
+    found = Escalation.objects.select_related("transaction").filter(id=escalation_id).first()
+    if found is None:
+        raise EscalationNotFound()
+    unit = _unit(found.transaction) if found.transaction else None
+    stage = posting.lock([unit]).get(unit) if unit else None
+    rail = RailTransfer.objects.select_for_update(no_key=True).filter(transaction=found.transaction_id).first()
+    row = Escalation.objects.select_for_update(no_key=True).get(id=escalation_id)
+    if row.status != EscalationStatus.OPEN:
+        raise EscalationAlreadyResolved()
+    if refused := refusal(action, row, stage=stage, rail=rail):
+        raise refused()
+    match action:
+        case "retry":
+            _retry(row, unit, rail)
+        case "fail":
+            assert unit is not None, "what waits has a unit"
+            _fail_escalated(row, unit, rail, actor=actor, reason=reason)
+        case "acknowledge":
+            _acknowledge(row, now=now)
+    row.resolved_at = now
+    move(row, "resolve", actor=actor, reason=f"{action}: {reason}", also=["resolved_at"])
+    return row
+
+
+def _retry(row: Escalation, unit: UUID | None, rail: RailTransfer | None) -> None:
+    if row.subject_type == "inbound_event":
+        InboundEvent.objects.filter(id=int(row.subject_id), processed_at=None).update(next_at=Now(), attempts=0)
+        nudge("ledger.bank_event")
+    else:
+        assert unit is not None, "what waits has a unit"
+        if rail is not None and rail.status in UNFINISHED_RAIL:
+            RailTransfer.objects.filter(id=rail.id).update(next_at=Now(), attempts=0, lease_token=None)
+            nudge("ledger.rail_due")
+        resume([unit])
+
+
+def _fail_escalated(row: Escalation, unit: UUID, rail: RailTransfer | None, *, actor: Actor, reason: str) -> None:
+    if rail is not None and rail.status == RailStatus.SUBMITTED:
+        rail.next_at, rail.lease_token, rail.ended_at = None, None, Now()
+        move(rail, "reject", actor=actor, reason=reason, also=["next_at", "lease_token", "ended_at"])
+    if rail is not None and rail.status == RailStatus.CONFIRMED and rail.direction == RailDirection.COLLECTION:
+        divert_to_suspense(row.transaction, rail, why="failed after the bank had collected it")
+    if not fail([unit], code=_FAILURE_OF.get(row.kind, FailureCode.NOT_PERMITTED), actor=actor, reason=reason):
+        raise OnlyTheBankEndsIt()
+
+
+def _acknowledge(row: Escalation, *, now: datetime) -> None:
+    if row.subject_type == "inbound_event":
+        InboundEvent.objects.filter(id=int(row.subject_id), processed_at=None).update(processed_at=now, next_at=None)
+
+
+def _unit(transaction: Transaction) -> UUID | None:
+    """What waits for it; None when it has ended."""
+    if transaction.status != TransactionStatus.PENDING:
+        return None
+    unit: UUID = transaction.group_id or transaction.id
+    return unit
