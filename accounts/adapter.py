@@ -16,7 +16,7 @@ from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 
 from accounts.models import User
-from accounts.services import EmailTaken, register_customer
+from accounts.services.customers import EmailTaken, register_customer
 
 logger = structlog.get_logger(__name__)
 

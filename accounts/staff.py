@@ -6,7 +6,7 @@ from django.contrib.auth.models import AnonymousUser
 
 from accounts.models import Customer, Principal, User
 from wallet_project.utils.context import Actor
-from wallet_project.utils.errors import NotAllowed
+from wallet_project.utils.errors import InvalidInput, NotAllowed
 
 FREEZE_ACCOUNT: Final = "accounts.freeze_account"
 RESTART_VERIFICATION: Final = "accounts.restart_verification"
@@ -22,6 +22,11 @@ class PermissionMissing(NotAllowed):
 class AboutYourself(NotAllowed):
     code = "about_yourself"
     message = "This is about yourself; a colleague does it."
+
+
+class ReasonRequired(InvalidInput):
+    code = "reason_required"
+    message = "Say why; the reason is kept for good."
 
 
 def staff_actor(user: User | AnonymousUser) -> Actor:
@@ -49,3 +54,10 @@ def require_colleague(actor: Actor, customer: Customer | None) -> None:
     """Members of staff do nothing about themselves. Raises AboutYourself."""
     if customer is not None and Principal.objects.filter(id=actor.principal_id, user=customer.user_id).exists():
         raise AboutYourself()
+
+
+def given_reason(text: str) -> str:
+    """What a member of staff gave as the reason, trimmed. Raises ReasonRequired."""
+    if not text.strip():
+        raise ReasonRequired(fields={"reason": "This may not be empty."})
+    return text.strip()

@@ -27,6 +27,11 @@ class IdentityRejected(Refused):
     message = "Your identity could not be verified; contact support."
 
 
+class ProfileRequired(Conflict):
+    code = "profile_required"
+    message = "Send your profile first (PUT /api/v1/me/profile); your identity is checked from it."
+
+
 class AccountNotEmpty(Conflict):
     code = "account_not_empty"
     message = "An account is closed at a balance of zero with nothing pending."

@@ -12,12 +12,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import selectors, services
+from accounts import selectors
 from accounts.idempotency import IdempotencyKeyReused, RequestInProgress
 from accounts.models import Account
 from accounts.profiles import ProfileInvalid
 from accounts.serializers import AccountInput, AccountOutput, MeOutput, ProfileInput
-from accounts.steps import IdentityRejected
+from accounts.services.accounts import CREATE_ACCOUNT, TooManyAccounts, create_account
+from accounts.services.customers import TooManyProfileChanges, update_profile
+from accounts.steps import IdentityRejected, ProfileRequired
 from wallet_project.api.authentication import actor_of
 from wallet_project.api.idempotency import idempotency_key, mark_replayed, request_hash
 from wallet_project.api.schema import keyed, raises
@@ -46,12 +48,12 @@ class ProfileView(APIView):
         request=ProfileInput,
         responses=MeOutput,
     )
-    @raises(selectors.NotACustomer, ProfileInvalid, services.TooManyProfileChanges)
+    @raises(selectors.NotACustomer, ProfileInvalid, TooManyProfileChanges)
     def put(self, request: Request) -> Response:
         body = ProfileInput(data=request.data)
         body.is_valid(raise_exception=True)
         actor = actor_of(request)
-        services.update_profile(actor=actor, profile=body.profile(), now=timezone.now())
+        update_profile(actor=actor, profile=body.profile(), now=timezone.now())
         return Response(selectors.read_me(selectors.customer_id_of(actor)))
 
 
@@ -79,20 +81,20 @@ class AccountsView(ListAPIView[Account]):
     @keyed
     @raises(
         selectors.NotACustomer,
-        services.ProfileRequired,
+        ProfileRequired,
         RequestInProgress,
         IdentityRejected,
-        services.TooManyAccounts,
+        TooManyAccounts,
         IdempotencyKeyReused,
     )
     def post(self, request: Request) -> Response:
         key = idempotency_key(request)
         body = AccountInput(data=request.data)
         body.is_valid(raise_exception=True)
-        made = services.create_account(
+        made = create_account(
             actor=actor_of(request),
             key=key,
-            request_hash=request_hash(services.CREATE_ACCOUNT, {}, body.validated_data),
+            request_hash=request_hash(CREATE_ACCOUNT, {}, body.validated_data),
             **body.validated_data,
         )
         response = Response(AccountOutput(made.account).data, status=status.HTTP_202_ACCEPTED)

@@ -6,9 +6,10 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from accounts import services, staff
+from accounts import staff
 from accounts.admin.history import history_panel
 from accounts.models import Account, Customer, StateChange
+from accounts.services.accounts import freeze_account, unfreeze_account
 from accounts.states import AccountKind, AccountStatus
 from wallet_project.utils.admin import (
     BigTableAdmin,
@@ -28,13 +29,13 @@ from wallet_project.utils.admin import (
 
 def _freeze(request: HttpRequest, account: Account, values: dict[str, Any]) -> str:
     actor = staff.staff_actor(request.user)
-    services.freeze_account(account_id=account.id, actor=actor, reason=values["reason"])
+    freeze_account(account_id=account.id, actor=actor, reason=values["reason"])
     return "The account is frozen."
 
 
 def _unfreeze(request: HttpRequest, account: Account, values: dict[str, Any]) -> str:
     actor = staff.staff_actor(request.user)
-    services.unfreeze_account(account_id=account.id, actor=actor, reason=values["reason"])
+    unfreeze_account(account_id=account.id, actor=actor, reason=values["reason"])
     return "The account is open again."
 
 

@@ -7,9 +7,10 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from accounts import services, staff
+from accounts import staff
 from accounts.admin.history import StateChangeAdmin, history_panel
 from accounts.models import Account, Customer, ProfileVersion, StateChange
+from accounts.services.customers import restart_verification
 from accounts.states import KycStatus
 from wallet_project.utils.admin import (
     BigTableAdmin,
@@ -32,7 +33,7 @@ SHOWN = 50
 
 
 def _restart_verification(request: HttpRequest, customer: Customer, values: dict[str, Any]) -> str:
-    services.restart_verification(
+    restart_verification(
         customer_id=customer.id,
         actor=staff.staff_actor(request.user),
         reason=values["reason"],

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from accounts.models import User
-from accounts.staff import require_permission
+from accounts.staff import given_reason, require_permission
 from compliance import effects, steps
 from compliance.models import Case, CaseNote, Decision
 from compliance.selectors import needs_second_person, possible_verdicts
@@ -59,11 +59,6 @@ class ProposalReplaced(Conflict):
     message = "The proposal was replaced by another one since you read it. Look at it again."
 
 
-class ReasonRequired(InvalidInput):
-    code = "reason_required"
-    message = "Say why; the reason is kept for good."
-
-
 class VerdictNotPossible(InvalidInput):
     """`possible` are those that are."""
 
@@ -108,7 +103,9 @@ def add_note(*, case_id: UUID, actor: Actor, text: str) -> CaseNote:
     ReasonRequired (nothing was written)."""
     with transaction.atomic(durable=True):
         case, author = _locked(case_id, actor, WORK_CASE)
-        return CaseNote.objects.create(case=case, author=author, text=_given(text)[: longest_text(CaseNote, "text")])
+        return CaseNote.objects.create(
+            case=case, author=author, text=given_reason(text)[: longest_text(CaseNote, "text")]
+        )
 
 
 def decide_case(*, case_id: UUID, actor: Actor, verdict: str, reason: str, now: datetime) -> Case:
@@ -123,7 +120,7 @@ def decide_case(*, case_id: UUID, actor: Actor, verdict: str, reason: str, now: 
         _demand(case, CaseStatus.IN_PROGRESS)
         if case.assignee_id != officer.id:
             raise NotYourCase
-        reason = _given(reason)
+        reason = given_reason(reason)
         possible = possible_verdicts(case)
         if verdict not in possible:
             raise VerdictNotPossible(fields={"verdict": "Not one of those."}, possible=[str(each) for each in possible])
@@ -153,7 +150,7 @@ def confirm_case(
         if proposal.maker_id == checker.id:
             raise SecondPersonNeeded
         _demand_colleague(case, checker)
-        reason = _given(reason)
+        reason = given_reason(reason)
         Decision.objects.create(
             case=case,
             verdict=proposal.verdict,
@@ -179,7 +176,7 @@ def withdraw_proposal(*, case_id: UUID, actor: Actor, reason: str) -> Case:
         _demand(case, CaseStatus.AWAITING_APPROVAL)
         if case.decisions.filter(checker=None).latest("id").maker_id != officer.id:
             raise NotYourCase
-        move(case, "send_back", actor=actor, reason=f"withdrawn: {_given(reason)}")
+        move(case, "send_back", actor=actor, reason=f"withdrawn: {given_reason(reason)}")
     return case
 
 
@@ -210,9 +207,3 @@ def _demand_colleague(case: Case, officer: User) -> None:
         own = Q(debit_account__customer__user=officer) | Q(credit_account__customer__user=officer)
         if Transaction.objects.filter(unit & own).exists():
             raise AboutYourself
-
-
-def _given(text: str) -> str:
-    if not text.strip():
-        raise ReasonRequired(fields={"reason": "This may not be empty."})
-    return text.strip()

@@ -226,7 +226,7 @@ def test_names_of_the_world_are_names(name: str) -> None:
 
 @pytest.mark.django_db
 def test_a_service_call_checks_too() -> None:
-    from accounts.services import update_profile
+    from accounts.services.customers import update_profile
     from tests.support.factories import NOW
 
     with pytest.raises(ProfileInvalid) as refused:

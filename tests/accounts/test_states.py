@@ -9,10 +9,11 @@ from django.contrib.auth.models import Permission
 from django.db import DatabaseError, connection, transaction
 
 import accounts.steps
-from accounts import services
 from accounts.models import Account, StateChange
-from accounts.staff import PermissionMissing, staff_actor
-from accounts.steps import AccountNotEmpty, IdentityRejected, WrongState
+from accounts.services.accounts import freeze_account, unfreeze_account
+from accounts.services.customers import restart_verification
+from accounts.staff import PermissionMissing, ReasonRequired, staff_actor
+from accounts.steps import AccountNotEmpty, IdentityRejected, ProfileRequired, WrongState
 from tests.support.factories import api_client, make_account, make_customer, make_user, reject
 from wallet_project.utils.context import Actor, system_actor
 from wallet_project.utils.errors import NotFound
@@ -28,11 +29,11 @@ def officer() -> Actor:
 
 def test_an_officer_freezes_and_unfreezes_and_says_why() -> None:
     account, actor = make_account(), officer()
-    services.freeze_account(account_id=account.id, actor=actor, reason="asked by the police")
+    freeze_account(account_id=account.id, actor=actor, reason="asked by the police")
     seen = api_client(account.customer).get(f"/api/v1/accounts/{account.id}").json()
     assert seen["status"] == "frozen"
     assert seen["status_reason"] == "This account is frozen; contact support.", "the log's reason is not the customer's"
-    services.unfreeze_account(account_id=account.id, actor=actor, reason="settled")
+    unfreeze_account(account_id=account.id, actor=actor, reason="settled")
     account.refresh_from_db()
     assert (account.status, account.status_reason) == ("open", "")
     changes = StateChange.objects.filter(subject_id=account.id).order_by("id")[2:]
@@ -44,8 +45,8 @@ def test_an_officer_freezes_and_unfreezes_and_says_why() -> None:
 
 def test_a_reason_is_required() -> None:
     account, actor = make_account(), officer()
-    with pytest.raises(services.ReasonRequired):
-        services.freeze_account(account_id=account.id, actor=actor, reason="  ")
+    with pytest.raises(ReasonRequired):
+        freeze_account(account_id=account.id, actor=actor, reason="  ")
     account.refresh_from_db()
     assert account.status == "open"
 
@@ -53,12 +54,12 @@ def test_a_reason_is_required() -> None:
 def test_only_who_may_freezes() -> None:
     account = make_account()
     with pytest.raises(PermissionMissing):
-        services.freeze_account(account_id=account.id, actor=staff_actor(make_user(is_staff=True)), reason="because")
+        freeze_account(account_id=account.id, actor=staff_actor(make_user(is_staff=True)), reason="because")
     account.refresh_from_db()
     assert account.status == "open"
 
 
-@pytest.mark.parametrize("use_case", [services.freeze_account, services.unfreeze_account])
+@pytest.mark.parametrize("use_case", [freeze_account, unfreeze_account])
 def test_what_the_state_does_not_allow_is_refused(use_case: Callable[..., Account]) -> None:
     account, actor = make_account(make_customer(verified=False)), officer()
     with pytest.raises(WrongState) as refused:
@@ -71,7 +72,7 @@ def test_what_the_state_does_not_allow_is_refused(use_case: Callable[..., Accoun
 def test_the_wallets_own_accounts_are_not_frozen() -> None:
     settlement = Account.objects.get(kind="system", purpose="settlement", currency="EUR")
     with pytest.raises(NotFound):
-        services.freeze_account(account_id=settlement.id, actor=officer(), reason="because")
+        freeze_account(account_id=settlement.id, actor=officer(), reason="because")
 
 
 def test_an_empty_account_is_closed() -> None:
@@ -127,7 +128,7 @@ def test_staff_let_a_rejected_customer_be_checked_again(nudges: list[str]) -> No
     reject(customer)
     with pytest.raises(IdentityRejected), transaction.atomic():
         accounts.steps.request_verification(customer_id=customer.id, actor=system_actor())
-    services.restart_verification(customer_id=customer.id, actor=officer(), reason="a new document came by post")
+    restart_verification(customer_id=customer.id, actor=officer(), reason="a new document came by post")
     customer.refresh_from_db()
     assert (customer.kyc_status, customer.kyc_reason) == ("pending", "")
     assert "compliance.run_checks" in nudges
@@ -135,8 +136,8 @@ def test_staff_let_a_rejected_customer_be_checked_again(nudges: list[str]) -> No
 
 def test_nobody_without_a_profile_is_checked() -> None:
     customer = make_customer(verified=False, profile=None)
-    with pytest.raises(services.ProfileRequired):
-        services.restart_verification(customer_id=customer.id, actor=officer(), reason="because")
+    with pytest.raises(ProfileRequired):
+        restart_verification(customer_id=customer.id, actor=officer(), reason="because")
 
 
 def test_the_database_knows_the_machine_too() -> None:

@@ -7,7 +7,7 @@ from django.contrib.auth.models import Group
 from django.test import Client
 
 from accounts.models import Account, StateChange
-from accounts.services import FROZEN_NOTICE
+from accounts.services.accounts import FROZEN_NOTICE
 from accounts.states import AccountStatus, KycStatus
 from tests.admin.house import House, action_url, come_in
 from tests.admin.test_cases import said

@@ -9,8 +9,8 @@ from django.db import IntegrityError, connection, transaction
 
 from accounts.models import Account, User
 from accounts.models import StateChange as AccountsChange
-from accounts.services import update_profile
-from accounts.staff import PermissionMissing
+from accounts.services.customers import update_profile
+from accounts.staff import PermissionMissing, ReasonRequired
 from compliance.models import Case, CaseNote, Decision, KycCheck, StateChange
 from compliance.selectors import case_file, case_queue, needs_second_person, possible_verdicts
 from compliance.services import kyc
@@ -20,7 +20,6 @@ from compliance.services.cases import (
     CaseElsewhere,
     CaseNotFound,
     NotYourCase,
-    ReasonRequired,
     SecondPersonNeeded,
     VerdictNotPossible,
     add_note,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from accounts.models import Customer
-from accounts.services import restart_verification, update_profile
+from accounts.services.customers import restart_verification, update_profile
 from compliance.models import Case, InboundEvent, KycCheck, StateChange
 from compliance.providers.identity import IdentityAnswer, IdentityProfile, IdentityRequest, configured_identity_provider
 from compliance.services import kyc

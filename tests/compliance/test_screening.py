@@ -8,7 +8,7 @@ import pytest
 from django.db import connection, transaction
 
 from accounts.models import Account, Customer
-from accounts.services import freeze_account
+from accounts.services.accounts import freeze_account
 from compliance import facts
 from compliance.models import Case, Screening, StateChange
 from compliance.services import screening

@@ -14,7 +14,8 @@ import accounts.steps
 from accounts.models import Account, Customer, User
 from accounts.profiles import Profile
 from accounts.selectors import system_account_id
-from accounts.services import create_account, register_customer, update_profile
+from accounts.services.accounts import create_account
+from accounts.services.customers import register_customer, update_profile
 from accounts.states import SystemPurpose
 from ledger import posting, steps
 from ledger.models import Transaction
