@@ -69,6 +69,11 @@ def test_without_providers_it_does_not_start_in_production(provider: str, settin
     assert "BANK_URL" in done.stderr
 
 
+def test_a_rail_of_ones_own_needs_no_address_of_a_bank() -> None:
+    done = manage("diffsettings", PAYMENT_RAIL="some.bank.rail", BANK_URL=None, BANK_API_KEY=None)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
@@ -104,6 +109,8 @@ MISTAKES = [
     ("CALLBACK_URL", "http://web:8000"),
     ("BANK_URL", "bank.example"),
     ("IDENTITY_URL", "https://"),
+    ("PAYMENT_RAIL", "ledger.rails.fax"),
+    ("PAYMENT_RAIL", "fax"),
     ("BANK_WEBHOOK_SECRET", "hello"),
     ("IDENTITY_WEBHOOK_SECRET", "whsec_" + "aWRlbnRpdHkt" * 3 + ",whsec_old!"),
 ]

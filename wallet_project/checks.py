@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
 
 from wallet_project.utils.signatures import check_secret, configured_secrets
 
@@ -39,12 +40,21 @@ def _mistakes() -> Iterator[str]:
         for name in ("PUBLIC_URL", "CALLBACK_URL"):
             if not getattr(settings, name).startswith("https://"):
                 yield f"{name} is https://…, as plain http is redirected (but for ALLOW_HTTP=on with http in both)."
+    if not _is_callable(settings.PAYMENT_RAIL):
+        yield "PAYMENT_RAIL is the dotted path of a callable that gives a payment rail (docs/rails.md)."
     for name in ("IDENTITY_WEBHOOK_SECRET", "BANK_WEBHOOK_SECRET"):
         for secret in configured_secrets(getattr(settings, name)):
             try:
                 check_secret(secret)
             except ValueError as error:
                 yield f"{name}: {error}."
+
+
+def _is_callable(path: str) -> bool:
+    try:
+        return callable(import_string(path))
+    except ImportError:
+        return False
 
 
 def _is_address(url: str) -> bool:

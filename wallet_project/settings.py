@@ -187,6 +187,8 @@ LEDGER_CHECKS = ["accounts.verification.checks", "ledger.verification.checks", "
 IDENTITY_URL = env.str("IDENTITY_URL", default="")
 IDENTITY_API_KEY = env.str("IDENTITY_API_KEY", default="")
 IDENTITY_WEBHOOK_SECRET = env.str("IDENTITY_WEBHOOK_SECRET", default="")
+#: What gives the payment rail: a dotted path of a callable without arguments (docs/rails.md).
+PAYMENT_RAIL = env.str("PAYMENT_RAIL", default="ledger.rails.http.from_settings")
 BANK_URL = env.str("BANK_URL", default="")
 BANK_API_KEY = env.str("BANK_API_KEY", default="")
 BANK_WEBHOOK_SECRET = env.str("BANK_WEBHOOK_SECRET", default="")
@@ -258,7 +260,9 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIN
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 
 _management_only = {"migrate", "collectstatic", "check", "makemigrations", "spectacular", "backup", "restore"}
-_providers = (IDENTITY_URL, IDENTITY_API_KEY, IDENTITY_WEBHOOK_SECRET, BANK_URL, BANK_API_KEY, BANK_WEBHOOK_SECRET)
+# Only the rail that speaks HTTP needs to know where.
+_bank = (BANK_URL, BANK_API_KEY) if PAYMENT_RAIL == "ledger.rails.http.from_settings" else ()
+_providers = (IDENTITY_URL, IDENTITY_API_KEY, IDENTITY_WEBHOOK_SECRET, *_bank, BANK_WEBHOOK_SECRET)
 if not DEBUG and not _management_only.intersection(sys.argv[1:2]) and not all(_providers):
     raise ImproperlyConfigured(
         "Set IDENTITY_URL and BANK_URL, each with its API_KEY and WEBHOOK_SECRET: without providers nothing could ever "
