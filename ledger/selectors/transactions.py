@@ -1,4 +1,4 @@
-"""Reads: transactions as one customer may see them, entries, and what is waiting. Nothing here writes.
+"""Transactions as one customer may see them, and entries. Nothing here writes.
 
 A transaction is seen by the owner of its debit account from the start, and by the receiver once it has cleared; a
 deposit is its receiver's own request, so he sees it at once. Lists go through each account's own index
@@ -36,7 +36,10 @@ _PUBLIC_STAGES: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class TransactionView:
-    """A transaction as one customer sees it. `type` is set where it is seen from an account. Amounts: minor units."""
+    """A transaction as one customer sees it. `type` is set where it is seen from an account. Amounts: minor units.
+
+    `group` and `fee` (of the fee leg that belongs to it) are for the payer; None is none, or not his to see.
+    """
 
     id: UUID
     kind: str
@@ -52,6 +55,13 @@ class TransactionView:
     created_at: datetime
     cleared_at: datetime | None
     type: Direction | None = None
+    group: UUID | None = None
+    fee: int | None = None
+    reverses: UUID | None = None
+    reversed_amount: int = 0
+    expires_at: datetime | None = None
+    captured_amount: int | None = None
+    captured_at: datetime | None = None
 
 
 _COLUMNS: Final = """
@@ -160,38 +170,3 @@ def _views(sql: str, values: Values) -> Iterator[TransactionView]:
             fields["stage"] = public_stage(fields["stage"])
             fields["type"] = Direction(fields["type"]) if fields["type"] else None
             yield TransactionView(**fields)
-
-
-def oldest_waiting_seconds() -> list[tuple[tuple[str, ...], float]]:
-    """((stage,), seconds since the oldest unit there was due), 0 where none is late; the bank's rows are `rail`."""
-    ages = dict.fromkeys([str(stage) for stage in Stage if stage != Stage.SETTLING] + ["rail", "bank_event"], 0.0)
-    ages |= _pairs(
-        """SELECT stage, extract(epoch FROM now() - min(coalesce(next_at, created_at)))::float8 FROM ledger_workitem
-           WHERE stage <> 'settling' AND (next_at IS NULL OR next_at < now()) GROUP BY stage
-           UNION ALL SELECT 'rail', extract(epoch FROM now() - min(next_at))::float8 FROM ledger_railtransfer
-           WHERE next_at < now() HAVING count(*) > 0
-           UNION ALL SELECT 'bank_event', extract(epoch FROM now() - min(next_at))::float8 FROM ledger_inboundevent
-           WHERE next_at < now() HAVING count(*) > 0"""
-    )
-    return [((stage,), max(0.0, age)) for stage, age in sorted(ages.items())]
-
-
-def waiting_units() -> list[tuple[tuple[str, ...], float]]:
-    """((stage,), how many units wait there)."""
-    counts = dict.fromkeys([str(stage) for stage in Stage], 0.0)
-    counts |= _pairs("SELECT stage, count(*)::float8 FROM ledger_workitem GROUP BY stage")
-    return [((stage,), count) for stage, count in sorted(counts.items())]
-
-
-def open_escalation_count() -> list[tuple[tuple[str, ...], float]]:
-    """((), how many escalations wait for a human)."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*)::float8 FROM ledger_escalation WHERE status = 'open'")
-        row = cursor.fetchone()
-    return [((), float(row[0] if row else 0))]
-
-
-def _pairs(sql: str) -> dict[str, float]:
-    with connection.cursor() as cursor:
-        cursor.execute(sql)
-        return dict(cursor.fetchall())
