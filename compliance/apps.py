@@ -15,6 +15,17 @@ class ComplianceConfig(AppConfig):
         waiting = selectors.waiting_cases
         metrics.add_gauge("wallet_open_cases", "Cases that wait for somebody.", waiting, labels=("status",))
         metrics.add_gauge("wallet_overdue_cases", "Cases past their due time.", selectors.overdue_cases)
+        metrics.add_gauge(
+            "wallet_audited_checks",
+            "Checks of the last self-audit by outcome.",
+            selectors.audited_checks,
+            labels=("outcome",),
+        )
+        metrics.add_gauge(
+            "wallet_last_complete_audit_timestamp_seconds",
+            "When the last self-audit began that read every check (before the first: when the wallet was installed).",
+            selectors.last_complete_audit,
+        )
         metrics.expect_retries("identity", "screening")
         metrics.oldest_waiting(selectors.oldest_waiting_seconds)
         checks.register(check_limits)

@@ -8,6 +8,7 @@ TABLES = {
     "compliance_casenote": "INSERT",
     "compliance_decision": "INSERT",
     "compliance_inboundevent": "INSERT, UPDATE (next_at, attempts, processed_at, last_error)",
+    "compliance_selfaudit": "INSERT",
     "compliance_statechange": "INSERT",
 }
 FUNCTIONS: tuple[str, ...] = ()

@@ -1,12 +1,13 @@
 """Decisions: identity checks, screenings, and the cases that people work on."""
 
 from django.conf import settings
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django_fsm import FSMField, transition
 
-from accounts.models import Customer, ProfileVersion
+from accounts.models import Customer, Principal, ProfileVersion
 from compliance.states import CasePriority, CaseStatus, CaseVerdict, CheckStatus
 from ledger.models import Escalation, Transaction
 from wallet_project.utils.ids import uuid7
@@ -207,6 +208,30 @@ class InboundEvent(InboundEventBase):
     class Meta(InboundEventBase.Meta):
         verbose_name = "message"
         indexes = [models.Index(fields=["next_at"], condition=Q(next_at__isnull=False), name="identity_event_due")]
+
+
+class SelfAudit(models.Model):
+    """What one look at all the books found, written when it was done. Append-only; one that died left no row."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    asked_by = models.ForeignKey(Principal, on_delete=models.PROTECT, related_name="+", db_index=False)
+    began_at = models.DateTimeField()
+    ended_at = models.DateTimeField(db_default=Now())
+    complete = models.BooleanField(help_text="every check could be read")
+    failing = models.PositiveIntegerField(help_text="checks with findings")
+    results = models.JSONField(
+        encoder=DjangoJSONEncoder, help_text="[{app, check, title, holds, unread, figures, offending}]"
+    )
+
+    class Meta:
+        verbose_name = "self-audit"
+        permissions = [("ask_self_audit", "Can have the books audited now")]
+        default_permissions = ("view",)
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        found = f"{self.failing} with findings" if self.failing else "all hold"
+        return found if self.complete else f"{found}, not all could be read"
 
 
 class StateChange(StateChangeBase):

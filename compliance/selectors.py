@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 from accounts.models import Principal
 from accounts.models import StateChange as AccountsChange
 from compliance.limits import four_eyes_from
-from compliance.models import Case, CaseNote, Decision, StateChange
+from compliance.models import Case, CaseNote, Decision, SelfAudit, StateChange
 from compliance.states import CasePriority, CaseStatus, CaseVerdict
 from ledger.models import StateChange as LedgerChange
 from ledger.resolutions import possible_resolutions
@@ -160,3 +160,27 @@ def oldest_waiting_seconds() -> list[tuple[tuple[str, ...], float]]:
         )
         ages |= dict(cursor.fetchall())
     return [((stage,), max(0.0, age)) for stage, age in sorted(ages.items())]
+
+
+def audited_checks() -> list[tuple[tuple[str, ...], float]]:
+    """((state,), how many checks of the last self-audit are in it): `holds`, `failing`, `unread`."""
+    counts = dict.fromkeys(["holds", "failing", "unread"], 0.0)
+    last = SelfAudit.objects.order_by("-id").values_list("results", flat=True).first()
+    for result in last or []:
+        counts["unread" if result["unread"] else "holds" if result["holds"] else "failing"] += 1
+    return [((state,), count) for state, count in counts.items()]
+
+
+def last_complete_audit() -> list[tuple[tuple[str, ...], float]]:
+    """((), when the last self-audit began that read every check, in seconds of Unix time).
+
+    Before the first, when the database was first migrated: one that never ran at all is seen as well.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT extract(epoch FROM coalesce(
+                   (SELECT began_at FROM compliance_selfaudit WHERE complete ORDER BY id DESC LIMIT 1),
+                   (SELECT min(applied) FROM django_migrations)))::float8"""
+        )
+        row = cursor.fetchone()
+    return [((), float(row[0]))] if row and row[0] is not None else []

@@ -58,6 +58,7 @@ class EscalationKind(TextChoices):
     POISONED_UNIT = "poisoned_unit", "this transaction can't be posted"
     FROZEN_ACCOUNT = "frozen_account", "the paying account was frozen before clearing"
     EVENT_FAILED = "event_failed", "a message from the bank could not be acted on"
+    AUDIT_FINDING = "audit_finding", "the self-audit found the books to be wrong"
 
 
 class EscalationStatus(TextChoices):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import django_stubs_ext
 import environ
+from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 
 from wallet_project.api import defaults as api_defaults
@@ -184,6 +185,10 @@ FEES = env.json("FEES", default={})
 #: Callables that add a check to `verify_ledger`, each app its own.
 LEDGER_CHECKS = ["accounts.verification.checks", "ledger.verification.checks", "compliance.verification.checks"]
 
+#: Every night all of them are read (compliance.self_audit), off peak: at this hour in UTC, no query longer than this.
+SELF_AUDIT_HOUR = env.int("SELF_AUDIT_HOUR", default=3)
+SELF_AUDIT_QUERY_SECONDS = env.int("SELF_AUDIT_QUERY_SECONDS", default=600)
+
 IDENTITY_URL = env.str("IDENTITY_URL", default="")
 IDENTITY_API_KEY = env.str("IDENTITY_API_KEY", default="")
 IDENTITY_WEBHOOK_SECRET = env.str("IDENTITY_WEBHOOK_SECRET", default="")
@@ -203,10 +208,14 @@ NUDGES = {
     "ledger.rail_due": "ledger.dispatch_rails",
     "ledger.bank_event": "ledger.process_bank_events",
     "ledger.escalated": "compliance.open_cases",
+    "compliance.audit_wanted": "compliance.self_audit",
 }
 #: Tasks that wait for somebody outside keep to a lane of their own, with workers of its own: a bank that hangs must not
-#: keep what needs no bank from being screened and cleared.
-CELERY_TASK_ROUTES = {name: {"queue": "outside"} for name in ("ledger.dispatch_rails", "compliance.run_checks")}
+#: keep what needs no bank from being screened and cleared. So does the self-audit, which reads for minutes.
+CELERY_TASK_ROUTES = {
+    **{name: {"queue": "outside"} for name in ("ledger.dispatch_rails", "compliance.run_checks")},
+    "compliance.self_audit": {"queue": "audit"},
+}
 CELERY_BROKER_URL = REDIS_URL
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 3600,
@@ -238,6 +247,11 @@ CELERY_BEAT_SCHEDULE = {
         "ledger.dispatch_rails": 2,
         "ledger.process_bank_events": 2,
     }.items()
+}
+CELERY_BEAT_SCHEDULE["compliance.self_audit"] = {
+    "task": "compliance.self_audit",
+    "schedule": crontab(hour=str(SELF_AUDIT_HOUR), minute="17"),
+    "options": {"expires": 6 * 3600},
 }
 #: A lease on a row: a worker that died gives its rows back after this.
 LEASE = timedelta(seconds=env.int("LEASE_SECONDS", default=60))

@@ -29,6 +29,7 @@ _URGENT: Final = frozenset(
         EscalationKind.RAIL_REFUSED,
         EscalationKind.UNMATCHED_MONEY,
         EscalationKind.POISONED_UNIT,
+        EscalationKind.AUDIT_FINDING,
     }
 )
 

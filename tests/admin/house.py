@@ -8,7 +8,7 @@ from django.test import Client
 
 from accounts.models import Account, Customer, User
 from accounts.staff import staff_actor
-from compliance.models import Case
+from compliance.models import Case, SelfAudit
 from compliance.models import InboundEvent as IdentityEvent
 from compliance.providers.identity import IdentityAnswer, IdentityRequest
 from compliance.services import case_queue, cases, kyc, screening
@@ -19,6 +19,7 @@ from ledger.services import clearing, payments
 from ledger.states import EscalationKind
 from tests.support.factories import NOW, actor_of, make_account, make_customer
 from wallet_project.backoffice.site import STAFF_DOOR
+from wallet_project.utils.context import system_actor
 from wallet_project.utils.money import Money
 
 ROLES = ("Officer", "Senior officer", "Auditor", "Administrator")
@@ -97,6 +98,23 @@ def build_house() -> House:
     case_queue.open_cases(now=NOW)
     BankEvent.objects.create(event_id=uuid4().hex, kind="credit.received", payload={"amount": 700})
     IdentityEvent.objects.create(event_id=uuid4().hex, kind="check.completed", payload={"status": "review"})
+    SelfAudit.objects.create(
+        asked_by_id=system_actor().principal_id,
+        began_at=NOW,
+        complete=True,
+        failing=1,
+        results=[
+            {
+                "app": "ledger",
+                "check": "I1",
+                "title": "balances sum to zero",
+                "holds": False,
+                "unread": "",
+                "figures": {"entries": 2},
+                "offending": [{"problem": "they do not", "currency": "EUR"}],
+            }
+        ],
+    )
     return House(ada=ada, account=account, receiver=receiver, mary=mary, cleared=cleared, held=held)
 
 

@@ -74,6 +74,7 @@ NAVIGATION: list[dict[str, Any]] = [
         "collapsible": True,
         "items": [
             item("Decisions", "gavel", "compliance.decision"),
+            item("Self-audits", "fact_check", "compliance.selfaudit"),
             item("Log: decisions", "history", "compliance.statechange"),
             item("Log: money", "history", "ledger.statechange"),
             item("Log: people, accounts", "history", "accounts.statechange"),

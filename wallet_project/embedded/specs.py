@@ -37,11 +37,19 @@ def web(env: Mapping[str, str], *, port: int) -> ProcessSpec:
 
 def workers(env: Mapping[str, str]) -> tuple[ProcessSpec, ...]:
     """One for each lane (CELERY_TASK_ROUTES)."""
-    return (worker(env, queues=("celery",)), worker(env, name="caller", queues=("outside",)))
+    return (
+        worker(env, queues=("celery",)),
+        worker(env, name="caller", queues=("outside",)),
+        worker(env, name="auditor", queues=("audit",), processes=1),
+    )
 
 
 def worker(
-    env: Mapping[str, str], *, name: str = "worker", queues: tuple[str, ...] = ("celery", "outside")
+    env: Mapping[str, str],
+    *,
+    name: str = "worker",
+    queues: tuple[str, ...] = ("celery", "outside", "audit"),
+    processes: int = 2,
 ) -> ProcessSpec:
     lanes = ("--hostname", f"{name}@%h", "--queues", ",".join(queues))
     argv = (
@@ -51,7 +59,7 @@ def worker(
         "--loglevel",
         "INFO",
         "--concurrency",
-        "2",
+        str(processes),
         "--without-gossip",
         "--without-mingle",
     )

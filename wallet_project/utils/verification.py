@@ -1,10 +1,16 @@
 """What `manage.py verify_ledger` runs: checks that each app adds to, read in one snapshot (DESIGN §5)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
+import structlog
 from django.db import connection, transaction
+from django.utils.module_loading import import_string
+
+logger = structlog.get_logger(__name__)
+
+_T = TypeVar("_T")
 
 #: Offending rows that a check names; it counts them all.
 MAX_ROWS = 50
@@ -12,16 +18,18 @@ MAX_ROWS = 50
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a check found. `figures` are what it counted or summed; it holds when no row offends."""
+    """What a check found. `figures` are what it counted or summed; it holds when it could be read (`unread` says why it
+    could not) and no row offends."""
 
     name: str
     title: str
     figures: Mapping[str, Any] = field(default_factory=dict)
     offending: Sequence[Mapping[str, Any]] = ()
+    unread: str = ""
 
     @property
     def holds(self) -> bool:
-        return not self.offending
+        return not self.offending and not self.unread
 
 
 class Check(Protocol):
@@ -78,16 +86,55 @@ def rows(sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str
 
 
 def verify(checks: Sequence[Check], *, timeout_seconds: int) -> list[Result]:
-    """Run the checks: all of them read the same snapshot, and none may write."""
-    for check in checks:
-        check.before()
+    """Run the checks: all of them read the same snapshot, and none may write.
+
+    One that can't be read (a bank that is silent, a query that takes longer than `timeout_seconds`) holds up no other:
+    its result says so, and does not hold.
+    """
+    unread: dict[int, str] = {}
+    for number, check in enumerate(checks):
+        _try(check.before, number, check, unread)
     with transaction.atomic(durable=True), connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         cursor.execute("SELECT set_config('statement_timeout', %s, true)", [f"{timeout_seconds}s"])
-        for check in checks:
-            check.read()
-    return [check.result() for check in checks]
+        for number, check in enumerate(checks):
+            _try(_in_savepoint(check.read), number, check, unread)
+    results: list[Result | None] = [_try(check.result, number, check, unread) for number, check in enumerate(checks)]
+    return [
+        result or Result(check.name, check.title, unread=unread[number])
+        for number, (check, result) in enumerate(zip(checks, results, strict=True))
+    ]
+
+
+def _try(step: Callable[[], _T], number: int, check: Check, unread: dict[int, str]) -> _T | None:
+    if number in unread:
+        return None
+    try:
+        return step()
+    except Exception as error:
+        logger.exception("check_unread", check=check.name, title=check.title)
+        unread[number] = f"{type(error).__name__}: {error}".strip()[:500]
+        return None
+
+
+def _in_savepoint(read: Callable[[], None]) -> Callable[[], None]:
+    """An error in one check's query would end the snapshot of all."""
+
+    def reads() -> None:
+        with transaction.atomic():
+            read()
+
+    return reads
 
 
 #: What settings.LEDGER_CHECKS names: a callable without arguments that gives an app's checks.
 ChecksOfAnApp = Callable[[], Sequence[Check]]
+
+
+def checks_by_app(paths: Iterable[str]) -> list[tuple[str, Check]]:
+    """The checks that the callables at `paths` (settings.LEDGER_CHECKS) give, each with the app that it is of."""
+    found: list[tuple[str, Check]] = []
+    for path in paths:
+        of_app: ChecksOfAnApp = import_string(path)
+        found += [(path.split(".")[0], check) for check in of_app()]
+    return found

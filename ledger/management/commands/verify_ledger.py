@@ -6,11 +6,10 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
-from django.utils.module_loading import import_string
 
 from ledger.rails import configured_rail
 from ledger.verification import bank_check
-from wallet_project.utils.verification import Check, Result, verify
+from wallet_project.utils.verification import Check, Result, checks_by_app, verify
 
 
 class Command(BaseCommand):
@@ -24,7 +23,7 @@ class Command(BaseCommand):
         parser.add_argument("--timeout", type=int, default=300, help="seconds that one query may take")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        checks: list[Check] = [check for path in settings.LEDGER_CHECKS for check in import_string(path)()]
+        checks: list[Check] = [check for _, check in checks_by_app(settings.LEDGER_CHECKS)]
         if not options["no_bank"]:
             checks.append(bank_check(configured_rail))
         checks = [check for check in checks if check.name not in options["without"]]
@@ -40,6 +39,8 @@ class Command(BaseCommand):
     def _show(self, result: Result) -> None:
         figures = ", ".join(f"{name} {value}" for name, value in result.figures.items())
         mark = self.style.SUCCESS("holds ") if result.holds else self.style.ERROR("BROKEN")
-        self.stdout.write(f"{result.name:<4}{mark} {result.title} ({figures or 'nothing there yet'})")
+        self.stdout.write(f"{result.name:<7} {mark} {result.title} ({figures or 'nothing there yet'})")
+        if result.unread:
+            self.stdout.write(f"        could not be read: {result.unread}")
         for row in result.offending:
-            self.stdout.write(f"      {json.dumps(dict(row), default=str)}")
+            self.stdout.write(f"        {json.dumps(dict(row), default=str)}")
