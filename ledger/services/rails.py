@@ -5,7 +5,7 @@ bank may have it. A worker that dies between call and commit leaves a lease that
 the bank what became of the key before anything is sent again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -144,9 +144,14 @@ def _order(row: RailTransfer) -> RailOrder:
         direction="payout" if row.direction == RailDirection.PAYOUT else "collection",
         amount=asked.amount,
         currency=asked.currency,
-        beneficiary=asked.beneficiary if row.direction == RailDirection.PAYOUT else None,
+        beneficiary=_named(asked.beneficiary) if row.direction == RailDirection.PAYOUT else None,
         description=asked.reference,
     )
+
+
+def _named(beneficiary: Mapping[str, str] | None) -> Mapping[str, str] | None:
+    """What the bank is told of him: not our own id of one who is kept."""
+    return None if beneficiary is None else {name: beneficiary[name] for name in ("name", "iban")}
 
 
 def _ask(rail: PaymentRail, claim: _Claim) -> Word | _Refusal:
