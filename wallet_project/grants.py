@@ -1,5 +1,7 @@
 """What the application may write of the tables that Django and libraries bring."""
 
+from collections.abc import Mapping
+
 from django.apps import apps
 from django.conf import settings
 
@@ -22,12 +24,13 @@ def library_tables() -> dict[str, str]:
     return {**tables, "django_admin_log": "INSERT"}
 
 
+def listed() -> tuple[list[Mapping[str, str]], list[str]]:
+    """All that the application may do besides reading: privileges by table, and functions that it may call."""
+    ours = (accounts.grants, ledger.grants, compliance.grants)
+    return [library_tables(), *(module.TABLES for module in ours)], [name for each in ours for name in each.FUNCTIONS]
+
+
 def apply_grants(*, using: str, **_: object) -> None:
     """After `migrate`: nothing that a migration brought is writable unless it is listed."""
-    ours = (accounts.grants, ledger.grants, compliance.grants)
-    grants.apply(
-        using=using,
-        role=str(settings.WALLET_APP_ROLE),
-        tables=[library_tables(), *(module.TABLES for module in ours)],
-        functions=[name for module in ours for name in module.FUNCTIONS],
-    )
+    tables, functions = listed()
+    grants.apply(using=using, role=str(settings.WALLET_APP_ROLE), tables=tables, functions=functions)

@@ -183,7 +183,12 @@ FOUR_EYES_FROM = env.json("FOUR_EYES_FROM", default={})
 #: What payments cost: ledger/fees.py has the form. By default nothing does.
 FEES = env.json("FEES", default={})
 #: Callables that add a check to `verify_ledger`, each app its own.
-LEDGER_CHECKS = ["accounts.verification.checks", "ledger.verification.checks", "compliance.verification.checks"]
+LEDGER_CHECKS = [
+    "accounts.verification.checks",
+    "ledger.verification.checks",
+    "compliance.verification.checks",
+    "wallet_project.guards.checks",
+]
 
 #: Every night all of them are read (compliance.self_audit), off peak: at this hour in UTC, no query longer than this.
 SELF_AUDIT_HOUR = env.int("SELF_AUDIT_HOUR", default=3)

@@ -4,7 +4,8 @@ The role can SELECT everything and is granted the rest by table and column (DESI
 switch off a trigger, empty a table or change a function; what is not listed is refused.
 """
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 
 from django.db import connections, transaction
 from psycopg import sql
@@ -15,6 +16,15 @@ Tables = Mapping[str, str]
 
 class RolesNotSeparate(Exception):
     """The application would own the tables: set DATABASE_URL and DATABASE_OWNER_URL to two different roles."""
+
+
+def privileges_of(text: str) -> Iterator[tuple[str, str | None]]:
+    """(privilege, column) of what stands in a GRANT, such as "INSERT, UPDATE (status)"; no column: the whole table."""
+    for privilege, columns in re.findall(r"(\w+)(?:\s*\(([^)]*)\))?", text):
+        if columns:
+            yield from ((privilege, column.strip()) for column in columns.split(","))
+        else:
+            yield privilege, None
 
 
 def apply(*, using: str, role: str, tables: Iterable[Tables], functions: Iterable[str]) -> None:
