@@ -61,6 +61,11 @@ def test_the_least_and_the_largest_amount_are_taken(api: Api, amount: int) -> No
         ("born", 20010228, "not_a_date"),
         ("agreed", "true", "not_a_boolean"),
         ("agreed", 1, "not_a_boolean"),
+        ("seconds", 59, "out_of_range"),
+        ("seconds", 3_601, "out_of_range"),
+        ("seconds", True, "not_an_integer"),
+        ("seconds", 60.0, "not_an_integer"),
+        ("seconds", "60", "not_an_integer"),
         ("metadata", [], "not_an_object"),
         ("metadata", {"a": 1}, "not_a_string"),
         ("metadata", {"a": {"b": "c"}}, "not_a_string"),
@@ -75,6 +80,11 @@ def test_the_least_and_the_largest_amount_are_taken(api: Api, amount: int) -> No
 def test_a_value_in_another_form_is_refused(api: Api, field: str, value: Any, code: str) -> None:
     [error] = assert_problem(send(api, **{field: value}), 400, "invalid_input")["errors"]
     assert (error["field"], error["code"]) == (field, code)
+
+
+@pytest.mark.parametrize("seconds", [60, 3_600])
+def test_both_bounds_of_a_whole_number_are_taken(api: Api, seconds: int) -> None:
+    assert send(api, seconds=seconds).json() == {"seconds": str(seconds)}
 
 
 def test_text_is_trimmed_and_composed(api: Api) -> None:

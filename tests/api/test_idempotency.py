@@ -27,6 +27,12 @@ def test_visible_ascii_is_a_key(api: Api, key: str) -> None:
     assert response["Idempotent-Replayed"] == "true"
 
 
+def test_what_is_safe_to_repeat_takes_a_key_or_none(api: Api) -> None:
+    assert api.send("/api/t/maybe-keyed", b"{}").json() == {"key": None}
+    assert api.send("/api/t/maybe-keyed", b"{}", idempotency_key="a").json() == {"key": "a"}
+    assert_problem(api.send("/api/t/maybe-keyed", b"{}", idempotency_key="a b"), 400, "idempotency_key_invalid")
+
+
 def test_the_order_of_members_does_not_matter() -> None:
     assert request_hash("transfer", {}, {"a": 1, "b": {"c": 2, "d": 3}}) == request_hash(
         "transfer", {}, {"b": {"d": 3, "c": 2}, "a": 1}

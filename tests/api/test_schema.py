@@ -56,12 +56,22 @@ def test_a_post_that_makes_something_takes_a_key(document: dict[str, Any]) -> No
     assert (parameter["name"], parameter["in"], parameter["required"]) == ("Idempotency-Key", "header", True)
 
 
+def test_a_post_that_is_safe_to_repeat_may_be_sent_without_a_key(document: dict[str, Any]) -> None:
+    operation = document["paths"]["/api/v1/maybe-keyed"]["post"]
+    [parameter] = operation["parameters"]
+    assert (parameter["name"], parameter.get("required", False)) == ("Idempotency-Key", False)
+    assert "idempotency_key_invalid" in codes(operation["responses"], "400")
+    assert "idempotency_key_required" not in codes(operation["responses"], "400")
+
+
 def test_a_strict_body_allows_nothing_else(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
     assert schemas["EverythingRequest"]["additionalProperties"] is False
     assert "status" not in schemas["EverythingRequest"]["properties"]
     amount = schemas["EverythingRequest"]["properties"]["amount"]
     assert (amount["type"], amount["minimum"], amount["maximum"]) == ("integer", 1, 10**15)
+    seconds = schemas["EverythingRequest"]["properties"]["seconds"]
+    assert (seconds["type"], seconds["minimum"], seconds["maximum"]) == ("integer", 60, 3_600)
 
 
 def test_a_list_is_pages_with_a_cursor(document: dict[str, Any]) -> None:

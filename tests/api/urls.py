@@ -15,6 +15,7 @@ urlpatterns = [
     path("api/t/echo", views.EchoView.as_view()),
     path("api/t/raw", views.RawView.as_view()),
     path("api/t/keyed", views.KeyView.as_view()),
+    path("api/t/maybe-keyed", views.MaybeKeyView.as_view()),
     path("api/t/fail/<str:kind>", views.FailView.as_view()),
     path("api/t/plain/<str:kind>", views.plain_fail),
     path("elsewhere/<str:kind>", views.plain_fail),

@@ -25,9 +25,10 @@ from wallet_project.api.fields import (
     StrictBooleanField,
     StrictDateField,
     TextField,
+    WholeNumberField,
 )
-from wallet_project.api.idempotency import idempotency_key, mark_replayed
-from wallet_project.api.schema import keyed, raises
+from wallet_project.api.idempotency import idempotency_key, key_if_given, mark_replayed
+from wallet_project.api.schema import keyed, may_be_keyed, raises
 from wallet_project.api.serializers import StrictSerializer
 from wallet_project.utils import errors
 
@@ -51,6 +52,7 @@ class EverythingSerializer(StrictSerializer):
     born = StrictDateField(required=False)
     agreed = StrictBooleanField(required=False)
     metadata = MetadataField(required=False)
+    seconds = WholeNumberField(least=60, most=3600, required=False)
     status = serializers.CharField(read_only=True)
     part = PartSerializer(required=False)
     parts = PartSerializer(many=True, required=False)
@@ -83,6 +85,14 @@ class KeyView(Open):
     def post(self, request: Request) -> Response:
         """Take a key."""
         return mark_replayed(Response({"key": idempotency_key(request)}, status=202))
+
+
+class MaybeKeyView(Open):
+    @extend_schema(request=EverythingSerializer, responses=EverythingSerializer)
+    @may_be_keyed
+    def post(self, request: Request) -> Response:
+        """Take a key, or none."""
+        return Response({"key": key_if_given(request)})
 
 
 FAILURES: dict[str, Any] = {

@@ -50,6 +50,28 @@ class AmountField(StrictField):
         return int(data)
 
 
+class WholeNumberField(StrictField):
+    """A JSON integer from `least` to `most`, both included."""
+
+    default_error_messages = {
+        "not_an_integer": "Send a JSON integer: no point, no quotes.",
+        "out_of_range": "Send a number from {least} to {most}.",
+    }
+
+    def __init__(self, *, least: int, most: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.least = least
+        self.most = most
+
+    def to_internal_value(self, data: Any) -> int:
+        # bool is a subclass of int.
+        if type(data) is not int:
+            self.refuse("not_an_integer")
+        if not self.least <= data <= self.most:
+            self.refuse("out_of_range", least=self.least, most=self.most)
+        return int(data)
+
+
 @extend_schema_field({"type": "string", "pattern": "^[A-Z]{3}$", "example": "EUR", "description": "ISO 4217"})
 class CurrencyField(StrictField):
     default_error_messages = {"unknown_currency": "The wallet keeps these currencies: {kept}."}

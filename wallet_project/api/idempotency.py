@@ -43,6 +43,11 @@ def idempotency_key(request: Request) -> str:
     return key
 
 
+def key_if_given(request: Request) -> str | None:
+    """The key of a request that may come without one, as it is safe to repeat by itself. Raises IdempotencyKeyInvalid."""
+    return idempotency_key(request) if request.headers.get(HEADER) else None
+
+
 def request_hash(operation: str, path_parameters: Mapping[str, Any], body: Mapping[str, Any]) -> bytes:
     """SHA-256 over what was asked. `body` is what the serializer made of it (plain values, ids, dates), so that two
     ways to write the same request are the same request."""

@@ -1,7 +1,7 @@
 """What the API's document says beyond what the framework can see: refusals, keys, tokens, strictness.
 
 A view says which domain errors its methods can give with `@raises(InsufficientFunds, …)`, and that a POST takes an
-Idempotency-Key with `@keyed`. What every endpoint can give (401, 429, 503, …) is added by itself.
+Idempotency-Key with `@keyed` or `@may_be_keyed`. What every endpoint can give (401, 429, 503, …) is added by itself.
 """
 
 import json
@@ -78,20 +78,26 @@ def raises(*domain_errors: type[errors.DomainError]) -> Callable[[Method], Metho
 
 def keyed(method: Method) -> Method:
     """Document that the view's method reads an Idempotency-Key."""
-    method.takes_idempotency_key = True  # type: ignore[attr-defined]
+    method.idempotency_key = "required"  # type: ignore[attr-defined]
     return raises(IdempotencyKeyRequired, IdempotencyKeyInvalid)(method)
+
+
+def may_be_keyed(method: Method) -> Method:
+    """Document that the view's method reads an Idempotency-Key if there is one, and is safe to repeat without."""
+    method.idempotency_key = "optional"  # type: ignore[attr-defined]
+    return raises(IdempotencyKeyInvalid)(method)
 
 
 class WalletSchema(AutoSchema):
     def get_override_parameters(self) -> list[Any]:
         parameters = list(super().get_override_parameters())
-        if self._is_keyed():
+        if key := self._takes_key():
             parameters.append(
                 OpenApiParameter(
                     HEADER,
                     OpenApiTypes.STR,
                     OpenApiParameter.HEADER,
-                    required=True,
+                    required=key == "required",
                     pattern=rf"^[\x21-\x7e]{{1,{MAX_KEY_LENGTH}}}$",
                     description="A value of your own for this request; send the same one when you send it again.",
                 )
@@ -110,7 +116,7 @@ class WalletSchema(AutoSchema):
         self, status_code: str, direction: Literal["request", "response"] = "response"
     ) -> Schema:
         headers: Schema = super()._get_response_headers_for_code(status_code, direction)
-        if direction == "response" and self._is_keyed() and status_code.startswith("2"):
+        if direction == "response" and self._takes_key() and status_code.startswith("2"):
             headers[REPLAYED_HEADER] = {
                 "schema": {"type": "string", "enum": ["true"]},
                 "description": "Present when this answers an earlier request with the same key.",
@@ -136,8 +142,9 @@ class WalletSchema(AutoSchema):
     def _filters(self) -> bool:
         return bool(getattr(self.view, "filter_backends", ()) or self.get_override_parameters())
 
-    def _is_keyed(self) -> bool:
-        return bool(getattr(self._handler(), "takes_idempotency_key", False))
+    def _takes_key(self) -> str:
+        key: str = getattr(self._handler(), "idempotency_key", "")
+        return key
 
     def _handler(self) -> Any:
         name = getattr(self.view, "action", None) or self.method.lower()
@@ -263,6 +270,13 @@ class TextFieldShape(OpenApiSerializerFieldExtension):  # type: ignore[no-untype
         if field.pattern:
             shape["pattern"] = f"^{field.pattern.pattern}$"
         return {**shape, "maxLength": field.max_length}
+
+
+class WholeNumberFieldShape(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    target_class = "wallet_project.api.fields.WholeNumberField"
+
+    def map_serializer_field(self, auto_schema: AutoSchema, direction: Literal["request", "response"]) -> Schema:
+        return {"type": "integer", "format": "int64", "minimum": self.target.least, "maximum": self.target.most}
 
 
 class SessionTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
