@@ -105,7 +105,7 @@ def installed() -> Guards:
         guards.references |= {
             (model._meta.db_table, each.column)
             for each in model._meta.local_fields
-            if isinstance(each, models.ForeignKey) and each.db_constraint
+            if isinstance(each, models.ForeignKey) and each.db_constraint  # type: ignore[attr-defined]
         }
     return guards
 

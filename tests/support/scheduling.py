@@ -2,8 +2,8 @@
 
 from xdist.scheduler import LoadScopeScheduling
 
-#: In these files tests share processes that take longer to start than the tests take to run.
-SHARED = ("tests/demo/test_story.py", "tests/e2e/")
+#: In these files tests share processes, or a database, that take longer to start than the tests take to run.
+SHARED = ("tests/demo/test_story.py", "tests/e2e/", "tests/ops/test_managed_database.py")
 
 
 class FilesThatShare(LoadScopeScheduling):
