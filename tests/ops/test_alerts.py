@@ -1,0 +1,32 @@
+"""The alerting rules speak of figures that there are, and each leads to a row that says what to do."""
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+from django.test import Client
+
+from tests.support.servers import ROOT
+
+RULES: list[dict[str, Any]] = [
+    rule
+    for group in yaml.safe_load((ROOT / "deploy" / "prometheus" / "alerts.yml").read_text())["groups"]
+    for rule in group["rules"]
+]
+RUNBOOKS = (ROOT / "docs" / "operations.md").read_text().partition("## What to do when")[2]
+
+
+@pytest.mark.django_db
+def test_every_figure_that_an_alert_asks_for_is_on_the_page() -> None:
+    page = Client().get("/metrics").content.decode()
+    for rule in RULES:
+        for figure in re.findall(r"\bwallet_\w+", rule["expr"]):
+            assert f"# TYPE {figure.removesuffix('_total')}" in page, f"{rule['alert']}: {figure}"
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_every_alert_leads_to_what_to_do(rule: dict[str, Any]) -> None:
+    assert f"**{rule['annotations']['runbook']}" in RUNBOOKS
+    assert rule["labels"]["severity"] in ("page", "ticket")
+    assert rule["expr"].count("(") == rule["expr"].count(")")
