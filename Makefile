@@ -4,7 +4,7 @@ VENV ?= .venv
 ARGS ?=
 bin := $(VENV)/bin
 
-.PHONY: demo run test lint clean
+.PHONY: demo run test lint clean mutation
 
 demo: $(VENV)/.runtime ## start everything, tell the story, go on serving (ARGS=--once: stop after the story)
 	$(bin)/python -m wallet_project.embedded.run --story $(ARGS)
@@ -14,6 +14,9 @@ run: $(VENV)/.runtime ## start everything without the story
 
 test: $(VENV)/.development ## the whole test suite, on servers of its own
 	$(bin)/python -m pytest -n 4 $(ARGS)
+
+mutation: $(VENV)/.development ## judge mutants of the money core: docs/mutation.md
+	nice -n 10 $(bin)/python -m tests.mutation.run $(ARGS)
 
 lint: $(VENV)/.development ## style, types, layers, compose file
 	$(bin)/ruff check .

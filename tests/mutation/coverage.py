@@ -1,0 +1,62 @@
+"""Which functions of the money core each test runs, in the database and in Python: the others can't notice a change."""
+
+import ast
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from tests.mutation.mutants import Mutant
+from tests.mutation.python_patch import install
+from tests.support.database import Databases
+from tests.support.servers import TestServers
+from wallet_project.embedded import roles
+from wallet_project.embedded.postgres import ADMIN
+
+_COUNTED = "SELECT funcname FROM pg_stat_user_functions WHERE calls > 0"
+#: What has run since the last test: functions of the database, and `file:function` of Python.
+seen: set[str] = set()
+
+
+def count_calls(admin: psycopg.Connection) -> None:
+    """PostgreSQL counts calls of every function from now on."""
+    for role in (roles.APPLICATION, roles.OWNER):
+        admin.execute(sql.SQL("ALTER ROLE {} SET track_functions = 'all'").format(sql.Identifier(role)))
+
+
+def watch_databases(servers: TestServers) -> None:
+    """Read the counts of each test's database before it is dropped."""
+    drop = Databases._drop
+
+    def read_and_drop(self: Databases, name: str) -> None:
+        with psycopg.connect(servers.database_url(ADMIN, name), autocommit=True) as connection:
+            seen.update(row[0] for row in connection.execute(_COUNTED))
+        drop(self, name)
+
+    Databases._drop = read_and_drop  # type: ignore[method-assign]
+
+
+def watch_functions(mutants: Iterable[Mutant], sources: dict[str, str]) -> None:
+    """Have each Python function that has mutants say that it runs."""
+    for file, place in sorted({(m.file, m.place) for m in mutants if m.area == "python"}):
+        tree = ast.parse(sources[file])
+        found: Any = tree
+        for part in place.split("."):
+            found = next(n for n in found.body if isinstance(n, ast.FunctionDef | ast.ClassDef) and n.name == part)
+        say = f"__import__({__name__!r}, fromlist=['seen']).seen.add({f'{file}:{place}'!r})"
+        found.body.insert(0, ast.parse(say).body[0])
+        text = ast.unparse(ast.fix_missing_locations(tree))
+        install(replace(_any(file, place), source=text))
+
+
+def _any(file: str, place: str) -> Mutant:
+    return Mutant("python", file, place, "", 0, "", "", "")
+
+
+def take() -> list[str]:
+    """What ran in the test that has just ended."""
+    found = sorted(seen)
+    seen.clear()
+    return found

@@ -1,0 +1,69 @@
+"""`make mutation`: judge mutants of the money core and say what came of it. docs/mutation.md has the options."""
+
+import argparse
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from tests.mutation import report, results
+from tests.mutation.selection import Selection
+
+TESTS = (
+    "tests/ledger",
+    "tests/accounts/test_states.py",
+    "tests/accounts/test_create_account.py",
+    "tests/test_state_machines.py",
+    "tests/utils/test_money.py",
+)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make mutation", description=__doc__)
+    parser.add_argument(
+        "--only", action="append", default=[], help="part of a mutant's name: a file, function, operator"
+    )
+    parser.add_argument("--sample", type=int, default=0, help="so many, drawn at random")
+    parser.add_argument("--seed", type=int, default=1, help="of the sample")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--retry", action="store_true", help="judge those that survived again")
+    parser.add_argument("--slowest", type=float, default=15.0, help="leave out tests that take longer, in seconds")
+    parser.add_argument("--patience", type=float, default=0.0, help="seconds of tests for a mutant; 0: all that run it")
+    parser.add_argument("--report", action="store_true", help="say what is known, and run nothing")
+    parser.add_argument("--folder", type=Path, default=results.KEPT_IN, help="where results are kept between runs")
+    parser.add_argument("--tests", nargs="*", default=TESTS, help="what may notice")
+    asked = parser.parse_args()
+    folder: Path = asked.folder.absolute()
+    if not asked.report:
+        selection = Selection(
+            kept_in=str(folder),
+            only=tuple(asked.only),
+            sample=asked.sample,
+            seed=asked.seed,
+            shares=asked.jobs,
+            retry=asked.retry,
+            slowest=asked.slowest,
+            patience=asked.patience,
+        )
+        failed = _work(selection, asked.tests)
+        if failed:
+            return failed
+    sys.stdout.write(f"{report.text(folder)}\n")
+    return 0
+
+
+def _work(selection: Selection, tests: list[str]) -> int:
+    """The baseline first, which the workers share; then each its share. Returns how many of them broke."""
+    if _start(replace(selection, only_baseline=True), tests).wait():
+        return 1
+    workers = [_start(replace(selection, share=share), tests) for share in range(selection.shares)]
+    return sum(bool(worker.wait()) for worker in workers)
+
+
+def _start(selection: Selection, tests: list[str]) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "pytest", "-p", "tests.mutation.worker", "--capture=sys"]
+    return subprocess.Popen([*command, "--mutate", selection.text(), *tests])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+"""Which mutants a worker takes on."""
+
+import json
+import random
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+from tests.mutation.mutants import Mutant
+from tests.mutation.results import Result
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """`only`: parts of names, one of which a mutant's must have; `sample` of those, drawn with `seed`; of these the
+    `share`-th of `shares`. `retry`: judge those that survived once more. `slowest`: tests that take longer are left
+    out, `patience`: how long the tests of a mutant may take together without it (seconds)."""
+
+    kept_in: str
+    only: tuple[str, ...] = ()
+    sample: int = 0
+    seed: int = 1
+    share: int = 0
+    shares: int = 1
+    retry: bool = False
+    slowest: float = 15.0
+    patience: float = 0.0
+    only_baseline: bool = False
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.kept_in)
+
+    def drawn(self, mutants: Sequence[Mutant]) -> list[Mutant]:
+        wanted = [m for m in mutants if not self.only or any(part in f"{m.area}/{m.name}" for part in self.only)]
+        if not self.sample or self.sample >= len(wanted):
+            return wanted
+        # Who is in the sample depends on the seed and on the mutant alone.
+        return sorted(wanted, key=lambda m: random.Random(f"{self.seed}{m.id}").random())[: self.sample]
+
+    def share_of(self, mutants: Sequence[Mutant]) -> list[Mutant]:
+        return list(mutants)[self.share :: self.shares]
+
+    def again(self, known: Result) -> bool:
+        return self.retry and known.verdict == "survived"
+
+    def tell(self, number: int, of: int, row: Result) -> None:
+        by = f" by {row.test.rpartition('/')[2]}" if row.test else ""
+        self.say(f"{number}/{of} {row.verdict}{by} {row.seconds:.1f} s: {row.name}")
+
+    @staticmethod
+    def say(text: str) -> None:
+        """To who runs it, past pytest's capturing."""
+        assert sys.__stdout__ is not None
+        sys.__stdout__.write(f"{text}\n")
+        sys.__stdout__.flush()
+
+    def text(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        row = json.loads(text)
+        return cls(**{**row, "only": tuple(row["only"])})
