@@ -31,9 +31,20 @@ class SystemPurpose(TextChoices):
     FEES = "fees", "fees earned"
     SUSPENSE = "suspense", "money that nobody expected"
     FX = "fx", "currency exchange"
+    LOSS = "loss", "losses borne by the wallet"
 
 
 class PrincipalKind(TextChoices):
     USER = "user"
     CLIENT = "client"
     SYSTEM = "system"
+
+
+class BeneficiaryStatus(TextChoices):
+    KEPT = "kept"
+    REMOVED = "removed"
+
+
+class HandleStatus(TextChoices):
+    HELD = "held"
+    GIVEN_UP = "given_up"

@@ -69,8 +69,9 @@ _OFFENCES: Final = {
     "approved money of a customer without an approved screening": """
         SELECT t.id AS transaction_id, s.status FROM ledger_transaction t
         LEFT JOIN compliance_screening s ON s.transaction_id = t.id
-        WHERE t.approved_at IS NOT NULL AND t.kind IN ('deposit', 'withdrawal', 'transfer')
-            AND s.status IS DISTINCT FROM 'approved'
+        WHERE t.approved_at IS NOT NULL AND s.status IS DISTINCT FROM 'approved'
+            AND EXISTS (SELECT FROM accounts_principal p WHERE p.id = t.initiator_id AND p.kind <> 'system')
+            AND NOT EXISTS (SELECT FROM ledger_adjustment j WHERE j.transaction_id = t.id)
     """,
     "an escalation without an open case": """
         SELECT e.id AS escalation_id, e.kind FROM ledger_escalation e

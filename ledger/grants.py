@@ -6,6 +6,7 @@ TABLES = {
     ),
     "ledger_inboundevent": "INSERT, UPDATE (next_at, attempts, processed_at, last_error)",
     "ledger_escalation": "INSERT, UPDATE (status, resolved_at)",
+    "ledger_adjustment": "INSERT, UPDATE (status, checker_id, decided_at, transaction_id)",
     "ledger_statechange": "INSERT",
 }
 FUNCTIONS = (
@@ -19,4 +20,10 @@ FUNCTIONS = (
     "ledger_resume",
     "ledger_fail",
     "ledger_clear",
+    "ledger_capture",
+    "ledger_void",
+    "ledger_expire",
+    "ledger_set_limit",
+    "ledger_position",
+    "ledger_wait",
 )

@@ -31,6 +31,7 @@ class Stage(TextChoices):
 
     SCREENING = "screening", "to be screened"
     REVIEW = "review", "an officer's decision"
+    HELD = "held", "its payee's capture"
     SETTLING = "settling", "the bank's word"
     CLEARING = "clearing", "to be posted"
     PARKED = "parked", "a human, see its escalation"
@@ -64,3 +65,34 @@ class EscalationKind(TextChoices):
 class EscalationStatus(TextChoices):
     OPEN = "open"
     RESOLVED = "resolved"
+
+
+class AdjustmentKind(TextChoices):
+    """What staff can ask for, and a second person agrees to."""
+
+    CORRECTION = "correction", "correction of the books"
+    REVERSAL = "reversal", "reversal of a transaction"
+    LOSS = "loss", "reversal at the wallet's loss"
+    ASSIGN = "assign", "money in suspense, to whom it belongs"
+    RETURN = "return", "money in suspense, back to its sender"
+    CHARGE = "charge", "what the bank paid out otherwise than asked"
+
+
+class AdjustmentStatus(TextChoices):
+    PROPOSED = "proposed"
+    POSTED = "posted"
+    REFUSED = "refused", "refused by the ledger"
+    DECLINED = "declined", "declined by the second person"
+    WITHDRAWN = "withdrawn", "withdrawn by who proposed it"
+
+
+class LimitScope(TextChoices):
+    ACCOUNT = "account"
+    CUSTOMER = "customer"
+
+
+class LimitDirection(TextChoices):
+    """`out` is reserved with the funds, `in` is applied when it clears."""
+
+    OUT = "out", "outgoing"
+    IN = "in", "incoming"

@@ -132,7 +132,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.UUIDField(default=wallet_project.utils.ids.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('kind', models.CharField(choices=[('customer', 'Customer'), ('system', 'System')], default='customer', max_length=10)),
-                ('purpose', models.CharField(blank=True, choices=[('settlement', 'money at the bank'), ('fees', 'fees earned'), ('suspense', 'money that nobody expected'), ('fx', 'currency exchange')], max_length=12)),
+                ('purpose', models.CharField(blank=True, choices=[('settlement', 'money at the bank'), ('fees', 'fees earned'), ('suspense', 'money that nobody expected'), ('fx', 'currency exchange'), ('loss', 'losses borne by the wallet')], max_length=12)),
                 ('currency', models.CharField(max_length=3)),
                 ('label', models.CharField(blank=True, max_length=60)),
                 ('status', django_fsm.FSMField(choices=[('requested', 'Requested'), ('open', 'Open'), ('frozen', 'Frozen'), ('rejected', 'Rejected'), ('closed', 'Closed')], default='requested', max_length=50)),

@@ -3,23 +3,26 @@
 -- order as a statement of its own; one update per account per batch, so a receiver that everyone pays costs no more.
 -- p_only: consider just these units (a batch being halved, or the wallet's own movement). Demands approved_at, and the
 -- bank's confirmation for deposits and withdrawals, whoever calls.
--- Returns each claimed unit with a verdict: cleared | frozen (debit account) | closed (credit account); the last two are
--- left as they were, locked: the caller parks or fails them in the same transaction.
+-- Returns each claimed unit with a verdict: cleared | frozen (debit account) | closed (credit account) | limited (it is more
+-- than the receiver may take); all but the first are left as they were, locked: the caller parks or fails them in the same
+-- transaction.
 CREATE OR REPLACE FUNCTION ledger_clear(p_limit int, p_only uuid[], p_actor uuid, p_request_id text)
 RETURNS TABLE (unit_id uuid, verdict text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    v_now timestamptz := clock_timestamp();
+    v_due timestamptz := clock_timestamp();
+    v_now timestamptz;
     v_units uuid[];
     v_frozen uuid[];
     v_closed uuid[];
     v_good uuid[];
     v_txs uuid[];
+    v_limited uuid[];
 BEGIN
     SELECT array_agg(d.unit_id) INTO v_units FROM (
         SELECT w.unit_id FROM ledger_workitem w
-        WHERE w.stage = 'clearing' AND w.next_at <= v_now AND (p_only IS NULL OR w.unit_id = ANY (p_only))
+        WHERE w.stage = 'clearing' AND w.next_at <= v_due AND (p_only IS NULL OR w.unit_id = ANY (p_only))
         ORDER BY w.next_at LIMIT p_limit FOR NO KEY UPDATE SKIP LOCKED
     ) d;
     IF v_units IS NULL THEN
@@ -30,14 +33,18 @@ BEGIN
         SELECT t.debit_account_id FROM ledger_transactions_of(v_units) t
         UNION SELECT t.credit_account_id FROM ledger_transactions_of(v_units) t)
     ORDER BY a.id FOR NO KEY UPDATE;
+    -- Times never go back along an account's lines: this one is taken under its lock.
+    v_now := clock_timestamp();
 
     IF EXISTS (
         SELECT FROM ledger_transactions_of(v_units) t
         LEFT JOIN ledger_railtransfer r ON r.transaction_id = t.id
         WHERE t.approved_at IS NULL
             OR (t.kind IN ('deposit', 'withdrawal') AND r.status IS DISTINCT FROM 'confirmed')
+            OR (t.expires_at IS NOT NULL AND t.captured_at IS NULL)
     ) THEN
-        RAISE EXCEPTION 'a unit was to be cleared without approval or without the bank' USING ERRCODE = 'WL020';
+        RAISE EXCEPTION 'a unit was to be cleared without approval, without the bank or without its payee'
+            USING ERRCODE = 'WL020';
     END IF;
 
     -- The accounts again, now that they are locked. A withdrawal that the bank has paid is posted whatever became of the
@@ -48,7 +55,7 @@ BEGIN
     INTO v_frozen, v_closed, v_good
     FROM (
         SELECT coalesce(t.group_id, t.id) AS id,
-               bool_or(t.kind <> 'withdrawal' AND d.kind = 'customer' AND d.status <> 'open') AS frozen,
+               bool_or(d.kind = 'customer' AND d.status <> 'open') AND NOT bool_or(t.kind = 'withdrawal') AS frozen,
                bool_or(c.status NOT IN ('open', 'frozen')) AS closed
         FROM ledger_transactions_of(v_units) t
         JOIN accounts_account d ON d.id = t.debit_account_id
@@ -57,6 +64,9 @@ BEGIN
     ) u;
     RETURN QUERY
         SELECT f, 'frozen' FROM unnest(v_frozen) f UNION ALL SELECT c, 'closed' FROM unnest(v_closed) c;
+    v_limited := ledger_over_limit(v_good, v_now);
+    RETURN QUERY SELECT l, 'limited' FROM unnest(v_limited) l;
+    SELECT array_agg(u) INTO v_good FROM unnest(v_good) u WHERE u <> ALL (v_limited);
     IF v_good IS NULL THEN
         RETURN;
     END IF;
@@ -75,8 +85,8 @@ BEGIN
                sum(s.change) OVER (in_account ROWS UNBOUNDED PRECEDING)::bigint AS running
         FROM sides s WINDOW in_account AS (PARTITION BY s.account_id ORDER BY s.id, s.direction)
     )
-    INSERT INTO ledger_entry (transaction_id, account_id, direction, amount, balance_after, sequence)
-    SELECT n.id, n.account_id, n.direction, n.amount, a.cleared + n.running, a.last_sequence + n.number
+    INSERT INTO ledger_entry (transaction_id, account_id, direction, amount, balance_after, sequence, created_at)
+    SELECT n.id, n.account_id, n.direction, n.amount, a.cleared + n.running, a.last_sequence + n.number, v_now
     FROM numbered n JOIN accounts_account a ON a.id = n.account_id
     ORDER BY n.account_id, n.number;
 
@@ -87,7 +97,7 @@ BEGIN
         SELECT side.account_id, sum(side.change)::bigint AS change, sum(side.released)::bigint AS released, count(*) AS entries
         FROM ledger_transaction t
         CROSS JOIN LATERAL (VALUES
-            (t.debit_account_id, -coalesce(t.captured_amount, t.amount), t.amount),
+            (t.debit_account_id, -coalesce(t.captured_amount, t.amount), coalesce(t.captured_amount, t.amount)),
             (t.credit_account_id, coalesce(t.captured_amount, t.amount), 0)
         ) AS side (account_id, change, released)
         WHERE t.id = ANY (v_txs)

@@ -1,5 +1,5 @@
 -- ledger_fail: pending units end as failed, for good; what they had reserved is available again.
--- Locks: work items, then rail transfers, then the paying accounts FOR NO KEY UPDATE, each in id order.
+-- Locks: work items, then rail transfers, then the paying accounts FOR NO KEY UPDATE, then counters of limits, each in order.
 -- A unit that the bank may have (a submitted rail transfer) is left alone and not returned; only the bank ends that. So is
 -- a deposit that the bank has collected, until that money has been booked elsewhere (ledger.steps.divert_to_suspense).
 -- Returns the units that failed.
@@ -38,12 +38,15 @@ BEGIN
     ORDER BY a.id FOR NO KEY UPDATE;
     UPDATE accounts_account a SET reserved = a.reserved - released.amount
     FROM (
-        SELECT t.debit_account_id AS id, sum(t.amount)::bigint AS amount FROM ledger_transaction t
+        SELECT t.debit_account_id AS id, sum(coalesce(t.captured_amount, t.amount))::bigint AS amount FROM ledger_transaction t
         WHERE t.id = ANY (v_txs) GROUP BY 1
     ) released
     WHERE a.id = released.id AND a.kind = 'customer';
+    PERFORM ledger_give_back(array_agg(t.id), array_agg(coalesce(t.captured_amount, t.amount)))
+    FROM ledger_transaction t WHERE t.id = ANY (v_txs);
 
-    UPDATE ledger_transaction t SET status = 'failed', failure = p_code WHERE t.id = ANY (v_txs);
+    -- Now that the accounts are locked: the time from which on the funds are available again.
+    UPDATE ledger_transaction t SET status = 'failed', failure = p_code, failed_at = clock_timestamp() WHERE t.id = ANY (v_txs);
     INSERT INTO ledger_statechange (machine, subject_id, from_state, to_state, actor_id, reason, request_id)
     SELECT 'transaction', id, 'pending', 'failed', p_actor, p_reason, p_request_id FROM unnest(v_txs) id;
     RETURN QUERY DELETE FROM ledger_workitem w WHERE w.unit_id = ANY (v_units) RETURNING w.unit_id;

@@ -11,15 +11,18 @@ ALTER TABLE ledger_transaction
 CREATE OR REPLACE FUNCTION transaction_is_immutable() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
     IF ROW(NEW.id, NEW.kind, NEW.debit_account_id, NEW.credit_account_id, NEW.amount, NEW.currency, NEW.group_id,
-           NEW.initiator_id, NEW.reference, NEW.metadata, NEW.beneficiary, NEW.reverses_id, NEW.created_at)
+           NEW.initiator_id, NEW.reference, NEW.metadata, NEW.beneficiary, NEW.reverses_id, NEW.created_at,
+           NEW.expires_at)
         IS DISTINCT FROM
        ROW(OLD.id, OLD.kind, OLD.debit_account_id, OLD.credit_account_id, OLD.amount, OLD.currency, OLD.group_id,
-           OLD.initiator_id, OLD.reference, OLD.metadata, OLD.beneficiary, OLD.reverses_id, OLD.created_at)
+           OLD.initiator_id, OLD.reference, OLD.metadata, OLD.beneficiary, OLD.reverses_id, OLD.created_at,
+           OLD.expires_at)
         OR (OLD.approved_at IS NOT NULL AND NEW.approved_at IS DISTINCT FROM OLD.approved_at)
         OR (OLD.captured_amount IS NOT NULL AND NEW.captured_amount IS DISTINCT FROM OLD.captured_amount)
         OR (OLD.captured_at IS NOT NULL AND NEW.captured_at IS DISTINCT FROM OLD.captured_at)
         OR (OLD.cleared_at IS NOT NULL AND NEW.cleared_at IS DISTINCT FROM OLD.cleared_at)
         OR (OLD.failure <> '' AND NEW.failure <> OLD.failure)
+        OR (OLD.failed_at IS NOT NULL AND NEW.failed_at IS DISTINCT FROM OLD.failed_at)
         -- An ended transaction is history, down to the columns that were never written.
         OR (OLD.status <> 'pending' AND NEW IS DISTINCT FROM OLD) THEN
         RAISE EXCEPTION 'transaction % is immutable', OLD.id
@@ -45,6 +48,86 @@ END $$;
 CREATE TRIGGER withdrawal_handed_over_stays BEFORE UPDATE OF status ON ledger_transaction
     FOR EACH ROW WHEN (NEW.kind = 'withdrawal' AND NEW.status = 'failed' AND OLD.status = 'pending')
     EXECUTE FUNCTION withdrawal_handed_over_stays();
+
+-- Reversals go back the way the money came, and never add up to more than what was cleared. The original is locked, so of
+-- twenty at once each sees those before it. WL004: it can't be reversed; WL005: that is more than is left.
+CREATE OR REPLACE FUNCTION reversal_is_covered() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    v_original ledger_transaction%ROWTYPE;
+    v_left bigint;
+BEGIN
+    SELECT * INTO v_original FROM ledger_transaction t WHERE t.id = NEW.reverses_id FOR NO KEY UPDATE;
+    IF v_original.status IS DISTINCT FROM 'cleared' OR v_original.kind NOT IN ('transfer', 'fee')
+        OR NEW.credit_account_id <> v_original.debit_account_id OR NEW.currency <> v_original.currency
+        OR (NEW.debit_account_id <> v_original.credit_account_id AND NOT EXISTS (
+            SELECT FROM accounts_account a WHERE a.id = NEW.debit_account_id AND a.kind = 'system' AND a.purpose = 'loss')) THEN
+        RAISE EXCEPTION 'transaction % is not to be reversed like this', NEW.reverses_id
+            USING ERRCODE = 'WL004', CONSTRAINT = TG_NAME, TABLE = TG_TABLE_NAME,
+                DETAIL = jsonb_build_object('transaction_status', v_original.status)::text;
+    END IF;
+    SELECT coalesce(v_original.captured_amount, v_original.amount) - coalesce(sum(r.amount), 0) INTO v_left
+    FROM ledger_transaction r WHERE r.reverses_id = NEW.reverses_id AND r.status <> 'failed';
+    IF NEW.amount > v_left THEN
+        RAISE EXCEPTION 'only % of transaction % is left to be reversed', v_left, NEW.reverses_id
+            USING ERRCODE = 'WL005', CONSTRAINT = TG_NAME, TABLE = TG_TABLE_NAME,
+                DETAIL = jsonb_build_object('left', v_left)::text;
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER reversal_is_covered BEFORE INSERT ON ledger_transaction
+    FOR EACH ROW WHEN (NEW.reverses_id IS NOT NULL) EXECUTE FUNCTION reversal_is_covered();
+
+-- What staff move takes two of them: an adjustment that touches a customer's account, a payout of the wallet's own money,
+-- and a reversal that the owner of the credited account did not ask for himself.
+CREATE OR REPLACE FUNCTION staff_money_has_two_people() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    v_needed boolean;
+BEGIN
+    v_needed := CASE NEW.kind
+        WHEN 'adjustment' THEN EXISTS (
+            SELECT FROM accounts_account a
+            WHERE a.id IN (NEW.debit_account_id, NEW.credit_account_id) AND a.kind = 'customer')
+        WHEN 'withdrawal' THEN EXISTS (
+            SELECT FROM accounts_account a WHERE a.id = NEW.debit_account_id AND a.kind = 'system')
+        ELSE NOT EXISTS (
+            SELECT FROM accounts_account a JOIN accounts_customer c ON c.id = a.customer_id
+            JOIN accounts_principal p ON p.user_id = c.user_id
+            WHERE a.id = NEW.debit_account_id AND p.id = NEW.initiator_id)
+    END;
+    IF v_needed AND NOT EXISTS (
+        SELECT FROM ledger_adjustment j
+        WHERE j.transaction_id = NEW.id AND j.status = 'posted' AND j.debit_account_id = NEW.debit_account_id
+            AND j.credit_account_id = NEW.credit_account_id AND j.amount = NEW.amount AND j.currency = NEW.currency
+            AND j.reverses_id IS NOT DISTINCT FROM NEW.reverses_id
+            AND j.beneficiary IS NOT DISTINCT FROM NEW.beneficiary) THEN
+        RAISE EXCEPTION '% % needs an adjustment that two people agreed on', NEW.kind, NEW.id
+            USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = TG_TABLE_NAME;
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER staff_money_has_two_people BEFORE INSERT ON ledger_transaction
+    FOR EACH ROW WHEN (NEW.kind = 'adjustment' OR NEW.kind = 'withdrawal' OR NEW.kind = 'reversal')
+    EXECUTE FUNCTION staff_money_has_two_people();
+
+-- What was proposed never changes; who decided, and how, is written once.
+CREATE OR REPLACE FUNCTION adjustment_is_immutable() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    IF OLD.status <> 'proposed'
+        OR ROW(NEW.id, NEW.kind, NEW.debit_account_id, NEW.credit_account_id, NEW.amount, NEW.currency, NEW.reverses_id,
+               NEW.about_id, NEW.escalation_id, NEW.beneficiary, NEW.reference, NEW.reason, NEW.maker_id, NEW.created_at)
+        IS DISTINCT FROM
+           ROW(OLD.id, OLD.kind, OLD.debit_account_id, OLD.credit_account_id, OLD.amount, OLD.currency, OLD.reverses_id,
+               OLD.about_id, OLD.escalation_id, OLD.beneficiary, OLD.reference, OLD.reason, OLD.maker_id, OLD.created_at) THEN
+        RAISE EXCEPTION 'adjustment % is immutable', OLD.id
+            USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = TG_TABLE_NAME;
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER adjustment_is_immutable BEFORE UPDATE ON ledger_adjustment
+    FOR EACH ROW EXECUTE FUNCTION adjustment_is_immutable();
 
 -- Entries come in pairs that agree with their transaction and add up to zero. Once a statement, set-based.
 CREATE OR REPLACE FUNCTION entries_balance() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$

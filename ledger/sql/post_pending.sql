@@ -1,16 +1,18 @@
 -- ledger_post_pending: a request's whole money work in one round trip.
--- Locks, in this order: the idempotency key; the paying customers' accounts FOR NO KEY UPDATE in id order; the receiving
--- customers' accounts FOR KEY SHARE in id order (that stops only their closing: a hot receiver stays free).
--- p_legs: [{id, kind, debit, credit, amount, currency, reference, metadata, beneficiary, reverses}], one unit, all or none.
+-- Locks, in this order: the idempotency key; what is reversed; the paying customers' accounts FOR NO KEY UPDATE in id order;
+-- the receiving customers' accounts FOR KEY SHARE in id order (that stops only their closing: a hot receiver stays free);
+-- the counters of limits, where there are any.
+-- p_legs: [{id, kind, debit, credit, amount, currency, reference, metadata, beneficiary, reverses, expires_in}], one unit,
+-- all or none; expires_in (seconds) makes it a hold.
 -- p_customer: whose money is asked for (a deposit's receiver, anything else's payer); null when the wallet itself asks.
 -- Returns one row per leg; outcome: created | refused (recorded as failed) | replayed (the key was used before).
--- Raises, leaving no trace: WL001 no such account, WL002 account not open, WL003 currency, WL010 key used otherwise.
+-- Raises, leaving no trace: WL001 no such account, WL002 account not open, WL003 currency, WL010 key used otherwise, and
+-- from the trigger reversal_is_covered WL004 not to be reversed, WL005 more than is left of it.
 CREATE OR REPLACE FUNCTION ledger_post_pending(
     p_principal uuid, p_customer uuid, p_key text, p_operation text, p_hash bytea, p_unit uuid, p_legs jsonb,
     p_request_id text
 ) RETURNS TABLE (
-    outcome text, id uuid, group_id uuid, status varchar, failure varchar, created_at timestamptz, approved_at timestamptz,
-    captured_amount bigint, captured_at timestamptz, cleared_at timestamptz
+    outcome text, id uuid, group_id uuid, status varchar, failure varchar, created_at timestamptz, expires_at timestamptz
 ) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -21,6 +23,7 @@ DECLARE
     v_status text := 'pending';
     v_failure text := '';
     v_now timestamptz;
+    v_counted jsonb;
 BEGIN
     INSERT INTO accounts_idempotencyclaim (principal_id, key, operation, request_hash, result_id)
     VALUES (p_principal, p_key, p_operation, p_hash, p_unit)
@@ -31,14 +34,16 @@ BEGIN
             RAISE EXCEPTION 'idempotency_key_reused' USING ERRCODE = 'WL010';
         END IF;
         RETURN QUERY
-            SELECT 'replayed', t.id, t.group_id, t.status, t.failure, t.created_at, t.approved_at, t.captured_amount, t.captured_at,
-                   t.cleared_at
+            SELECT 'replayed', t.id, t.group_id, t.status, t.failure, t.created_at, t.expires_at
             FROM ledger_transaction t WHERE t.id = v_claim.result_id OR t.group_id = v_claim.result_id ORDER BY t.id;
         RETURN;
     END IF;
 
     SELECT array_agg(DISTINCT debit), array_agg(DISTINCT credit) INTO v_debits, v_credits
     FROM jsonb_to_recordset(p_legs) AS leg (debit uuid, credit uuid);
+    PERFORM FROM ledger_transaction t
+    WHERE t.id IN (SELECT reverses FROM jsonb_to_recordset(p_legs) AS leg (reverses uuid) WHERE reverses IS NOT NULL)
+    ORDER BY t.id FOR NO KEY UPDATE;
     PERFORM FROM accounts_account a
     WHERE a.id = ANY (v_debits) AND a.kind = 'customer' ORDER BY a.id FOR NO KEY UPDATE;
     PERFORM FROM accounts_account a
@@ -48,8 +53,8 @@ BEGIN
 
     -- The first reason to refuse, of all legs. What goes over a bank is between a customer and the wallet: nobody collects
     -- from another customer's account.
-    SELECT reason.state, jsonb_build_object('side', reason.side) AS facts INTO v_problem
-    FROM jsonb_to_recordset(p_legs) AS leg (kind text, debit uuid, credit uuid, currency text)
+    SELECT reason.state, jsonb_build_object('side', reason.side, 'leg', leg.id) AS facts INTO v_problem
+    FROM jsonb_to_recordset(p_legs) AS leg (id uuid, kind text, debit uuid, credit uuid, currency text)
     LEFT JOIN accounts_account d ON d.id = leg.debit
     LEFT JOIN accounts_account c ON c.id = leg.credit
     CROSS JOIN LATERAL (VALUES
@@ -77,8 +82,25 @@ BEGIN
         ) n JOIN accounts_account a ON a.id = n.debit
         WHERE a.kind = 'customer' AND a.cleared - a.reserved < n.needed
     ) THEN
-        v_status := 'failed';
         v_failure := 'insufficient_funds';
+    ELSE
+        SELECT jsonb_agg(to_jsonb(counted)) INTO v_counted FROM (
+            SELECT l.owner_id, l.currency, max(leg.amount) AS largest, sum(leg.amount) AS total
+            FROM jsonb_to_recordset(p_legs) AS leg (kind text, debit uuid, credit uuid, amount bigint)
+            JOIN accounts_account d ON d.id = leg.debit
+            JOIN accounts_account c ON c.id = leg.credit
+            JOIN ledger_limit l ON l.owner_id IN (d.id, d.customer_id) AND l.direction = 'out' AND l.currency = d.currency
+                AND (l.scope = 'account' OR c.customer_id IS DISTINCT FROM d.customer_id)
+            WHERE leg.kind IN ('transfer', 'withdrawal')
+            GROUP BY l.owner_id, l.currency
+        ) counted;
+        IF v_counted IS NOT NULL
+            AND NOT ledger_within_limits('out', v_counted, (v_now AT TIME ZONE 'UTC')::date) THEN
+            v_failure := 'limit_exceeded';
+        END IF;
+    END IF;
+    IF v_failure <> '' THEN
+        v_status := 'failed';
     ELSE
         UPDATE accounts_account a SET reserved = a.reserved + n.needed
         FROM (
@@ -92,12 +114,14 @@ BEGIN
 
     INSERT INTO ledger_transaction (
         id, kind, status, debit_account_id, credit_account_id, amount, currency, group_id, initiator_id, reference,
-        metadata, beneficiary, reverses_id, failure, created_at)
+        metadata, beneficiary, reverses_id, failure, created_at, failed_at,
+        expires_at)
     SELECT leg.id, leg.kind, v_status, leg.debit, leg.credit, leg.amount, leg.currency, nullif(p_unit, leg.id),
-           p_principal, coalesce(leg.reference, ''), coalesce(leg.metadata, '{}'), leg.beneficiary, leg.reverses, v_failure, v_now
+           p_principal, coalesce(leg.reference, ''), coalesce(leg.metadata, '{}'), leg.beneficiary, leg.reverses, v_failure,
+           v_now, CASE v_status WHEN 'failed' THEN v_now END, v_now + make_interval(secs => leg.expires_in)
     FROM jsonb_to_recordset(p_legs) AS leg (
         id uuid, kind text, debit uuid, credit uuid, amount bigint, currency text, reference text, metadata jsonb,
-        beneficiary jsonb, reverses uuid);
+        beneficiary jsonb, reverses uuid, expires_in int);
 
     INSERT INTO ledger_statechange (machine, subject_id, from_state, to_state, actor_id, reason, request_id)
     SELECT 'transaction', leg.id, '', v_status, p_principal, v_failure, p_request_id
@@ -105,6 +129,6 @@ BEGIN
 
     RETURN QUERY
         SELECT CASE v_status WHEN 'pending' THEN 'created' ELSE 'refused' END, leg.id, nullif(p_unit, leg.id), v_status::varchar,
-               v_failure::varchar, v_now, NULL::timestamptz, NULL::bigint, NULL::timestamptz, NULL::timestamptz
-        FROM jsonb_to_recordset(p_legs) AS leg (id uuid) ORDER BY leg.id;
+               v_failure::varchar, v_now, v_now + make_interval(secs => leg.expires_in)
+        FROM jsonb_to_recordset(p_legs) AS leg (id uuid, expires_in int) ORDER BY leg.id;
 END $$;

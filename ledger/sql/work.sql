@@ -43,7 +43,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT t.* FROM ledger_transaction t WHERE t.group_id = ANY (p_units)
 $$;
 
--- Screened and approved: what goes over a bank waits for it, anything else for clearing. Returns the approved units.
+-- Screened and approved: what goes over a bank waits for it, a hold for its payee, anything else for clearing. Returns the
+-- approved units.
 CREATE OR REPLACE FUNCTION ledger_approve(p_units uuid[], p_tokens uuid[])
 RETURNS SETOF uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
@@ -68,11 +69,18 @@ BEGIN
     SELECT 'railtransfer', r.id, '', 'queued', t.initiator_id, '', ''
     FROM ledger_transactions_of(v_rail) t JOIN ledger_railtransfer r ON r.transaction_id = t.id;
     RETURN QUERY
+        WITH hold AS (
+            SELECT coalesce(t.group_id, t.id) AS unit_id, min(t.expires_at) AS until
+            FROM ledger_transactions_of(v_units) t WHERE t.expires_at IS NOT NULL GROUP BY 1
+        )
         UPDATE ledger_workitem w
-        SET stage = CASE WHEN w.unit_id = ANY (v_rail) THEN 'settling' ELSE 'clearing' END,
-            next_at = CASE WHEN w.unit_id = ANY (v_rail) THEN NULL ELSE now() END,
+        SET stage = CASE WHEN hold.unit_id IS NOT NULL THEN 'held' WHEN w.unit_id = ANY (v_rail) THEN 'settling'
+                    ELSE 'clearing' END,
+            next_at = CASE WHEN hold.unit_id IS NOT NULL THEN hold.until WHEN w.unit_id = ANY (v_rail) THEN NULL
+                      ELSE now() END,
             lease_token = NULL, attempts = 0, last_error = ''
-        WHERE w.unit_id = ANY (v_units)
+        FROM unnest(v_units) u (id) LEFT JOIN hold ON hold.unit_id = u.id
+        WHERE w.unit_id = u.id
         RETURNING w.unit_id;
 END $$;
 
@@ -98,7 +106,8 @@ BEGIN
         RETURNING w.unit_id;
 END $$;
 
--- Back to where its rows say it stands: not approved -> screening; a bank still to hear from -> settling; else clearing.
+-- Back to where its rows say it stands: not approved -> screening; a bank still to hear from -> settling; a hold that its
+-- payee has not captured -> held; else clearing.
 CREATE OR REPLACE FUNCTION ledger_resume(p_units uuid[])
 RETURNS SETOF uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
@@ -109,14 +118,16 @@ BEGIN
     RETURN QUERY
         WITH standing AS (
             SELECT coalesce(t.group_id, t.id) AS unit_id, bool_and(t.approved_at IS NOT NULL) AS approved,
-                   coalesce(bool_or(r.status IN ('queued', 'submitted')), false) AS at_bank
+                   coalesce(bool_or(r.status IN ('queued', 'submitted')), false) AS at_bank,
+                   min(t.expires_at) FILTER (WHERE t.captured_at IS NULL) AS held_until
             FROM ledger_transactions_of(v_units) t
             LEFT JOIN ledger_railtransfer r ON r.transaction_id = t.id
             GROUP BY 1
         )
         UPDATE ledger_workitem w
-        SET stage = CASE WHEN NOT s.approved THEN 'screening' WHEN s.at_bank THEN 'settling' ELSE 'clearing' END,
-            next_at = CASE WHEN s.approved AND s.at_bank THEN NULL ELSE now() END,
+        SET stage = CASE WHEN NOT s.approved THEN 'screening' WHEN s.at_bank THEN 'settling'
+                    WHEN s.held_until IS NOT NULL THEN 'held' ELSE 'clearing' END,
+            next_at = CASE WHEN NOT s.approved THEN now() WHEN s.at_bank THEN NULL ELSE coalesce(s.held_until, now()) END,
             lease_token = NULL, attempts = 0, last_error = ''
         FROM standing s WHERE w.unit_id = s.unit_id
         RETURNING w.unit_id;

@@ -65,7 +65,7 @@ def plan_of(read: Callable[[], Any]) -> str:
 def test_each_list_is_read_from_its_index_and_stops_after_a_page(busy: Account) -> None:
     customer = busy.customer_id
     assert customer is not None
-    filters: list[dict[str, str]] = [{}, {"kind": "adjustment"}, {"status": "cleared"}]
+    filters: list[dict[str, str]] = [{}, {"kind": "exchange"}, {"status": "cleared"}]
     for wanted in filters:
         plan = plan_of(partial(selectors.transactions_of_customer, customer, before=None, limit=51, **wanted))
         assert_a_page(plan, "transaction_by_credit_account", "ledger_transaction")

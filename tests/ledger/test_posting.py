@@ -120,7 +120,7 @@ def test_a_request_that_makes_no_sense_leaves_no_trace_and_its_key_free() -> Non
     actor = money.actor_of(source.customer)
     with pytest.raises(AccountNotFound) as not_found:
         money.post(money.leg("transfer", source, uuid4(), 1), actor=actor, key="k")
-    assert not_found.value.facts == {"side": "credit"}
+    assert not_found.value.facts["side"] == "credit"
     with pytest.raises(posting.CurrencyMismatch):
         money.post(money.leg("transfer", source, destination, 1, "USD"), actor=actor, key="k")
     assert money.transfer(source, destination, 1, key="k").outcome == "created"
@@ -131,7 +131,7 @@ def test_only_the_owner_of_the_money_can_ask_for_it() -> None:
     stranger = money.actor_of(destination.customer)
     with pytest.raises(AccountNotFound) as refused:
         money.post(money.leg("transfer", source, destination, 1), actor=stranger)
-    assert refused.value.facts == {"side": "debit"}
+    assert refused.value.facts["side"] == "debit"
     with pytest.raises(AccountNotFound):
         money.post(money.leg("deposit", money.system(), source, 1), actor=stranger)
 
@@ -142,13 +142,13 @@ def test_money_leaves_an_open_account_only_and_reaches_a_frozen_one() -> None:
     source.save()
     with pytest.raises(posting.AccountNotOpen) as refused:
         money.transfer(source, destination, 1)
-    assert refused.value.facts == {"side": "debit"}
+    assert refused.value.facts["side"] == "debit"
     assert money.transfer(destination, source, 1).outcome == "created"
     destination.close()
     destination.save()
     with pytest.raises(posting.AccountNotOpen) as refused:
         money.post(money.leg("adjustment", money.system(), destination, 1))
-    assert refused.value.facts == {"side": "credit"}
+    assert refused.value.facts["side"] == "credit"
 
 
 def test_a_group_is_accepted_all_or_none() -> None:

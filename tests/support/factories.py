@@ -102,7 +102,7 @@ def fund(account: Account, amount: int) -> Transaction:
     unit = uuid7()
     leg = posting.Leg(
         id=unit,
-        kind="adjustment",
+        kind="exchange",
         debit=system_account_id(SystemPurpose.SETTLEMENT, account.currency),
         credit=account.id,
         amount=amount,

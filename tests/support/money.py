@@ -38,7 +38,7 @@ def new_account(cleared: int = 0, *, customer: Customer | None = None, currency:
 
 def fund(account: Account, amount: int) -> Transaction:
     """Post `amount` minor units from the settlement account, cleared at once."""
-    return post_now("adjustment", system(account.currency), account, amount)
+    return post_now("exchange", system(account.currency), account, amount)
 
 
 def system(currency: str = "EUR", purpose: str = "settlement") -> Account:

@@ -8,14 +8,17 @@ from django.db import models
 from wallet_project.utils.transitions import births, declared_pairs, state_field
 from wallet_project.utils.verification import MAX_ROWS
 
+#: (machine, from, to)
+Step = tuple[str, str, str]
+
 
 def machines(app_label: str) -> list[type[models.Model]]:
     """The app's models that have a state machine."""
     return [model for model in apps.get_app_config(app_label).get_models() if state_field(model) is not None]
 
 
-def state_path_offences(app_label: str) -> dict[str, str]:
-    """The offences of a SqlCheck, by what is wrong."""
+def state_path_offences(app_label: str, *, besides: Iterable[Step] = ()) -> dict[str, str]:
+    """The offences of a SqlCheck, by what is wrong. `besides`: steps logged of what has no state of its own."""
     of_app = machines(app_label)
     log = f"{app_label}_statechange"
     return {
@@ -25,7 +28,7 @@ def state_path_offences(app_label: str) -> dict[str, str]:
                     AS before FROM {log} s
             ) c
             WHERE c.from_state <> c.before
-                OR NOT EXISTS (SELECT FROM (VALUES {_legal(of_app)}) AS legal (machine, from_state, to_state)
+                OR NOT EXISTS (SELECT FROM (VALUES {_legal(of_app, besides)}) AS legal (machine, from_state, to_state)
                                WHERE legal.machine = c.machine
                                    AND legal.from_state = c.from_state AND legal.to_state = c.to_state)
             LIMIT {MAX_ROWS}""",  # noqa: S608
@@ -40,13 +43,14 @@ def state_path_offences(app_label: str) -> dict[str, str]:
     }
 
 
-def _legal(of_app: Iterable[type[models.Model]]) -> str:
+def _legal(of_app: Iterable[type[models.Model]], besides: Iterable[Step]) -> str:
     """Names of models and states are identifiers of ours, so that they may stand in SQL as they are."""
-    return ", ".join(
-        f"('{model._meta.model_name}', '{before}', '{after}')"
+    declared = (
+        (str(model._meta.model_name), before, after)
         for model in of_app
         for before, after in sorted({("", birth) for birth in births(model)} | declared_pairs(model))
     )
+    return ", ".join(f"('{machine}', '{before}', '{after}')" for machine, before, after in [*declared, *besides])
 
 
 def _standing(of_app: Iterable[type[models.Model]]) -> str:

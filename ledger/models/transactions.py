@@ -1,27 +1,18 @@
-"""Money: what was asked (Transaction), what was posted (Entry), what waits (WorkItem), and the bank's side of it.
+"""Money: what was asked (Transaction), what was posted (Entry), and what waits (WorkItem).
 
 The application's role can only read transactions, entries and work items; the functions in ledger/sql write them.
 """
 
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
-from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.db.models import F, Q, Value
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Now, Replace, Upper
 from django_fsm import FSMField, transition
 
 from accounts.models import Account, Principal
-from ledger.states import (
-    Direction,
-    EscalationKind,
-    EscalationStatus,
-    RailDirection,
-    RailStatus,
-    Stage,
-    TransactionKind,
-    TransactionStatus,
-)
+from ledger.states import Direction, Stage, TransactionKind, TransactionStatus
 from wallet_project.utils.ids import uuid7
-from wallet_project.utils.inbound import InboundEventBase
 from wallet_project.utils.transitions import StateChangeBase
 
 
@@ -52,9 +43,13 @@ class Transaction(models.Model):
     failure = models.CharField(max_length=40, blank=True, help_text="a code of ledger.failures")
     created_at = models.DateTimeField(db_default=Now())
     approved_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(
+        null=True, help_text="a hold, which its payee captures before then or never; null: posted once it is approved"
+    )
     captured_amount = models.BigIntegerField(null=True, help_text="minor units; null: all of it")
     captured_at = models.DateTimeField(null=True)
     cleared_at = models.DateTimeField(null=True)
+    failed_at = models.DateTimeField(null=True)
 
     class Meta:
         indexes = [
@@ -62,6 +57,19 @@ class Transaction(models.Model):
             models.Index(fields=["credit_account", "id"], name="transaction_by_credit_account"),
             models.Index(fields=["group_id"], condition=Q(group_id__isnull=False), name="transaction_by_group"),
             models.Index(fields=["id"], condition=Q(status="pending"), name="transaction_pending"),
+            models.Index(
+                fields=["expires_at"],
+                condition=Q(status="pending", captured_at__isnull=True, expires_at__isnull=False),
+                name="transaction_hold_expiry",
+            ),
+            # Whether a withdrawal is the first to its IBAN (screening).
+            models.Index(
+                F("debit_account"),
+                Upper(Replace(KeyTextTransform("iban", "beneficiary"), Value(" "), Value(""))),
+                condition=Q(kind="withdrawal"),
+                name="transaction_by_beneficiary",
+            ),
+            models.Index(fields=["reverses"], condition=Q(reverses__isnull=False), name="transaction_by_reversed"),
             BrinIndex(fields=["created_at"], name="transaction_by_time"),
         ]
         constraints = [
@@ -71,7 +79,8 @@ class Transaction(models.Model):
             ),
             models.CheckConstraint(
                 name="transaction_failure_says_why",
-                condition=(Q(status="failed") & ~Q(failure="")) | (~Q(status="failed") & Q(failure="")),
+                condition=(Q(status="failed", failed_at__isnull=False) & ~Q(failure=""))
+                | (~Q(status="failed") & Q(failure="", failed_at__isnull=True)),
             ),
             models.CheckConstraint(
                 name="transaction_cleared_after_approval",
@@ -80,6 +89,19 @@ class Transaction(models.Model):
             models.CheckConstraint(
                 name="transaction_captures_at_most_its_amount",
                 condition=Q(captured_amount__isnull=True) | Q(captured_amount__gt=0, captured_amount__lte=F("amount")),
+            ),
+            models.CheckConstraint(
+                name="transaction_captured_before_it_expires",
+                condition=Q(captured_amount__isnull=True, captured_at__isnull=True)
+                | Q(captured_amount__isnull=False, captured_at__lt=F("expires_at")),
+            ),
+            models.CheckConstraint(
+                name="transaction_hold_clears_as_captured",
+                condition=~Q(status="cleared") | Q(expires_at__isnull=True) | Q(captured_at__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="transaction_reversal_says_of_what",
+                condition=Q(kind="reversal", reverses__isnull=False) | (~Q(kind="reversal") & Q(reverses__isnull=True)),
             ),
         ]
         default_permissions = ("view",)
@@ -148,86 +170,6 @@ class Entry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.direction} {self.amount} on {self.account_id}"
-
-
-class RailTransfer(models.Model):
-    """What we asked of a bank for one deposit or withdrawal, under a key derived from our row."""
-
-    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    transaction = models.OneToOneField(Transaction, on_delete=models.PROTECT, related_name="rail_transfer")
-    direction = models.CharField(max_length=10, choices=RailDirection.choices)
-    key = models.CharField(max_length=80, unique=True, help_text="our derived idempotency key at the bank")
-    status = FSMField(default=RailStatus.QUEUED, choices=RailStatus.choices)
-    attempts = models.PositiveIntegerField(default=0)
-    next_at = models.DateTimeField(null=True, help_text="when we ask (again); null once ended")
-    lease_token = models.UUIDField(null=True)
-    bank_reference = models.CharField(max_length=128, blank=True)
-    reason = models.CharField(max_length=500, blank=True, help_text="the bank's, or the last error")
-    answers = models.JSONField(default=list, help_text="what the bank said last, raw")
-    created_at = models.DateTimeField(db_default=Now())
-    submitted_at = models.DateTimeField(null=True)
-    ended_at = models.DateTimeField(null=True)
-
-    class Meta:
-        verbose_name = "bank transfer"
-        indexes = [models.Index(fields=["next_at"], condition=Q(next_at__isnull=False), name="rail_transfer_due")]
-        default_permissions = ("view",)
-
-    def __str__(self) -> str:
-        return f"{self.direction} {self.key}"
-
-    @transition(field=status, source=RailStatus.QUEUED, target=RailStatus.SUBMITTED)
-    def submit(self) -> None:
-        """From here on only the bank's word ends it."""
-
-    @transition(field=status, source=[RailStatus.QUEUED, RailStatus.SUBMITTED], target=RailStatus.CONFIRMED)
-    def confirm(self) -> None:
-        """The bank has moved the money."""
-
-    @transition(field=status, source=RailStatus.SUBMITTED, target=RailStatus.REJECTED)
-    def reject(self) -> None:
-        """The bank says that it has not moved the money and will not."""
-
-    @transition(field=status, source=RailStatus.QUEUED, target=RailStatus.CANCELLED)
-    def cancel(self) -> None:
-        """Called off before the bank knew of it."""
-
-
-class InboundEvent(InboundEventBase):
-    """What a bank told us."""
-
-    class Meta(InboundEventBase.Meta):
-        verbose_name = "message"
-        indexes = [models.Index(fields=["next_at"], condition=Q(next_at__isnull=False), name="bank_event_due")]
-
-
-class Escalation(models.Model):
-    """Something in the ledger that needs a human; the compliance app opens exactly one case for each."""
-
-    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    kind = models.CharField(max_length=20, choices=EscalationKind.choices)
-    subject_type = models.CharField(max_length=20, help_text="such as `transaction`, `rail_transfer`, `inbound_event`")
-    subject_id = models.CharField(max_length=64)
-    transaction = models.ForeignKey(Transaction, null=True, on_delete=models.PROTECT, related_name="escalations")
-    details = models.JSONField(default=dict)
-    status = FSMField(default=EscalationStatus.OPEN, choices=EscalationStatus.choices)
-    created_at = models.DateTimeField(db_default=Now())
-    resolved_at = models.DateTimeField(null=True)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                fields=["kind", "subject_id"], condition=Q(status="open"), name="escalation_open_once_per_subject"
-            )
-        ]
-        default_permissions = ("view",)
-
-    def __str__(self) -> str:
-        return f"{self.get_kind_display()} ({self.subject_type} {self.subject_id})"
-
-    @transition(field=status, source=EscalationStatus.OPEN, target=EscalationStatus.RESOLVED)
-    def resolve(self) -> None:
-        """A human has seen to it."""
 
 
 class StateChange(StateChangeBase):
