@@ -23,6 +23,14 @@ _servers_process: ServersProcess | None = None
 _servers: TestServers | None = None
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    how_deep = parser.getgroup("wallet", "how deep the proof goes (make test-deep)")
+    how_deep.addoption("--steps", type=int, default=2_000, help="steps of the model of money")
+    how_deep.addoption("--seed", type=int, default=1, help="the model's first seed; the next ones follow")
+    how_deep.addoption("--shrink", action="store_true", help="look for the shortest way to what the model found")
+    how_deep.addoption("--rounds", type=int, default=3, help="how often each race is run")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Before pytest-django sets Django up: point its settings at this run's servers."""
     global _servers, _servers_process

@@ -1,0 +1,174 @@
+"""The machine: each step is done to the wallet and to the model, and then both are compared, down to the last cent."""
+
+import copy
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from hypothesis import note
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+
+from tests.ledger.model.book import Book
+from tests.ledger.model.hands import Hands, Told
+from tests.ledger.model.model import Impossible, Purse
+from tests.ledger.model.plays import PLAYS, Act, Draw
+from tests.ledger.model.town import DIED, OWNERS, START, Founded, Town
+
+_numbers = st.integers(0, 999)
+_amounts = st.integers(1, 700)
+#: Acts that two may do at the same time, and in which one of them may die.
+TOGETHER = (
+    "transfer", "withdraw", "deposit", "replay", "cancel", "claim", "decide", "officer", "clear", "dispatch", "deliver",
+    "freeze", "close", "resolve",
+)  # fmt: skip
+
+State = dict[str, Any]
+Choice = tuple[str, int, int, int]
+_choices = st.tuples(st.sampled_from(TOGETHER), _numbers, _numbers, _amounts)
+
+
+class Machine(RuleBasedStateMachine):
+    """`origin` is what each run's town is a copy of; `steps` counts them all."""
+
+    origin: ClassVar[Founded]
+    steps: ClassVar[int] = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.town = Town(self.origin)
+        self.hands = Hands(self.origin, self.town)
+        self.book = Book({number: Purse(owner=owner, cleared=START) for number, owner in enumerate(OWNERS)})
+        self.book.purses["settlement"].cleared = -START * len(OWNERS)
+        self.numbers = 0
+        self.leases: list[tuple[int, int]] = []
+
+    def teardown(self) -> None:
+        self.town.close()
+
+    def play(self, name: str, a: int, b: int, amount: int) -> None:
+        type(self).steps += 1
+        for act in PLAYS[name].plan(self.draw(a, b, amount)):
+            self.act(act)
+
+    def act(self, act: Act) -> None:
+        name, arguments = act
+        told = getattr(self.hands, name)(**arguments)
+        note(f"    {_written(act)} -> {told[0]}")
+        seen = self.look()
+        expected = self.predict(self.book, act, told)
+        assert told[0] == expected, f"{_written(act)} said {told[0]!r}, and it ought to be {expected!r}"
+        difference = _difference(standing(self.book), seen)
+        assert not difference, f"after {_written(act)}: {difference}"
+        self.learn(act, told)
+
+    @rule(of_one=_choices, of_other=_choices, killed=st.booleans())
+    def together(self, of_one: Choice, of_other: Choice, killed: bool) -> None:
+        """Two at once: the first has done it all and is about to commit when the second comes. As if one had come after
+        the other; and as if the first had never come, when his connection ends before his commit."""
+        type(self).steps += 1
+        acts = [self.ready(*of_one), self.ready(*of_other)]
+        if acts[0][0] == acts[1][0] == "dispatch":
+            # Each would ask again what the other has just been told: when, is for nobody to predict.
+            return
+        one, two = (self.doing(act) for act in acts)
+        told = self.town.together(one, two, killed=killed)
+        note(f"    {_written(acts[0])} -> {_said(told[0])} while {_written(acts[1])} -> {_said(told[1])}, {killed=}")
+        seen = self.look()
+        if told[0] == DIED:
+            assert killed, "nobody ended his connection"
+        assert told[1] != DIED, "the second died of the first"
+        happened = [(act, said) for act, said in zip(acts, told, strict=True) if said != DIED]
+        problems = []
+        for order in (happened, happened[::-1]):
+            book = copy.deepcopy(self.book)
+            if not (problem := self.follow(book, order, seen)):
+                self.book = book
+                for act, said in happened:
+                    self.learn(act, said)
+                return
+            problems.append(problem)
+        raise AssertionError("as if one had come after the other? " + "; or: ".join(problems))
+
+    def follow(self, book: Book, order: list[tuple[Act, Told]], seen: State) -> str:
+        """What does not fit when these came in this order."""
+        try:
+            for act, told in order:
+                if (expected := self.predict(book, act, told)) != told[0]:
+                    return f"{_written(act)} would be told {expected!r}"
+        except Impossible as impossible:
+            return str(impossible)
+        return _difference(standing(book), seen)
+
+    def predict(self, book: Book, act: Act, told: Told) -> str:
+        name, arguments = act
+        facts = {} if told[1] is None else {"took": self.hands.translated(told[1])}
+        expected: str = getattr(book, name)(**arguments, **facts)
+        return expected
+
+    def doing(self, act: Act) -> Callable[[], Told]:
+        name, arguments = act
+        method = getattr(self.hands, name)
+        return lambda: method(**arguments)
+
+    def ready(self, name: str, a: int, b: int, amount: int) -> Act:
+        play = PLAYS[name if PLAYS[name].ready(self.book, self.hands.bank) else "transfer"]
+        return next(play.plan(self.draw(a, b, amount)))
+
+    def learn(self, act: Act, told: Told) -> None:
+        name, arguments = act
+        if name == "claim":
+            self.leases += [(arguments["lease"], int(unit)) for unit in self.hands.translated(told[1])]
+        unit = self.book.units.get(str(arguments.get("number")))
+        if unit is not None and unit.asked is not None and unit.request is None:
+            unit.request = act
+
+    def draw(self, a: int, b: int, amount: int) -> Draw:
+        self.numbers += 1
+        return Draw(self.book, self.hands.bank, a, b, amount, self.numbers, self.leases)
+
+    def look(self) -> State:
+        accounts, transactions, offences = self.town.view()
+        assert not offences, f"an invariant does not hold: {offences}"
+        return self.hands.see(accounts, transactions)
+
+
+def _rule_of(name: str) -> Any:
+    def step(self: Machine, a: int, b: int, amount: int) -> None:
+        self.play(name, a, b, amount)
+
+    step.__name__ = step.__qualname__ = name
+    ready = PLAYS[name].ready
+    allowed = precondition(lambda self: bool(ready(self.book, self.hands.bank)))
+    return allowed(rule(a=_numbers, b=_numbers, amount=_amounts)(step))
+
+
+for _name in PLAYS:
+    setattr(Machine, _name, _rule_of(_name))
+
+
+def standing(book: Book) -> State:
+    """The model in the form in which the wallet is read."""
+    purses = {name: (purse.cleared, purse.reserved, purse.status) for name, purse in book.purses.items()}
+    units = {
+        unit.name: (unit.status, unit.failure, unit.stage, tuple(leg.captured for leg in unit.legs))
+        for unit in book.units.values()
+    }
+    return {"purses": purses, "units": units}
+
+
+def _difference(ought: State, seen: State) -> str:
+    return ", ".join(
+        f"{what} {name} is {seen[what].get(name)} and ought to be {ought[what].get(name)}"
+        for what in ought
+        for name in sorted(ought[what].keys() | seen[what].keys(), key=str)
+        if ought[what].get(name) != seen[what].get(name)
+    )
+
+
+def _written(act: Act) -> str:
+    name, arguments = act
+    return f"{name}({', '.join(f'{key}={value!r}' for key, value in arguments.items())})"
+
+
+def _said(told: Any) -> str:
+    return told if told == DIED else str(told[0])
