@@ -9,6 +9,8 @@ TABLES = {
     "accounts_customer": "INSERT, UPDATE (kyc_status, kyc_reason, profile_id, verified_profile_id)",
     "accounts_profileversion": "INSERT",
     "accounts_account": "INSERT, UPDATE (label, status, status_reason)",
+    "accounts_beneficiary": "INSERT, UPDATE (label, status, removed_at)",
+    "accounts_handle": "INSERT, UPDATE (status, given_up_at)",
     "accounts_statechange": "INSERT",
 }
 FUNCTIONS: tuple[str, ...] = ()

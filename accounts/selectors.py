@@ -6,9 +6,10 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 
-from accounts.models import Account, Customer, Principal
+from accounts.handles import folded, masked_name
+from accounts.models import Account, Beneficiary, Customer, Handle, Principal
 from accounts.profiles import profile_of
 from accounts.states import AccountKind, AccountStatus, KycStatus, SystemPurpose
 from wallet_project.utils.context import Actor
@@ -55,6 +56,18 @@ class CustomerNotFound(NotFound):
 class AccountNotFound(NotFound):
     code = "account_not_found"
     message = "There is no such account, or it is not yours."
+
+
+class BeneficiaryNotFound(NotFound):
+    code = "beneficiary_not_found"
+    message = "There is no such beneficiary, or it is not yours."
+
+
+class PayeeNotFound(NotFound):
+    """Says no more than that: who has a handle and why he can't be paid is his own business."""
+
+    code = "payee_not_found"
+    message = "Nobody can be paid by this handle in this currency; ask the person for it again."
 
 
 class NotACustomer(NotAllowed):
@@ -104,9 +117,73 @@ def count_held_accounts(customer_id: UUID) -> int:
     return accounts_of(customer_id).filter(status__in=HELD).count()
 
 
+def beneficiaries_of(customer_id: UUID) -> QuerySet[Beneficiary]:
+    """Those that he keeps; the index `beneficiary_by_customer` serves it."""
+    return Beneficiary.objects.filter(customer_id=customer_id, removed_at=None)
+
+
+def beneficiary_of(customer_id: UUID, beneficiary_id: UUID) -> Beneficiary:
+    """One that he keeps. Raises BeneficiaryNotFound, also for somebody else's and for one that was removed."""
+    beneficiary = beneficiaries_of(customer_id).filter(id=beneficiary_id).first()
+    if beneficiary is None:
+        raise BeneficiaryNotFound()
+    return beneficiary
+
+
+def handle_of(customer_id: UUID) -> Handle | None:
+    """The one that he holds."""
+    return Handle.objects.filter(customer_id=customer_id, given_up_at=None).first()
+
+
+def payee(handle: str, currency: str | None = None) -> JsonObject:
+    """Who would be paid by a handle, as far as a payer may know: `{handle, name, currencies}`, the name masked.
+
+    Raises PayeeNotFound when nobody verified holds it, or has no open account (in the currency)."""
+    open_accounts = list(
+        _payable(handle).values_list(
+            "currency", "customer__verified_profile__first_name", "customer__verified_profile__last_name"
+        )
+    )
+    kept_in = sorted({kept for kept, _, _ in open_accounts})
+    if not kept_in or (currency is not None and currency not in kept_in):
+        raise PayeeNotFound()
+    _, first_name, last_name = open_accounts[0]
+    return {
+        "handle": folded(handle),
+        "name": masked_name(str(first_name), str(last_name)),
+        "currencies": kept_in if currency is None else [currency],
+    }
+
+
+def account_of_handle(handle: str, currency: str) -> UUID:
+    """Where money sent to a handle goes: the payee's oldest open account in the currency. Raises PayeeNotFound."""
+    oldest = _payable(handle).filter(currency=currency).order_by("id").values_list("id", flat=True).first()
+    if oldest is None:
+        raise PayeeNotFound()
+    return oldest
+
+
+def _payable(handle: str) -> QuerySet[Account]:
+    """The open accounts of the verified customer who holds the handle."""
+    name = folded(handle)
+    if name is None:
+        return Account.objects.none()
+    held = Handle.objects.filter(handle=name, given_up_at=None)
+    return Account.objects.filter(
+        customer__in=held.values("customer_id"),
+        customer__kyc_status=KycStatus.VERIFIED,
+        customer__verified_profile__isnull=False,
+        status=AccountStatus.OPEN,
+    )
+
+
 def limits() -> JsonObject:
     """What a customer may have."""
-    return {"accounts": settings.ACCOUNTS_PER_CUSTOMER, "currencies": sorted(currencies())}
+    return {
+        "accounts": settings.ACCOUNTS_PER_CUSTOMER,
+        "beneficiaries": settings.BENEFICIARIES_PER_CUSTOMER,
+        "currencies": sorted(currencies()),
+    }
 
 
 def me(actor: Actor, user_id: UUID) -> JsonObject:
@@ -117,12 +194,15 @@ def me(actor: Actor, user_id: UUID) -> JsonObject:
 
 def read_me(customer_id: UUID) -> JsonObject:
     """The same from the database; one query. A JSON object: ids, times and dates are strings."""
-    customer = Customer.objects.select_related("user", "profile").get(id=customer_id)
+    held = Handle.objects.filter(customer=OuterRef("id"), given_up_at=None).values("handle")
+    customers = Customer.objects.select_related("user", "profile").annotate(held_handle=Subquery(held))
+    customer = customers.get(id=customer_id)
     profile = customer.profile
     may_request, opens, notice = _STANDING[KycStatus(customer.kyc_status)] if profile else _WITHOUT_PROFILE
     return {
         "id": str(customer.id),
         "email": customer.user.email,
+        "handle": customer.held_handle,
         "kyc_status": str(customer.kyc_status),
         "kyc_reason": customer.kyc_reason or None,
         "profile": profile

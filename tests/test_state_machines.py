@@ -22,6 +22,8 @@ def test_every_machine_is_known_here() -> None:
     assert {model.__name__ for model, _ in MACHINES} == {
         "Customer",
         "Account",
+        "Beneficiary",
+        "Handle",
         "Transaction",
         "RailTransfer",
         "Escalation",

@@ -176,6 +176,9 @@ WALLET_CURRENCIES = {"EUR": 2, "USD": 2, "GBP": 2, "CHF": 2, "JPY": 0}
 #: How many accounts a customer may have that are neither closed nor rejected, and how often a day a profile may change.
 ACCOUNTS_PER_CUSTOMER = env.int("ACCOUNTS_PER_CUSTOMER", default=20)
 PROFILE_CHANGES_PER_DAY = env.int("PROFILE_CHANGES_PER_DAY", default=10)
+#: How many bank accounts a customer may keep to pay out to, and how often he may claim a handle within 365 days.
+BENEFICIARIES_PER_CUSTOMER = env.int("BENEFICIARIES_PER_CUSTOMER", default=50)
+HANDLE_CLAIMS_PER_YEAR = env.int("HANDLE_CLAIMS_PER_YEAR", default=3)
 #: Screening limits in minor units; a currency without its own takes the euro's numbers scaled by its exponent.
 SCREENING_LIMITS = env.json("SCREENING_LIMITS", default={})
 #: From this amount (minor units) on an approval of a held transaction needs a second person; by default 50,000 euros.
@@ -249,6 +252,7 @@ CELERY_BEAT_SCHEDULE = {
         "compliance.screen_due": 2,
         "compliance.open_cases": 10,
         "ledger.clear_due": 2,
+        "ledger.expire_due": 3,
         "ledger.dispatch_rails": 2,
         "ledger.process_bank_events": 2,
     }.items()

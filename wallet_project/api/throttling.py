@@ -1,6 +1,7 @@
 """How often one user (or one address, before login) may call. Counts live in Redis; without Redis nobody is stopped:
 the limit protects the service from a few, and must not take it away from all."""
 
+import math
 import time
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -9,6 +10,7 @@ from rest_framework.settings import api_settings
 from rest_framework.throttling import BaseThrottle
 
 from wallet_project.utils import volatile
+from wallet_project.utils.errors import TooMany
 
 if TYPE_CHECKING:
     # The framework's views import this module while they are being imported themselves.
@@ -27,7 +29,10 @@ class FixedWindowThrottle(BaseThrottle):
         self._wait: float | None = None
 
     def allow_request(self, request: Request, view: "APIView") -> bool:
-        scope = getattr(view, "throttle_scope", None) or self.scope
+        return self.count(request, getattr(view, "throttle_scope", None) or self.scope)
+
+    def count(self, request: Request, scope: str) -> bool:
+        """Whether one more call is within the scope's rate."""
         limit, seconds = parse_rate(api_settings.DEFAULT_THROTTLE_RATES.get(scope))
         if limit is None:
             return True
@@ -46,6 +51,13 @@ class FixedWindowThrottle(BaseThrottle):
         if request.user and request.user.is_authenticated:
             return f"user:{request.user.pk}"
         return f"address:{self.get_ident(request)}"
+
+
+def count_call(request: Request, scope: str) -> None:
+    """Count a call against a scope beside the view's own, when its body says that it is one. Raises TooMany."""
+    throttle = FixedWindowThrottle()
+    if not throttle.count(request, scope):
+        raise TooMany(retry_after=math.ceil(throttle.wait() or 1))
 
 
 def parse_rate(rate: object) -> tuple[int | None, int]:
