@@ -34,7 +34,7 @@ BEGIN
 
     SELECT coalesce(t.group_id, t.id) INTO v_unit
     FROM ledger_transaction t JOIN accounts_account payee ON payee.id = t.credit_account_id
-    WHERE t.id = p_transaction AND payee.customer_id = p_customer;
+    WHERE t.id = p_transaction AND payee.customer_id = p_customer AND t.approved_at IS NOT NULL;
     IF v_unit IS NULL THEN
         RAISE EXCEPTION 'not a hold of this payee' USING ERRCODE = 'WL030';
     END IF;
