@@ -35,4 +35,4 @@ def test_foreign_keys_point_downwards_only() -> None:
 def test_the_models_and_the_migrations_agree() -> None:
     from django.core.management import call_command
 
-    call_command("makemigrations", "--check", "--dry-run", "accounts", "ledger", "compliance", verbosity=0)
+    call_command("makemigrations", "--check", "--dry-run", "chain", "accounts", "ledger", "compliance", verbosity=0)

@@ -11,6 +11,7 @@ class WalletConfig(AppConfig):
     def ready(self) -> None:
         from wallet_project.api import paths
         from wallet_project.celery import send
+        from wallet_project.chain import definitions
         from wallet_project.checks import check_settings
         from wallet_project.grants import apply_grants
         from wallet_project.utils import identity
@@ -22,4 +23,6 @@ class WalletConfig(AppConfig):
         identity.watch()
         checks.register(check_settings, deploy=True)
         # The uppermost app: by then every table is there.
-        post_migrate.connect(apply_grants, sender=apps.get_app_config("compliance"))
+        uppermost = apps.get_app_config("compliance")
+        post_migrate.connect(definitions.after_migrate, sender=uppermost)
+        post_migrate.connect(apply_grants, sender=uppermost)

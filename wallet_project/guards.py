@@ -13,12 +13,12 @@ from typing import Any, Final
 
 from django.apps import apps
 from django.conf import settings
-from django.db import models
+from django.db import connection, models
 from django.db.migrations import RunSQL
 from django.db.migrations.loader import MigrationLoader
 
-from wallet_project.grants import listed
-from wallet_project.utils.grants import privileges_of
+from wallet_project.grants import listed, withheld
+from wallet_project.utils.grants import columns_of, privileges_of
 from wallet_project.utils.verification import Check, Result, rows
 
 _FLAGS: Final = re.DOTALL | re.IGNORECASE
@@ -262,6 +262,11 @@ def _privileges(role: str) -> Iterator[Mapping[str, Any]]:
     for privileges_by_table in tables:
         for table, privileges in privileges_by_table.items():
             may |= {(privilege, table, column) for privilege, column in privileges_of(privileges)}
+    for table, never in withheld().items():
+        if ("INSERT", table, None) in may:
+            may.remove(("INSERT", table, None))
+            with connection.cursor() as cursor:
+                may |= {("INSERT", table, column) for column in columns_of(cursor, table) if column not in never}
     for row in rows(_PRIVILEGES):
         if row["grantee"] != role or (row["privilege"], row["object"], row["column"]) not in may:
             yield {"problem": "somebody may do what is not listed", **row}

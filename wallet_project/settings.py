@@ -56,6 +56,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "wallet_project.chain",
     "accounts",
     "ledger",
     "compliance",
@@ -113,6 +114,8 @@ DATABASES = {
     "owner": _database(DATABASE_OWNER_URL or DATABASE_URL, statement_timeout="0"),
 }
 WALLET_APP_ROLE = DATABASES["default"]["USER"]
+#: Signs the chain's heads and reads nothing else (docs/chain.md).
+WALLET_NOTARY_ROLE = "wallet_notary"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = api_defaults.caches(REDIS_URL)
 USE_TZ = True
@@ -185,12 +188,17 @@ SCREENING_LIMITS = env.json("SCREENING_LIMITS", default={})
 FOUR_EYES_FROM = env.json("FOUR_EYES_FROM", default={})
 #: What payments cost: ledger/fees.py has the form. By default nothing does.
 FEES = env.json("FEES", default={})
+#: Lists of the tables whose rows the chain seals, each app its own (docs/chain.md).
+SEALED = ["accounts.sealed.TABLES", "ledger.sealed.TABLES", "compliance.sealed.TABLES"]
+#: Where the notary keeps its key and the heads that it has signed; for its process alone.
+NOTARY_DIR = env.str("NOTARY_DIR", default="")
 #: Callables that add a check to `verify_ledger`, each app its own.
 LEDGER_CHECKS = [
     "accounts.verification.checks",
     "ledger.verification.checks",
     "compliance.verification.checks",
     "wallet_project.guards.checks",
+    "wallet_project.chain.verification.checks",
 ]
 
 #: Every night all of them are read (compliance.self_audit), off peak: at this hour in UTC, no query longer than this.
@@ -255,6 +263,7 @@ CELERY_BEAT_SCHEDULE = {
         "ledger.expire_due": 3,
         "ledger.dispatch_rails": 2,
         "ledger.process_bank_events": 2,
+        "chain.seal": 3,
     }.items()
 }
 CELERY_BEAT_SCHEDULE["compliance.self_audit"] = {

@@ -1,0 +1,16 @@
+"""What of this app is under seal (docs/chain.md)."""
+
+from wallet_project.chain.declarations import Sealed
+
+TABLES = [
+    Sealed("compliance_statechange", moment="at", salted=["reason"]),
+    Sealed("compliance_decision", moment="created_at", salted=["reason"]),
+    Sealed("compliance_casenote", moment="created_at", salted=["text"]),
+    Sealed("compliance_selfaudit", moment="ended_at", salted=["results"]),
+    Sealed(
+        "compliance_inboundevent",
+        moment="received_at",
+        salted=["payload"],
+        mutable=["next_at", "attempts", "processed_at", "last_error"],
+    ),
+]
