@@ -6,7 +6,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from ledger.rails import configured_rail
-from ledger.services import clearing, events, rails
+from ledger.services import clearing, events, holds, rails
 from wallet_project.utils.batches import work_off
 from wallet_project.utils.http_client import ProviderNotConfigured
 
@@ -14,6 +14,11 @@ from wallet_project.utils.http_client import ProviderNotConfigured
 @shared_task(name="ledger.clear_due")
 def clear_due() -> None:
     work_off("ledger.clear_due", clearing.clear_due, full=clearing.BATCH)
+
+
+@shared_task(name="ledger.expire_due")
+def expire_due() -> None:
+    work_off("ledger.expire_due", holds.expire_due, full=holds.BATCH)
 
 
 @shared_task(name="ledger.dispatch_rails")

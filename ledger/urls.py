@@ -1,13 +1,19 @@
 from django.urls import path
 
-from ledger.views import accounts, holds, payments, reads
+from ledger.views import accounts, holds, payments, reads, reversals
 
 urlpatterns = [
     path("deposits", payments.DepositsView.as_view(), name="deposits"),
     path("withdrawals", payments.WithdrawalsView.as_view(), name="withdrawals"),
     path("transfers", payments.TransfersView.as_view(), name="transfers"),
+    path("groups", payments.GroupsView.as_view(), name="groups"),
+    path("groups/<id:group_id>", payments.GroupView.as_view(), name="group"),
+    path("quotes", payments.QuotesView.as_view(), name="quotes"),
     path("transactions", reads.TransactionsView.as_view(), name="transactions"),
     path("transactions/<id:transaction_id>", reads.TransactionView.as_view(), name="transaction"),
+    path("transactions/<id:transaction_id>/capture", holds.CaptureView.as_view(), name="capture-transaction"),
+    path("transactions/<id:transaction_id>/void", holds.VoidView.as_view(), name="void-transaction"),
+    path("transactions/<id:transaction_id>/reversals", reversals.ReversalsView.as_view(), name="reversals"),
     path("transactions/<id:transaction_id>/cancel", holds.CancelView.as_view(), name="cancel-transaction"),
     path("accounts/<id:account_id>/close", accounts.CloseAccountView.as_view(), name="close-account"),
     path(

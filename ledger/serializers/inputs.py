@@ -1,17 +1,22 @@
 """What the API takes of money. Amounts are integers of minor units."""
 
 import re
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
 
+from ledger import fees
 from ledger.models import Transaction
-from wallet_project.api.fields import AmountField, CurrencyField, IdField, MetadataField, TextField
+from ledger.services import groups, holds
+from wallet_project.api.fields import AmountField, CurrencyField, IdField, MetadataField, TextField, WholeNumberField
 from wallet_project.api.serializers import StrictSerializer
 from wallet_project.utils.model_fields import longest_text
-from wallet_project.utils.money import Money
+from wallet_project.utils.money import MAX_AMOUNT, Money
 
 _IBAN = re.compile(r"[A-Z]{2}\d{2}[A-Z0-9]{11,30}", re.ASCII)
+_NOTHING_EXPIRES: Final = 'Only what is held expires: send it with "capture": "manual", or leave it out.'
 
 
 class MoneyInput(StrictSerializer):
@@ -26,9 +31,16 @@ class MoneyInput(StrictSerializer):
 
     def arguments(self) -> dict[str, Any]:
         """Keyword arguments of the use case."""
-        values: dict[str, Any] = dict(self.validated_data)
-        values["amount"] = Money(values["amount"], values.pop("currency"))
-        return values
+        return with_money(self.validated_data)
+
+
+class PaymentInput(MoneyInput):
+    fee = WholeNumberField(
+        least=0,
+        most=MAX_AMOUNT,
+        required=False,
+        help_text="What you were quoted, in minor units: if it costs another fee by now, nothing is done.",
+    )
 
 
 class DepositInput(MoneyInput):
@@ -48,12 +60,78 @@ class BeneficiaryInput(StrictSerializer):
         return iban
 
 
-class WithdrawalInput(MoneyInput):
+class WithdrawalInput(PaymentInput):
     account = IdField(help_text="One of yours.")
     beneficiary = BeneficiaryInput()
 
 
-class TransferInput(MoneyInput):
+class GroupedTransferInput(PaymentInput):
     source = IdField(help_text="One of your accounts.")  # type: ignore[assignment]
     destination = IdField(help_text="Anybody's account in the same currency.")
     metadata = MetadataField(default=dict, help_text="Yours alone: the receiver does not see it.")
+
+
+class TransferInput(GroupedTransferInput):
+    capture = TextField(
+        max_length=9,
+        choices=("automatic", "manual"),
+        default="automatic",
+        help_text="`manual`: a hold. The receiver sees it when it is approved, and captures or voids it.",
+    )
+    expires_in = WholeNumberField(
+        least=holds.MIN_SECONDS,
+        most=holds.MAX_SECONDS,
+        required=False,
+        help_text="Seconds; of a hold that is not captured by then nothing is paid. 7 days unless said.",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs["capture"] == "automatic" and "expires_in" in attrs:
+            raise serializers.ValidationError({"expires_in": [ErrorDetail(_NOTHING_EXPIRES, code="not_a_hold")]})
+        return attrs
+
+    def arguments(self) -> dict[str, Any]:
+        values = super().arguments()
+        if values.pop("capture") == "manual":
+            values.setdefault("expires_in", holds.DEFAULT_SECONDS)
+        return values
+
+
+class GroupInput(StrictSerializer):
+    transfers = serializers.ListField(
+        child=GroupedTransferInput(),
+        min_length=groups.MIN_TRANSFERS,
+        max_length=groups.MAX_TRANSFERS,
+        help_text="All from accounts of yours.",
+    )
+
+    def arguments(self) -> dict[str, Any]:
+        """Keyword arguments of the use case."""
+        return {"transfers": [groups.Part(**with_money(part)) for part in self.validated_data["transfers"]]}
+
+
+class QuoteInput(StrictSerializer):
+    kind = TextField(max_length=10, choices=fees.CHARGED_KINDS)
+    amount = AmountField(help_text="Minor units (cents).")
+    currency = CurrencyField()
+
+    def arguments(self) -> dict[str, Any]:
+        """Keyword arguments of the use case."""
+        return with_money(self.validated_data)
+
+
+class CaptureInput(StrictSerializer):
+    amount = AmountField(required=False, help_text="Minor units; all of it unless said. The rest goes back at once.")
+
+
+class ReversalInput(StrictSerializer):
+    amount = AmountField(required=False, help_text="Minor units; all that is left unless said.")
+    reason = TextField(
+        max_length=longest_text(Transaction, "reference"), help_text="Your words; whoever gets it back sees them."
+    )
+
+
+def with_money(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with `amount` and `currency` in one."""
+    rest = {name: value for name, value in values.items() if name != "currency"}
+    return {**rest, "amount": Money(values["amount"], values["currency"])}

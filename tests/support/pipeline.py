@@ -23,6 +23,7 @@ TASKS = (
     compliance.tasks.screen_due,
     ledger.tasks.process_bank_events,
     ledger.tasks.dispatch_rails,
+    ledger.tasks.expire_due,
     ledger.tasks.clear_due,
     compliance.tasks.open_cases,
 )

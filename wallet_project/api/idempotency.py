@@ -44,7 +44,7 @@ def idempotency_key(request: Request) -> str:
 
 
 def key_if_given(request: Request) -> str | None:
-    """The key of a request that may come without one, as it is safe to repeat by itself. Raises IdempotencyKeyInvalid."""
+    """The key of a request that may come without one, as it is safe to repeat. Raises IdempotencyKeyInvalid."""
     return idempotency_key(request) if request.headers.get(HEADER) else None
 
 
