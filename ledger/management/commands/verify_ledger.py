@@ -39,7 +39,7 @@ class Command(BaseCommand):
     def _show(self, result: Result) -> None:
         figures = ", ".join(f"{name} {value}" for name, value in result.figures.items())
         mark = self.style.SUCCESS("holds ") if result.holds else self.style.ERROR("BROKEN")
-        self.stdout.write(f"{result.name:<7} {mark} {result.title} ({figures or 'nothing there yet'})")
+        self.stdout.write(f"{result.name:<9} {mark} {result.title} ({figures or 'nothing there yet'})")
         if result.unread:
             self.stdout.write(f"        could not be read: {result.unread}")
         for row in result.offending:

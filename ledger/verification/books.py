@@ -1,26 +1,16 @@
-"""The ledger's part of `verify_ledger`: the invariants of DESIGN §5, each from the rows themselves and set-based."""
+"""I1 to I5: the books add up, and say what was asked for."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
-from ledger.rails import PaymentRail
-from ledger.reconciliation import BankBookCheck
 from wallet_project.utils.state_paths import state_path_offences
-from wallet_project.utils.verification import MAX_ROWS, Check, SqlCheck
-
-#: Work that has been due for longer than this (in seconds) is stuck, and nobody is working on it.
-LATE_SECONDS: Final = 900
+from wallet_project.utils.verification import MAX_ROWS, SqlCheck
 
 _SIGNED: Final = "CASE e.direction WHEN 'credit' THEN e.amount ELSE -e.amount END"
 
 
-def checks() -> Sequence[Check]:
-    """Those that need nobody but the database; the bank's book is `bank_check`."""
-    return [_money_adds_up(), _balances(), _never_negative(), _keys(), _paths(), _nothing_stuck()]
-
-
-def bank_check(rail: Callable[[], PaymentRail]) -> Check:
-    return BankBookCheck(rail)
+def checks() -> Sequence[SqlCheck]:
+    return [_money_adds_up(), _balances(), _never_negative(), _keys(), _paths()]
 
 
 def _money_adds_up() -> SqlCheck:
@@ -51,8 +41,9 @@ def _balances() -> SqlCheck:
                     SELECT e.account_id, sum({_SIGNED}) AS cleared, max(e.sequence) AS last, count(*) AS entries
                     FROM ledger_entry e GROUP BY e.account_id
                 ), pending AS (
-                    SELECT t.debit_account_id AS account_id, sum(t.amount) AS reserved FROM ledger_transaction t
-                    WHERE t.status = 'pending' GROUP BY t.debit_account_id
+                    -- What a capture has left over is released at once.
+                    SELECT t.debit_account_id AS account_id, sum(coalesce(t.captured_amount, t.amount)) AS reserved
+                    FROM ledger_transaction t WHERE t.status = 'pending' GROUP BY t.debit_account_id
                 )
                 SELECT a.id AS account_id, a.cleared, coalesce(p.cleared, 0) AS cleared_by_rows,
                        a.reserved, coalesce(r.reserved, 0) AS reserved_by_rows,
@@ -105,15 +96,20 @@ def _keys() -> SqlCheck:
                 WHERE NOT EXISTS (SELECT FROM ledger_transaction t WHERE t.id = c.result_id AND t.group_id IS NULL)
                     AND NOT EXISTS (SELECT FROM ledger_transaction t WHERE t.group_id = c.result_id)
                     AND NOT EXISTS (SELECT FROM accounts_account a WHERE a.id = c.result_id)
+                    AND NOT EXISTS (SELECT FROM accounts_beneficiary b WHERE b.id = c.result_id)
+                    AND NOT EXISTS (SELECT FROM ledger_transaction t
+                                    WHERE c.operation = 'capture' AND t.id = c.result_id AND t.captured_at IS NOT NULL)
                 LIMIT {MAX_ROWS}""",  # noqa: S608
             "a transaction without exactly one key of its initiator's": f"""
                 SELECT t.id AS transaction_id, t.kind, t.initiator_id, count(c.id) AS keys FROM ledger_transaction t
                 LEFT JOIN accounts_idempotencyclaim c
                     ON c.result_id = coalesce(t.group_id, t.id) AND c.principal_id = t.initiator_id
+                    AND c.operation <> 'capture'
                 GROUP BY t.id HAVING count(c.id) <> 1 LIMIT {MAX_ROWS}""",  # noqa: S608
+            # A hold has two: its payer's that made it, and its payee's that captured it.
             "two keys have the same result": f"""
                 SELECT c.result_id, count(*) AS keys FROM accounts_idempotencyclaim c
-                GROUP BY c.result_id HAVING count(*) > 1 LIMIT {MAX_ROWS}""",  # noqa: S608
+                GROUP BY c.result_id, c.operation = 'capture' HAVING count(*) > 1 LIMIT {MAX_ROWS}""",  # noqa: S608
         },
     )
 
@@ -127,7 +123,7 @@ def _paths() -> SqlCheck:
                           count(*) FILTER (WHERE status = 'cleared') AS cleared,
                           count(*) FILTER (WHERE status = 'failed') AS failed FROM ledger_transaction""",
         offences={
-            **state_path_offences("ledger"),
+            **state_path_offences("ledger", besides=[("hold", "", "captured")]),
             "a transaction with the wrong number of entries": f"""
                 SELECT t.id AS transaction_id, t.status, count(e.id) AS entries FROM ledger_transaction t
                 LEFT JOIN ledger_entry e ON e.transaction_id = t.id
@@ -139,57 +135,6 @@ def _paths() -> SqlCheck:
                 WHERE e.amount <> coalesce(t.captured_amount, t.amount)
                     OR e.account_id <>
                         CASE e.direction WHEN 'debit' THEN t.debit_account_id ELSE t.credit_account_id END
-                LIMIT {MAX_ROWS}""",  # noqa: S608
-        },
-    )
-
-
-_LATE: Final = "< now() - make_interval(secs => %(late)s)"
-_ESCALATED: Final = "EXISTS (SELECT FROM ledger_escalation x WHERE x.status = 'open' AND {})"
-
-
-def _nothing_stuck() -> SqlCheck:
-    about_the_unit = _ESCALATED.format(
-        "x.transaction_id IN (SELECT t.id FROM ledger_transaction t WHERE coalesce(t.group_id, t.id) = w.unit_id)"
-    )
-    about_the_rail = _ESCALATED.format("x.transaction_id = r.transaction_id")
-    about_the_event = _ESCALATED.format("x.subject_type = 'inbound_event' AND x.subject_id = i.id::text")
-    return SqlCheck(
-        name="I6",
-        title="Nothing is stuck: what has not ended has a due time, or an open escalation",
-        parameters={"late": LATE_SECONDS},
-        figures="""SELECT (SELECT count(*) FROM ledger_workitem) AS waiting_units,
-                          (SELECT count(*) FROM ledger_railtransfer WHERE next_at IS NOT NULL) AS bank_transfers,
-                          (SELECT count(*) FROM ledger_inboundevent WHERE next_at IS NOT NULL) AS bank_messages,
-                          (SELECT count(*) FROM ledger_escalation WHERE status = 'open') AS open_escalations""",
-        offences={
-            "a pending transaction that nothing works on": f"""
-                SELECT t.id AS transaction_id, t.kind, t.created_at FROM ledger_transaction t
-                WHERE t.status = 'pending'
-                    AND NOT EXISTS (SELECT FROM ledger_workitem w WHERE w.unit_id = coalesce(t.group_id, t.id))
-                LIMIT {MAX_ROWS}""",  # noqa: S608
-            "work on a transaction that has ended": f"""
-                SELECT w.unit_id, w.stage FROM ledger_workitem w
-                WHERE NOT EXISTS (SELECT FROM ledger_transaction t
-                                  WHERE coalesce(t.group_id, t.id) = w.unit_id AND t.status = 'pending')
-                LIMIT {MAX_ROWS}""",  # noqa: S608
-            # An officer's review is a case, which is for compliance's own check.
-            "a unit that waits for nobody": f"""
-                SELECT w.unit_id, w.stage, w.next_at FROM ledger_workitem w
-                WHERE (w.stage IN ('screening', 'clearing') AND (w.next_at IS NULL OR w.next_at {_LATE}))
-                    OR (w.stage = 'parked' AND NOT {about_the_unit})
-                    OR (w.stage = 'settling' AND NOT EXISTS (
-                        SELECT FROM ledger_railtransfer r JOIN ledger_transaction t ON t.id = r.transaction_id
-                        WHERE coalesce(t.group_id, t.id) = w.unit_id AND r.status IN ('queued', 'submitted')))
-                LIMIT {MAX_ROWS}""",  # noqa: S608
-            "a bank transfer that nobody asks about": f"""
-                SELECT r.id AS rail_transfer_id, r.status, r.next_at FROM ledger_railtransfer r
-                WHERE r.status IN ('queued', 'submitted') AND (r.next_at IS NULL OR r.next_at {_LATE})
-                    AND NOT {about_the_rail}
-                LIMIT {MAX_ROWS}""",  # noqa: S608
-            "a message from the bank that nobody acts on": f"""
-                SELECT i.id AS event, i.kind, i.next_at, i.last_error FROM ledger_inboundevent i
-                WHERE i.processed_at IS NULL AND (i.next_at IS NULL OR i.next_at {_LATE}) AND NOT {about_the_event}
                 LIMIT {MAX_ROWS}""",  # noqa: S608
         },
     )

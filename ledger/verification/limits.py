@@ -1,0 +1,70 @@
+"""The counters of limits say what the rows say, and each limit is one that somebody set."""
+
+from typing import Final
+
+from wallet_project.utils.verification import MAX_ROWS, SqlCheck
+
+# What ledger/sql/limits.sql counts, from the rows: `out` on the day it was asked for, `in` on the day it cleared, as it
+# was captured. Moves between accounts of his own count for a customer's accounts and not for the customer.
+_COUNTED: Final = """
+    SELECT l.owner_id, l.direction, l.currency, moved.day, sum(moved.amount) AS amount
+    FROM ledger_limit l
+    CROSS JOIN LATERAL (
+        SELECT (t.created_at AT TIME ZONE 'UTC')::date AS day, coalesce(t.captured_amount, t.amount) AS amount,
+               mine.customer_id AS mine, other.customer_id AS other
+        FROM accounts_account mine
+        JOIN ledger_transaction t ON t.debit_account_id = mine.id AND t.kind IN ('transfer', 'withdrawal')
+            AND t.status <> 'failed' AND t.currency = l.currency
+        JOIN accounts_account other ON other.id = t.credit_account_id
+        WHERE l.direction = 'out' AND l.owner_id IN (mine.id, mine.customer_id)
+        UNION ALL
+        SELECT (t.cleared_at AT TIME ZONE 'UTC')::date, coalesce(t.captured_amount, t.amount),
+               mine.customer_id, other.customer_id
+        FROM accounts_account mine
+        JOIN ledger_transaction t ON t.credit_account_id = mine.id AND t.kind IN ('transfer', 'deposit')
+            AND t.status = 'cleared' AND t.currency = l.currency
+        JOIN accounts_account other ON other.id = t.debit_account_id
+        WHERE l.direction = 'in' AND l.owner_id IN (mine.id, mine.customer_id)
+    ) moved
+    WHERE moved.day > (now() AT TIME ZONE 'UTC')::date - 30
+        AND (l.scope = 'account' OR moved.other IS DISTINCT FROM moved.mine)
+    GROUP BY l.owner_id, l.direction, l.currency, moved.day"""
+
+
+def limits() -> SqlCheck:
+    return SqlCheck(
+        name="Limits",
+        title="What counts towards a limit is what the rows say; each limit is the one that was set last",
+        figures="""SELECT (SELECT count(*) FROM ledger_limit) AS limits,
+                          (SELECT count(*) FROM ledger_usage) AS counters,
+                          (SELECT count(*) FROM ledger_limitchange) AS changes""",
+        offences={
+            "a counter differs from the rows": f"""
+                SELECT coalesce(u.owner_id, c.owner_id) AS owner_id, coalesce(u.direction, c.direction) AS direction,
+                       coalesce(u.currency, c.currency) AS currency, coalesce(u.day, c.day) AS day,
+                       u.amount AS counted, c.amount AS by_rows
+                FROM (SELECT * FROM ledger_usage WHERE day > (now() AT TIME ZONE 'UTC')::date - 30) u
+                FULL JOIN ({_COUNTED}) c
+                    ON (c.owner_id, c.direction, c.currency, c.day) = (u.owner_id, u.direction, u.currency, u.day)
+                WHERE coalesce(u.amount, 0) <> coalesce(c.amount, 0) LIMIT {MAX_ROWS}""",  # noqa: S608
+            "a counter without a limit": f"""
+                SELECT u.owner_id, u.direction, u.currency, u.day FROM ledger_usage u
+                WHERE NOT EXISTS (
+                    SELECT FROM ledger_limit l
+                    WHERE (l.owner_id, l.direction, l.currency) = (u.owner_id, u.direction, u.currency))
+                LIMIT {MAX_ROWS}""",  # noqa: S608
+            "a limit that is not the one that was set last": f"""
+                WITH last AS (
+                    SELECT DISTINCT ON (owner_id, direction, currency) * FROM ledger_limitchange
+                    ORDER BY owner_id, direction, currency, id DESC
+                )
+                SELECT coalesce(l.owner_id, s.owner_id) AS owner_id, coalesce(l.direction, s.direction) AS direction,
+                       coalesce(l.currency, s.currency) AS currency
+                FROM ledger_limit l
+                FULL JOIN (SELECT * FROM last WHERE coalesce(per_transaction, per_day, per_30_days) IS NOT NULL) s
+                    ON (s.owner_id, s.direction, s.currency) = (l.owner_id, l.direction, l.currency)
+                WHERE ROW(l.scope, l.per_transaction, l.per_day, l.per_30_days)
+                    IS DISTINCT FROM ROW(s.scope, s.per_transaction, s.per_day, s.per_30_days)
+                LIMIT {MAX_ROWS}""",  # noqa: S608
+        },
+    )
