@@ -54,7 +54,7 @@ class Migration(migrations.Migration):
             options={
                 'permissions': [('set_limit', 'Can set limits of accounts and customers')],
                 'default_permissions': ('view',),
-                'constraints': [models.UniqueConstraint(fields=('owner_id', 'direction', 'currency'), name='limit_one_of_an_owner'), models.CheckConstraint(condition=models.Q(('per_transaction__gte', 0), ('per_day__gte', 0), ('per_30_days__gte', 0), _connector='OR'), name='limit_limits_something'), models.CheckConstraint(condition=models.Q(models.Q(('per_transaction__isnull', True), ('per_transaction__gte', 0), _connector='OR'), models.Q(('per_day__isnull', True), ('per_day__gte', 0), _connector='OR'), models.Q(('per_30_days__isnull', True), ('per_30_days__gte', 0), _connector='OR')), name='limit_not_negative')],
+                'constraints': [models.UniqueConstraint(fields=('owner_id', 'direction', 'currency'), name='limit_one_of_an_owner'), models.CheckConstraint(condition=models.Q(('per_transaction__isnull', False), ('per_day__isnull', False), ('per_30_days__isnull', False), _connector='OR'), name='limit_limits_something'), models.CheckConstraint(condition=models.Q(models.Q(('per_transaction__isnull', True), ('per_transaction__gte', 0), _connector='OR'), models.Q(('per_day__isnull', True), ('per_day__gte', 0), _connector='OR'), models.Q(('per_30_days__isnull', True), ('per_30_days__gte', 0), _connector='OR')), name='limit_not_negative')],
             },
         ),
         migrations.CreateModel(
@@ -304,7 +304,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='transaction',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('captured_amount__isnull', True), ('captured_at__isnull', True)), models.Q(('captured_amount__isnull', False), ('captured_at__lt', models.F('expires_at'))), _connector='OR'), name='transaction_captured_before_it_expires'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('captured_amount__isnull', True), ('captured_at__isnull', True)), models.Q(('captured_amount__isnull', False), ('captured_at__isnull', False), ('captured_at__lt', models.F('expires_at')), ('expires_at__isnull', False)), _connector='OR'), name='transaction_captured_before_it_expires'),
         ),
         migrations.AddConstraint(
             model_name='transaction',

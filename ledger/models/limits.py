@@ -24,7 +24,7 @@ class Limit(models.Model):
             models.UniqueConstraint(fields=["owner_id", "direction", "currency"], name="limit_one_of_an_owner"),
             models.CheckConstraint(
                 name="limit_limits_something",
-                condition=Q(per_transaction__gte=0) | Q(per_day__gte=0) | Q(per_30_days__gte=0),
+                condition=Q(per_transaction__isnull=False) | Q(per_day__isnull=False) | Q(per_30_days__isnull=False),
             ),
             models.CheckConstraint(
                 name="limit_not_negative",

@@ -93,7 +93,12 @@ class Transaction(models.Model):
             models.CheckConstraint(
                 name="transaction_captured_before_it_expires",
                 condition=Q(captured_amount__isnull=True, captured_at__isnull=True)
-                | Q(captured_amount__isnull=False, captured_at__lt=F("expires_at")),
+                | Q(
+                    captured_amount__isnull=False,
+                    captured_at__isnull=False,
+                    expires_at__isnull=False,
+                    captured_at__lt=F("expires_at"),
+                ),
             ),
             models.CheckConstraint(
                 name="transaction_hold_clears_as_captured",

@@ -11,6 +11,7 @@ from ledger.posting.holds import (
     NotAHold,
     capture,
     expire,
+    expired,
     void,
 )
 from ledger.posting.limits import set_limit
@@ -62,6 +63,7 @@ __all__ = [
     "clear",
     "due",
     "expire",
+    "expired",
     "fail",
     "hold_for_review",
     "lock",

@@ -1,6 +1,6 @@
 """Holds: what their payee, their payer and the clock can do to them. The functions are in ledger/sql/holds.sql."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 from uuid import UUID
 
@@ -103,6 +103,25 @@ def void(*, actor: Actor, transaction_id: UUID, request_id: str) -> str:
     return failure
 
 
-def expire(*, limit: int, actor: Actor, request_id: str) -> list[UUID]:
-    """End up to `limit` holds whose time is over, and release what they reserved. Returns their units."""
-    return [row[0] for row in rows("SELECT ledger_expire(%s, %s, %s)", [limit, actor.principal_id, request_id])]
+def expire(*, limit: int, actor: Actor, request_id: str, only: Sequence[UUID] | None = None) -> list[UUID]:
+    """End up to `limit` holds whose time is over (or just those in `only`), and release what they reserved. Returns
+    their units."""
+    return [
+        row[0]
+        for row in rows(
+            "SELECT ledger_expire(%s, %s, %s, %s)",
+            [limit, None if only is None else list(only), actor.principal_id, request_id],
+        )
+    ]
+
+
+def expired(*, limit: int) -> list[UUID]:
+    """Units of holds whose time is over, without a lock: what a failed batch is cut into."""
+    return [
+        row[0]
+        for row in rows(
+            "SELECT DISTINCT coalesce(group_id, id) FROM ledger_transaction "
+            "WHERE status = 'pending' AND captured_at IS NULL AND expires_at <= now() ORDER BY 1 LIMIT %s",
+            [limit],
+        )
+    ]

@@ -126,8 +126,9 @@ BEGIN
     RETURN v_code;
 END $$;
 
--- ledger_expire: end up to p_limit holds whose time is over, wherever they wait. Never waits (SKIP LOCKED).
-CREATE OR REPLACE FUNCTION ledger_expire(p_limit int, p_actor uuid, p_request_id text)
+-- ledger_expire: end up to p_limit holds whose time is over, wherever they wait. Never waits (SKIP LOCKED). p_only: consider
+-- just these units (a batch being halved).
+CREATE OR REPLACE FUNCTION ledger_expire(p_limit int, p_only uuid[], p_actor uuid, p_request_id text)
 RETURNS SETOF uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     v_now timestamptz := clock_timestamp();
@@ -138,6 +139,7 @@ BEGIN
         WHERE w.unit_id IN (
             SELECT coalesce(t.group_id, t.id) FROM ledger_transaction t
             WHERE t.status = 'pending' AND t.captured_at IS NULL AND t.expires_at <= v_now
+                AND (p_only IS NULL OR coalesce(t.group_id, t.id) = ANY (p_only))
             ORDER BY t.expires_at LIMIT p_limit)
         FOR NO KEY UPDATE SKIP LOCKED
     ) locked;

@@ -63,6 +63,8 @@ BEGIN
                ELSE p_customer IS NOT NULL AND d.customer_id IS DISTINCT FROM p_customer END),
         (2, 'WL001', 'credit', c.id IS NULL
             OR (leg.kind = 'withdrawal' AND c.kind <> 'system')
+            OR (leg.kind = 'fee' AND c.purpose <> 'fees')
+            OR (leg.kind IN ('transfer', 'reversal') AND p_customer IS NOT NULL AND c.kind <> 'customer')
             OR (leg.kind = 'deposit' AND p_customer IS NOT NULL AND c.customer_id IS DISTINCT FROM p_customer)),
         (3, 'WL002', 'debit', d.status <> 'open'),
         (4, 'WL002', 'credit', c.status NOT IN ('open', 'frozen')),
