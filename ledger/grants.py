@@ -24,6 +24,7 @@ FUNCTIONS = (
     "ledger_void",
     "ledger_expire",
     "ledger_set_limit",
+    "ledger_lock_transaction",
     "ledger_position",
     "ledger_wait",
 )

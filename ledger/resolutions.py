@@ -4,6 +4,7 @@ from typing import Final, Literal, get_args
 
 from ledger.models import Escalation, RailTransfer, WorkItem
 from ledger.states import EscalationKind, RailStatus, Stage, TransactionStatus
+from ledger.suspense import item_of, open_amount
 from wallet_project.utils.errors import Conflict
 
 Resolution = Literal["retry", "fail", "acknowledge"]
@@ -31,6 +32,11 @@ class StillWaiting(Conflict):
     message = "A transaction waits for this: decide whether it is tried again or fails."
 
 
+class StillInSuspense(Conflict):
+    code = "still_in_suspense"
+    message = "The bank has moved this money and it is in suspense: assign, return or charge it. That also ends what is pending."
+
+
 def refusal(
     action: Resolution, row: Escalation, *, stage: str | None, rail: RailTransfer | None
 ) -> type[Conflict] | None:
@@ -38,6 +44,8 @@ def refusal(
 
     `stage` is where its unit waits, None when nothing waits; `rail` is what was asked of the bank for it, if anything.
     """
+    if left_in_suspense(row):
+        return StillInSuspense
     match action:
         case "retry":
             return None if stage is not None or row.subject_type == "inbound_event" else NothingToRetry
@@ -49,6 +57,13 @@ def refusal(
         case "acknowledge":
             silent = rail is not None and rail.status in UNFINISHED_RAIL and rail.next_at is None
             return StillWaiting if stage == Stage.PARKED or (stage is not None and silent) else None
+
+
+def left_in_suspense(row: Escalation) -> int:
+    """What is in suspense of the money that an escalation is about, in minor units: above zero it came in, below zero
+    it went out, zero when that is settled or it is about something else."""
+    item = item_of(row.details)
+    return open_amount(item)[0] if item is not None else 0
 
 
 def possible_resolutions(row: Escalation) -> tuple[Resolution, ...]:

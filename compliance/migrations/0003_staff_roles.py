@@ -16,16 +16,19 @@ VIEW = [
     "accounts.account", "accounts.customer", "accounts.profileversion", "accounts.statechange", "accounts.user",
     "auth.group",
     "ledger.transaction", "ledger.entry", "ledger.workitem", "ledger.railtransfer", "ledger.inboundevent",
-    "ledger.escalation", "ledger.statechange",
+    "ledger.escalation", "ledger.statechange", "ledger.adjustment", "ledger.limit", "ledger.limitchange", "ledger.usage",
     "compliance.kyccheck", "compliance.screening", "compliance.case", "compliance.casenote", "compliance.decision",
     "compliance.inboundevent", "compliance.statechange",
 ]  # fmt: skip
-WORK = ["compliance.work_case", "accounts.freeze_account", "accounts.restart_verification"]
+WORK = [
+    "compliance.work_case", "accounts.freeze_account", "accounts.restart_verification", "ledger.propose_adjustment",
+    "ledger.set_limit",
+]  # fmt: skip
 EVERYTHING = [f"{model.split('.')[0]}.view_{model.split('.')[1]}" for model in VIEW]
 
 ROLES = {
     "Officer": [*EVERYTHING, *WORK],
-    "Senior officer": [*EVERYTHING, *WORK, "compliance.approve_case"],
+    "Senior officer": [*EVERYTHING, *WORK, "compliance.approve_case", "ledger.approve_adjustment"],
     "Auditor": [*EVERYTHING, "admin.view_logentry"],
     "Administrator": [*EVERYTHING, "admin.view_logentry", "accounts.add_user", "accounts.change_user"],
 }

@@ -25,6 +25,7 @@ from ledger.posting.requests import (
     ReversalExceeds,
     post_pending,
 )
+from ledger.posting.staff import lock_transaction
 from ledger.posting.work import (
     Claimed,
     Verdict,
@@ -67,6 +68,7 @@ __all__ = [
     "fail",
     "hold_for_review",
     "lock",
+    "lock_transaction",
     "park",
     "post_pending",
     "resume",

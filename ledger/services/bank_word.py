@@ -5,7 +5,7 @@ flips, and nothing is posted twice: the adjustment that money without a home get
 """
 
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from ledger import steps
@@ -13,6 +13,7 @@ from ledger.failures import FailureCode
 from ledger.models import RailTransfer
 from ledger.rails import PaymentReport
 from ledger.states import EscalationKind, RailDirection, RailStatus
+from ledger.suspense import ITEM
 from wallet_project.utils.context import Actor, system_actor
 from wallet_project.utils.errors import Conflict
 from wallet_project.utils.money import currencies
@@ -51,6 +52,8 @@ def apply(row: RailTransfer, report: PaymentReport, *, now: datetime) -> None:
                 raise BankContradictsItself()
             _end(row, "reject", report, now=now, reason=report.reason or "rejected by the bank")
             steps.fail([unit_of(row)], code=FailureCode.BANK_REJECTED, actor=system_actor(), reason=report.reason)
+            if (item := steps.item_of_return(row.transaction)) is not None:
+                steps.ask_whose(item, why="the bank did not return it to its sender", bank_said=report.reason)
 
 
 def unit_of(row: RailTransfer) -> UUID:
@@ -70,11 +73,12 @@ def _settled(row: RailTransfer, report: PaymentReport, *, now: datetime) -> None
 
 
 def _settled_otherwise(row: RailTransfer, report: PaymentReport, *, now: datetime) -> None:
-    """Another amount than was asked for. A deposit fails, for its money will not come; of a payout nobody can say what
-    the customer's reservation is now worth, so it waits for a human."""
+    """Another amount than was asked for. A deposit fails, for its money will not come, and so does what was to be
+    returned from suspense; of a customer's payout nobody can say what the reservation is now worth: it waits for a
+    human."""
     why = "the bank moved another amount than was asked for"
-    _book(row, report, why=why)
-    if row.direction == RailDirection.COLLECTION:
+    item, _ = _book(row, report, why=why)
+    if row.direction == RailDirection.COLLECTION or steps.item_of_return(row.transaction) is not None:
         if row.status == RailStatus.QUEUED:
             move(row, "submit", actor=system_actor(), reason=why)
         _end(row, "reject", report, now=now, reason=why)
@@ -83,43 +87,50 @@ def _settled_otherwise(row: RailTransfer, report: PaymentReport, *, now: datetim
         remember(row, report)
         row.next_at, row.lease_token, row.reason = None, None, why
         row.save(update_fields=["next_at", "lease_token", "reason", "bank_reference", "answers"])
-        steps.park([unit_of(row)], error=why)
-    _escalate(row, report, why=why)
+    _escalate(row, report, why=why, item=item)
 
 
 def _settled_after_failing(row: RailTransfer, report: PaymentReport) -> None:
     why = "the bank settled what had already failed"
-    if _book(row, report, why=why):
-        _escalate(row, report, why=why)
+    item, made = _book(row, report, why=why)
+    if made:
+        _escalate(row, report, why=why, item=item)
 
 
-def _book(row: RailTransfer, report: PaymentReport, *, why: str) -> bool:
-    """Post what moved at the bank to suspense; False when that was done before."""
+def _book(row: RailTransfer, report: PaymentReport, *, why: str) -> tuple[UUID | None, bool]:
+    """Post what moved at the bank to suspense. The item that it is there (None in a currency that the wallet does not
+    keep), and False when that was done before."""
     if report.currency not in currencies():
-        return True
-    _, made = steps.post_to_suspense(
+        return None, True
+    returned = steps.item_of_return(row.transaction)
+    booked, made = steps.post_to_suspense(
         key=f"bank-payment-{row.key}",
         direction="in" if row.direction == RailDirection.COLLECTION else "out",
         amount=report.amount,
         currency=report.currency,
         bank_key=row.key,
         why=why,
+        item=returned,
     )
-    return made
+    return returned or booked, made
 
 
-def _escalate(row: RailTransfer, report: PaymentReport, *, why: str) -> None:
+def _escalate(row: RailTransfer, report: PaymentReport, *, why: str, item: UUID | None) -> None:
+    details: dict[str, Any] = {
+        "why": why,
+        "asked": {"amount": row.transaction.amount, "currency": row.transaction.currency},
+        "moved": {"amount": report.amount, "currency": report.currency},
+        "bank_reference": report.bank_reference,
+    }
+    if item is not None and item == steps.item_of_return(row.transaction):
+        steps.ask_whose(item, **details)
+        return
     steps.escalate(
         kind=EscalationKind.UNMATCHED_MONEY,
         subject_type="transaction",
         subject_id=row.transaction_id,
         transaction_id=row.transaction_id,
-        details={
-            "why": why,
-            "asked": {"amount": row.transaction.amount, "currency": row.transaction.currency},
-            "moved": {"amount": report.amount, "currency": report.currency},
-            "bank_reference": report.bank_reference,
-        },
+        details=details if item is None else {**details, ITEM: str(item)},
     )
 
 

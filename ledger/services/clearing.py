@@ -5,7 +5,7 @@ again under their locks, do not allow is set aside or failed in the same commit.
 halved until the bad unit stands alone; that one is set aside for a human, and the others clear.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from django.db import DatabaseError, transaction
 
 from accounts.models import Account
 from accounts.selectors import system_account_id
-from accounts.states import AccountStatus, SystemPurpose
+from accounts.states import SystemPurpose
 from ledger import posting, steps
 from ledger.failures import FailureCode
 from ledger.models import RailTransfer, Transaction
@@ -27,6 +27,12 @@ from wallet_project.utils.nudges import nudge
 logger = structlog.get_logger(__name__)
 
 BATCH: Final = 300
+
+#: What a receiver can't take: the code for the customers, and the reason for the log.
+_UNRECEIVED: Final[Mapping[Verdict, tuple[FailureCode, str]]] = {
+    "closed": (FailureCode.ACCOUNT_CLOSED, "the receiving account is closed"),
+    "limited": (FailureCode.RECEIVER_LIMIT, "it goes beyond what the receiving account or its owner may take"),
+}
 
 
 def clear_due(*, limit: int = BATCH) -> int:
@@ -58,7 +64,8 @@ def _clear(*, limit: int, only: Sequence[UUID] | None) -> int:
 
 
 def _set_aside(verdicts: Iterable[tuple[UUID, Verdict]]) -> list[UUID]:
-    """Park what a frozen account stops, fail what a closed one can't receive; returns the deposits among the latter."""
+    """Park what a frozen account stops, fail what a closed one or one at its limit can't receive; returns the deposits
+    among the latter, whose money the bank has collected."""
     for_suspense = []
     for unit, verdict in verdicts:
         if verdict == "cleared":
@@ -76,14 +83,16 @@ def _set_aside(verdicts: Iterable[tuple[UUID, Verdict]]) -> list[UUID]:
         elif any(row.kind == TransactionKind.DEPOSIT for row in transactions):
             for_suspense.append(unit)
         else:
-            _fail_closed(unit)
+            _fail_unreceived(unit, verdict)
     return for_suspense
 
 
 def _divert_deposit(unit: UUID) -> None:
-    """The bank has collected for an account that was closed meanwhile: fail, book to suspense, ask a human; one commit.
+    """The bank has collected for an account that was closed meanwhile, or that may take no more: fail, book to
+    suspense, ask a human; one commit.
 
-    The wallet's own accounts are locked first, all in id order with the customer's, as clearing does it.
+    The wallet's own accounts are locked first, all in id order with the customer's, as clearing does it. Then it is
+    cleared once more: only what is still refused is diverted.
     """
     with transaction.atomic(durable=True):
         # Somebody else has seen to it when it does not wait any more.
@@ -95,17 +104,19 @@ def _divert_deposit(unit: UUID) -> None:
         ids = {row.credit_account_id for row in deposits}
         for purpose in (SystemPurpose.SETTLEMENT, SystemPurpose.SUSPENSE):
             ids |= {system_account_id(purpose, row.currency) for row in deposits}
-        accounts = {a.id: a for a in Account.objects.filter(id__in=ids).order_by("id").select_for_update(no_key=True)}
-        if not any(accounts[row.credit_account_id].status == AccountStatus.CLOSED for row in deposits):
+        list(Account.objects.filter(id__in=ids).order_by("id").select_for_update(no_key=True))
+        verdicts = dict(posting.clear(limit=1, actor=system_actor(), request_id=request_id.get(), only=[unit]))
+        verdict = verdicts.get(unit)
+        if verdict is None or verdict not in _UNRECEIVED:
             return
         for row in deposits:
-            steps.divert_to_suspense(row, rail_of[row.id], why="the account was closed before the money arrived")
-        _fail_closed(unit)
+            steps.divert_to_suspense(row, rail_of[row.id], why=f"it could not be credited: {_UNRECEIVED[verdict][1]}")
+        _fail_unreceived(unit, verdict)
 
 
-def _fail_closed(unit: UUID) -> None:
-    reason = "the receiving account is closed"
-    steps.fail([unit], code=FailureCode.ACCOUNT_CLOSED, actor=system_actor(), reason=reason)
+def _fail_unreceived(unit: UUID, verdict: Verdict) -> None:
+    code, reason = _UNRECEIVED[verdict]
+    steps.fail([unit], code=code, actor=system_actor(), reason=reason)
 
 
 def _clear_halves(units: Sequence[UUID]) -> None:

@@ -20,6 +20,7 @@ from ledger.models import InboundEvent, RailTransfer
 from ledger.rails import PaymentRail, PaymentReport, read_report
 from ledger.services import bank_word
 from ledger.states import EscalationKind
+from ledger.suspense import ITEM
 from wallet_project.utils.errors import InvalidInput
 from wallet_project.utils.http_client import ProviderAnswerMismatch
 from wallet_project.utils.metrics import retried
@@ -209,6 +210,7 @@ def _take_to_suspense(
                 "moved": {"amount": amount, "currency": currency},
                 "bank_reference": bank_reference,
                 "bank_key": bank_key,
+                **({ITEM: str(adjustment)} if adjustment else {}),
             },
         )
 

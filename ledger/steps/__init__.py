@@ -1,9 +1,17 @@
 """Parts of use cases that an app above composes into its own commit. They assert that a transaction is open."""
 
-from ledger.resolutions import UNFINISHED_RAIL, Resolution, StillWaiting
+from ledger.resolutions import UNFINISHED_RAIL, Resolution, StillInSuspense, StillWaiting
 from ledger.steps.escalations import escalate
-from ledger.steps.resolve import EscalationAlreadyResolved, EscalationNotFound, resolve_escalation
-from ledger.steps.suspense import BankDirection, divert_to_suspense, post_to_suspense
+from ledger.steps.resolve import (
+    EscalationAlreadyResolved,
+    EscalationNotFound,
+    LockedEscalation,
+    close_escalation,
+    fail_settled_otherwise,
+    lock_escalation,
+    resolve_escalation,
+)
+from ledger.steps.suspense import BankDirection, ask_whose, divert_to_suspense, item_of_return, post_to_suspense
 from ledger.steps.units import Claimed, approve, claim, fail, hold_for_review, lock, park, resume
 
 __all__ = [
@@ -12,15 +20,22 @@ __all__ = [
     "Claimed",
     "EscalationAlreadyResolved",
     "EscalationNotFound",
+    "LockedEscalation",
     "Resolution",
+    "StillInSuspense",
     "StillWaiting",
     "approve",
+    "ask_whose",
     "claim",
+    "close_escalation",
     "divert_to_suspense",
     "escalate",
     "fail",
+    "fail_settled_otherwise",
     "hold_for_review",
+    "item_of_return",
     "lock",
+    "lock_escalation",
     "park",
     "post_to_suspense",
     "resolve_escalation",

@@ -1,6 +1,7 @@
 """What a human decided about an escalation, carried out."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from ledger.models import Escalation, InboundEvent, RailTransfer, Transaction
 from ledger.resolutions import UNFINISHED_RAIL, OnlyTheBankEndsIt, Resolution, refusal
 from ledger.states import EscalationKind, EscalationStatus, RailDirection, RailStatus, TransactionStatus
 from ledger.steps.context import assert_open
-from ledger.steps.suspense import divert_to_suspense
+from ledger.steps.suspense import ask_whose, divert_to_suspense, item_of_return
 from ledger.steps.units import fail, resume
 from wallet_project.utils.context import Actor
 from wallet_project.utils.errors import Conflict, NotFound
@@ -36,14 +37,46 @@ class EscalationAlreadyResolved(Conflict):
     message = "Somebody else has resolved this."
 
 
+@dataclass(frozen=True, slots=True)
+class LockedEscalation:
+    """An escalation with what waits for it: its unit in its stage, and its rail transfer; None where nothing does."""
+
+    row: Escalation
+    unit: UUID | None
+    stage: str | None
+    rail: RailTransfer | None
+
+
 def resolve_escalation(
     *, escalation_id: UUID, action: Resolution, actor: Actor, reason: str, now: datetime
 ) -> Escalation:
     """Carry out what a human decided on an escalation, and close it.
 
     `retry` puts back to work what was set aside, `fail` ends the pending transaction and releases its funds,
-    `acknowledge` changes nothing. Raises EscalationNotFound, EscalationAlreadyResolved, NothingToRetry, NothingToFail,
-    OnlyTheBankEndsIt, StillWaiting.
+    `acknowledge` changes nothing. What is about money in suspense ends when that has been assigned, returned or charged
+    (`close_escalation`). Raises EscalationNotFound, EscalationAlreadyResolved, NothingToRetry, NothingToFail,
+    OnlyTheBankEndsIt, StillWaiting, StillInSuspense.
+    """
+    locked = lock_escalation(escalation_id)
+    row, unit, rail = locked.row, locked.unit, locked.rail
+    if refused := refusal(action, row, stage=locked.stage, rail=rail):
+        raise refused()
+    match action:
+        case "retry":
+            _retry(row, unit, rail)
+        case "fail":
+            assert unit is not None, "what waits has a unit"
+            _fail_escalated(row, unit, rail, actor=actor, reason=reason)
+        case "acknowledge":
+            _acknowledge(row, now=now)
+    close_escalation(row, actor=actor, reason=f"{action}: {reason}", now=now)
+    return row
+
+
+def lock_escalation(escalation_id: UUID) -> LockedEscalation:
+    """An open escalation, locked after its unit and what was asked of the bank for it, in this order.
+
+    Raises EscalationNotFound, EscalationAlreadyResolved.
     """
     assert_open()
     found = Escalation.objects.select_related("transaction").filter(id=escalation_id).first()
@@ -55,19 +88,21 @@ def resolve_escalation(
     row = Escalation.objects.select_for_update(no_key=True).get(id=escalation_id)
     if row.status != EscalationStatus.OPEN:
         raise EscalationAlreadyResolved()
-    if refused := refusal(action, row, stage=stage, rail=rail):
-        raise refused()
-    match action:
-        case "retry":
-            _retry(row, unit, rail)
-        case "fail":
-            assert unit is not None, "what waits has a unit"
-            _fail_escalated(row, unit, rail, actor=actor, reason=reason)
-        case "acknowledge":
-            _acknowledge(row, now=now)
+    return LockedEscalation(row, unit, stage, rail)
+
+
+def close_escalation(row: Escalation, *, actor: Actor, reason: str, now: datetime) -> None:
+    """Close a locked escalation: what it asked for has been done."""
     row.resolved_at = now
-    move(row, "resolve", actor=actor, reason=f"{action}: {reason}", also=["resolved_at"])
-    return row
+    move(row, "resolve", actor=actor, reason=reason, also=["resolved_at"])
+
+
+def fail_settled_otherwise(locked: LockedEscalation, *, actor: Actor, reason: str) -> None:
+    """End a payout for which the bank has moved another amount, and release what it had reserved. What moved is in
+    suspense; the caller charges it in this same commit. Nothing is done when the payout has ended."""
+    assert_open()
+    if locked.unit is not None and locked.stage is not None:
+        _fail_escalated(locked.row, locked.unit, locked.rail, actor=actor, reason=reason)
 
 
 def _retry(row: Escalation, unit: UUID | None, rail: RailTransfer | None) -> None:
@@ -90,6 +125,8 @@ def _fail_escalated(row: Escalation, unit: UUID, rail: RailTransfer | None, *, a
         divert_to_suspense(row.transaction, rail, why="failed after the bank had collected it")
     if not fail([unit], code=_FAILURE_OF.get(row.kind, FailureCode.NOT_PERMITTED), actor=actor, reason=reason):
         raise OnlyTheBankEndsIt()
+    if row.transaction is not None and (item := item_of_return(row.transaction)) is not None:
+        ask_whose(item, why="it could not be returned to its sender")
 
 
 def _acknowledge(row: Escalation, *, now: datetime) -> None:
