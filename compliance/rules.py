@@ -40,8 +40,11 @@ class Facts:
     to_own_account: bool
     #: Of the 24 hours before, in this currency and direction: those just under a limit; counted if this one is, too.
     just_under_24h: int
-    #: The counterparty got an approved payment before; None when the amount is too small for the answer to matter.
+    #: The customer who is paid got an approved payment before; None when the amount is too small for the answer to
+    #: matter, and where no other customer is paid.
     counterparty_known: bool | None
+    #: A withdrawal to an IBAN to which this customer has no earlier withdrawal that was approved and has not failed.
+    beneficiary_first_use: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +164,15 @@ def first_payment(facts: Facts, limits: Limits) -> str | None:
     )
 
 
+def beneficiary_first_use(facts: Facts, limits: Limits) -> str | None:
+    if not facts.beneficiary_first_use or facts.amount < limits.first_payment_amount:
+        return None
+    return (
+        f"The first withdrawal to this bank account is {_money(facts, facts.amount)}; "
+        f"reviewed from {_money(facts, limits.first_payment_amount)}."
+    )
+
+
 def _money(facts: Facts, amount: int) -> str:
     return format_money(amount, facts.currency)
 
@@ -174,6 +186,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule("much_out_in_a_day", Verdict.REVIEW, much_out_in_a_day),
     Rule("structuring", Verdict.REVIEW, structuring, serious=True),
     Rule("first_payment", Verdict.REVIEW, first_payment),
+    Rule("beneficiary_first_use", Verdict.REVIEW, beneficiary_first_use),
 )
 
 

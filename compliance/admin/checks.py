@@ -41,6 +41,7 @@ _FACT_NAMES: Final = {
     "to_own_account": "Between the customer's own accounts",
     "just_under_24h": "Just under a limit in the 24 hours before",
     "counterparty_known": "Counterparty was paid before",
+    "beneficiary_first_use": "First use of the beneficiary",
 }
 
 

@@ -1,6 +1,6 @@
 -- Facts of every leg of a batch of units: one row per leg (compliance/facts.py gives the meaning of each column).
--- Locks nothing. Reads ledger_transaction by (debit_account, id), and by (credit_account, id) only for deposits that
--- lie just under a limit; ids are time ordered, so that a window is a range of ids. Each customer's window is read once
+-- Locks nothing. Reads ledger_transaction by (debit_account, id), by (credit_account, id) only for deposits that lie
+-- just under a limit, and by transaction_by_beneficiary for withdrawals, whatever their amount; ids are time ordered, so that a window is a range of ids. Each customer's window is read once
 -- for the whole batch and counted by moving frames, however many legs of the batch he has. `OFFSET 0` keeps the planner
 -- from joining the other way round: it can't know how few of a day's transactions are one customer's.
 --
@@ -114,19 +114,20 @@ SELECT leg.id, leg.unit_id, leg.customer_id, leg.kind, leg.outgoing, leg.amount,
                      SELECT theirs.id FROM accounts_account AS theirs WHERE theirs.customer_id = leg.payee_customer_id
                  )
            )
-           WHEN leg.iban IS NOT NULL THEN EXISTS (
-               SELECT 1
-               FROM accounts_account AS mine
-               CROSS JOIN LATERAL (
-                   SELECT t.created_at, t.approved_at, t.status, t.kind, t.beneficiary
-                   FROM ledger_transaction AS t WHERE t.debit_account_id = mine.id
-                   ORDER BY t.id DESC OFFSET 0
-               ) AS h
-               WHERE mine.customer_id = leg.customer_id AND h.created_at < leg.created_at
-                 AND h.approved_at IS NOT NULL AND h.status <> 'failed'
-                 AND h.kind = 'withdrawal' AND upper(replace(h.beneficiary ->> 'iban', ' ', '')) = leg.iban
-           )
-       END AS counterparty_known
+       END AS counterparty_known,
+       leg.outgoing AND leg.kind = 'withdrawal' AND NOT EXISTS (
+           SELECT 1
+           FROM accounts_account AS mine
+           CROSS JOIN LATERAL (
+               SELECT t.created_at, t.approved_at, t.status
+               FROM ledger_transaction AS t
+               WHERE t.kind = 'withdrawal' AND t.debit_account_id = mine.id
+                 AND upper(replace(t.beneficiary ->> 'iban', ' ', '')) = leg.iban
+               OFFSET 0
+           ) AS h
+           WHERE mine.customer_id = leg.customer_id AND h.created_at < leg.created_at
+             AND h.approved_at IS NOT NULL AND h.status <> 'failed'
+       ) AS beneficiary_first_use
 FROM leg
 LEFT JOIN accounts_customer AS customer ON customer.id = leg.customer_id
 LEFT JOIN limit_of ON limit_of.currency = leg.currency

@@ -47,6 +47,10 @@ class Row:
         return self.group or self.id
 
     @property
+    def bank(self) -> str:
+        return self.iban.replace(" ", "").upper()
+
+    @property
     def outgoing(self) -> bool:
         return self.debit.customer_id is not None
 
@@ -59,8 +63,8 @@ def insert(connection: "psycopg.Connection[Any]", rows: list[Row]) -> None:
     with connection.cursor() as cursor:
         cursor.executemany(
             """INSERT INTO ledger_transaction (id, kind, status, debit_account_id, credit_account_id, amount, currency,
-                   group_id, initiator_id, reference, metadata, beneficiary, failure, created_at, approved_at)
-               VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, '', '{}', %s, %s, %s, %s)""",
+                   group_id, initiator_id, reference, metadata, beneficiary, failure, created_at, approved_at, failed_at)
+               VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, '', '{}', %s, %s, %s, %s, %s)""",
             [
                 (
                     row.id,
@@ -76,6 +80,7 @@ def insert(connection: "psycopg.Connection[Any]", rows: list[Row]) -> None:
                     "insufficient_funds" if row.failed else "",
                     row.at,
                     row.at if row.approved else None,
+                    row.at if row.failed else None,
                 )
                 for row in rows
             ],
@@ -102,8 +107,7 @@ def model(row: Row, rows: list[Row], rejected: set[UUID]) -> Facts:
         paid = [other for other in debits if other.approved and other.at < row.at]
         if row.credit.customer_id:
             known = any(other.credit.customer_id == row.credit.customer_id for other in paid)
-        elif row.iban:
-            known = any(other.iban.replace(" ", "").upper() == row.iban.replace(" ", "").upper() for other in paid)
+    same_iban = [other for other in debits if other.approved and other.at < row.at and other.bank == row.bank]
     account = row.debit if row.outgoing else row.credit
     return Facts(
         kind=row.kind,
@@ -117,6 +121,7 @@ def model(row: Row, rows: list[Row], rejected: set[UUID]) -> Facts:
         to_own_account=to_own_account(row),
         just_under_24h=sum(just_under(other.amount) for other in today) if just_under(row.amount) else 0,
         counterparty_known=known,
+        beneficiary_first_use=row.kind == "withdrawal" and not same_iban,
     )
 
 
@@ -280,3 +285,72 @@ def test_a_long_history_costs_a_window_and_no_more(world: World, owner_connectio
     assert "Seq Scan on ledger_transaction" not in captured[0], captured[0]
     assert "transaction_by_debit_account" in captured[0], captured[0]
     assert "Index Cond: (id >= " not in captured[0], captured[0]
+
+
+def _first_use(row: Row) -> bool:
+    [leg] = facts_of([row.id], limits_in_force())
+    return leg.facts.beneficiary_first_use
+
+
+def test_the_first_use_of_a_bank_account_is_told_whatever_the_amount(
+    world: World, owner_connection: "psycopg.Connection[Any]"
+) -> None:
+    mine, also_mine, theirs = world.accounts["EUR"][:3]
+    settlement, now = world.settlement["EUR"], datetime.now(UTC)
+    asked = Row(now, mine, settlement, 1, kind="withdrawal", iban="DE89370400440532013000")
+    insert(owner_connection, [asked])
+    assert _first_use(asked)
+    by_others = [
+        Row(now - DAY, theirs, settlement, 1, kind="withdrawal", approved=True, iban=asked.iban),
+        Row(now - DAY, mine, settlement, 1, kind="withdrawal", approved=True, iban="FR1420041010050500013M02606"),
+        Row(now - DAY, mine, settlement, 1, kind="withdrawal", iban=asked.iban),
+        Row(now - DAY, mine, settlement, 1, kind="withdrawal", approved=True, failed=True, iban=asked.iban),
+        Row(now + HOUR, mine, settlement, 1, kind="withdrawal", approved=True, iban=asked.iban),
+        Row(now - DAY, mine, theirs, 1, approved=True),
+    ]
+    insert(owner_connection, by_others)
+    assert _first_use(asked), "somebody else's, to elsewhere, undecided, failed and later ones are no use before"
+    insert(
+        owner_connection,
+        [Row(now - 400 * DAY, also_mine, settlement, 1, kind="withdrawal", approved=True, iban=asked.iban)],
+    )
+    assert not _first_use(asked), "an old one from another account of the customer's is"
+
+
+def test_what_is_no_withdrawal_uses_no_bank_account(world: World, owner_connection: "psycopg.Connection[Any]") -> None:
+    transfer = Row(datetime.now(UTC), world.accounts["EUR"][0], world.accounts["EUR"][2], 9_000_00)
+    deposit = Row(datetime.now(UTC), world.settlement["EUR"], world.accounts["EUR"][0], 1, kind="deposit")
+    insert(owner_connection, [transfer, deposit])
+    assert [_first_use(row) for row in (transfer, deposit)] == [False, False]
+
+
+def test_the_first_use_is_found_by_an_index_however_many_withdrawals_there_were(
+    world: World, owner_connection: "psycopg.Connection[Any]"
+) -> None:
+    mine, now = world.accounts["EUR"][0], datetime.now(UTC)
+    asked = Row(now, mine, world.settlement["EUR"], 1, kind="withdrawal", iban="DE89370400440532013000")
+    insert(owner_connection, [asked])
+    owner_connection.execute(
+        """INSERT INTO ledger_transaction (id, kind, status, debit_account_id, credit_account_id, amount, currency,
+               initiator_id, reference, metadata, beneficiary, failure, created_at)
+           SELECT (lpad(to_hex(floor(extract(epoch FROM at) * 1000)::bigint), 12, '0')
+                      || '7' || substr(md5(random()::text), 1, 19))::uuid,
+                  'withdrawal', 'pending', %s, %s, 1, 'EUR', %s, '', '{}',
+                  jsonb_build_object('name', 'Ada', 'iban', 'FR' || lpad(n::text, 25, '0')), '', at
+           FROM (SELECT n, now() - interval '2 days' - n * interval '1 minute' AS at
+                 FROM generate_series(1, 20000) AS n) AS before""",
+        [mine.id, world.settlement["EUR"].id, SYSTEM_PRINCIPAL_ID],
+    )
+    owner_connection.execute("ANALYZE ledger_transaction, accounts_account")
+    captured: list[str] = []
+
+    def explain(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        with connection.connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN {sql}", params)
+            captured.append("\n".join(line[0] for line in cursor.fetchall()))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(explain):
+        assert _first_use(asked)
+    assert "transaction_by_beneficiary" in captured[0], captured[0]
+    assert "Seq Scan on ledger_transaction" not in captured[0], captured[0]

@@ -30,6 +30,7 @@ QUIET = Facts(
     to_own_account=False,
     just_under_24h=0,
     counterparty_known=True,
+    beneficiary_first_use=False,
 )
 
 
@@ -55,6 +56,7 @@ def test_an_everyday_payment_is_approved() -> None:
         ({"amount": 4_500_00, "just_under_24h": 2}, "structuring"),
         ({"amount": 2_250_00, "just_under_24h": 5}, "structuring"),
         ({"amount": 2_500_00, "counterparty_known": False}, "first_payment"),
+        ({"amount": 2_500_00, "beneficiary_first_use": True}, "beneficiary_first_use"),
         ({"identity_rejected": True}, "identity_rejected"),
     ],
 )
@@ -79,6 +81,8 @@ def test_at_its_boundary_a_rule_speaks(changes: dict[str, Any], rule: str) -> No
         ({"amount": 10_000_00, "just_under_24h": 9}, "structuring"),
         ({"amount": 2_499_99, "counterparty_known": False}, "first_payment"),
         ({"amount": 2_500_00, "counterparty_known": True}, "first_payment"),
+        ({"amount": 2_499_99, "beneficiary_first_use": True}, "beneficiary_first_use"),
+        ({"amount": 2_500_00, "beneficiary_first_use": False}, "beneficiary_first_use"),
         ({"amount": 2_500_00, "counterparty_known": False, "to_own_account": True}, "first_payment"),
         ({"amount": 2_500_00, "counterparty_known": False, "outgoing": False}, "first_payment"),
     ],
