@@ -3,18 +3,26 @@
 What of the amount is not captured is the payer's again at once; what is captured is posted by the next clearing.
 """
 
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from django.db import transaction
+import structlog
+from django.db import DatabaseError, transaction
+from django.db.models import Q
 
 from accounts.idempotency import IdempotencyKeyReused
 from accounts.selectors import customer_id_of
-from ledger import posting
+from ledger import posting, steps
+from ledger.models import Transaction
 from ledger.selectors import TransactionView
 from ledger.services.requests import Accepted, TransactionNotFound, see
+from ledger.states import EscalationKind
 from wallet_project.utils.context import Actor, request_id, system_actor
+from wallet_project.utils.errors import Unavailable, translate_database_error
 from wallet_project.utils.nudges import nudge
+
+logger = structlog.get_logger(__name__)
 
 #: How long a hold may be asked for, in seconds, and how long it lasts when nothing is said: a minute, 30 days, 7 days.
 MIN_SECONDS: Final = 60
@@ -81,6 +89,57 @@ def void(*, actor: Actor, transaction_id: UUID) -> TransactionView:
 
 
 def expire_due(*, limit: int = BATCH) -> int:
-    """End up to `limit` holds whose time is over and release what they reserved. Returns how many."""
+    """End up to `limit` holds whose time is over and release what they reserved. Returns how many were over.
+
+    A batch that the database refuses is halved until the bad one stands alone; that one is set aside for a human.
+    Raises the database's error when it is a passing one: everything was undone, and the sweep comes again.
+    """
+    try:
+        return _expire(limit=limit)
+    except DatabaseError as error:
+        _raise_if_passing(error)
+        logger.warning("expiry_batch_refused", error=type(error).__name__)
+    units = posting.expired(limit=limit)
+    _expire_halves(units)
+    return len(units)
+
+
+def _expire(*, limit: int, only: Sequence[UUID] | None = None) -> int:
     with transaction.atomic(durable=True):
-        return len(posting.expire(limit=limit, actor=system_actor(), request_id=request_id.get()))
+        return len(posting.expire(limit=limit, actor=system_actor(), request_id=request_id.get(), only=only))
+
+
+def _expire_halves(units: Sequence[UUID]) -> None:
+    if not units:
+        return
+    try:
+        _expire(limit=len(units), only=units)
+    except DatabaseError as error:
+        _raise_if_passing(error)
+        if len(units) == 1:
+            _set_aside(units[0], error)
+            return
+        middle = len(units) // 2
+        _expire_halves(units[:middle])
+        _expire_halves(units[middle:])
+
+
+def _set_aside(unit: UUID, error: DatabaseError) -> None:
+    logger.error("unit_poisoned", unit=str(unit), error=type(error).__name__)
+    with transaction.atomic(durable=True):
+        if unit not in steps.park([unit], error=str(error)):
+            return
+        first = Transaction.objects.filter(Q(id=unit) | Q(group_id=unit)).order_by("id")[0]
+        steps.escalate(
+            kind=EscalationKind.POISONED_UNIT,
+            subject_type="transaction",
+            subject_id=first.id,
+            transaction_id=first.id,
+            details={"at": "expiry", "error": str(error)[:500]},
+        )
+
+
+def _raise_if_passing(error: DatabaseError) -> None:
+    """A timeout, a deadlock, a server that went away: the database undid it all, and later it may well work."""
+    if isinstance(translate_database_error(error), Unavailable):
+        raise error

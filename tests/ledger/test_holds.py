@@ -8,11 +8,12 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from django.db.models.functions import Now
 
 from accounts.models import Account
-from ledger.models import Entry, StateChange, Transaction, WorkItem
+from ledger.models import Entry, Escalation, StateChange, Transaction, WorkItem
 from ledger.selectors import TransactionView
 from ledger.services import holds, payments
 from tests.ledger import flows
@@ -297,6 +298,28 @@ def test_the_sweep_ends_what_is_over_and_nothing_else() -> None:
     run_until_idle()
     assert flows.status(captured) == "cleared"
     verify("--no-bank")
+
+
+def test_a_hold_that_can_not_be_released_stands_aside_and_the_others_expire(
+    owner_connection: psycopg.Connection,
+) -> None:
+    source, destination, other = make_account(funded=10_000), make_account(), make_account(funded=10_000)
+    bad = held(source, destination, 100, seconds=1)
+    good = [held(other, destination, 100, seconds=1) for _ in range(3)]
+    for made in (bad, *good):
+        wait_until_expired(made)
+    owner_connection.execute(
+        f"ALTER TABLE accounts_account ADD CONSTRAINT poison CHECK (id <> '{source.id}') NOT VALID"
+    )
+    assert holds.expire_due() == 4
+    assert [flows.status(made) for made in (bad, *good)] == ["pending"] + ["failed: expired"] * 3
+    assert WorkItem.objects.get().stage == "parked"
+    assert Escalation.objects.get().kind == "poisoned_unit"
+    assert holds.expire_due() == 1
+    assert Escalation.objects.count() == 1
+    owner_connection.execute("ALTER TABLE accounts_account DROP CONSTRAINT poison")
+    assert holds.expire_due() == 1
+    assert (flows.status(bad), flows.balances(source)) == ("failed: expired", (10_000, 10_000))
 
 
 def test_a_payer_cancels_a_hold_only_before_its_payee_counts_on_it() -> None:
