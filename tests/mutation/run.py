@@ -9,8 +9,12 @@ from pathlib import Path
 from tests.mutation import report, results
 from tests.mutation.selection import Selection
 
+#: Not the stateful model's tests, each of which takes longer than most mutants: who survives all others survives.
 TESTS = (
     "tests/ledger",
+    "--ignore=tests/ledger/model",
+    "tests/accounts/test_beneficiaries.py",
+    "tests/accounts/test_handles.py",
     "tests/accounts/test_states.py",
     "tests/accounts/test_create_account.py",
     "tests/test_state_machines.py",

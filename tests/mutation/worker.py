@@ -4,20 +4,19 @@ pytest collects and Django is set up once; each mutant is a forked child, whose 
 the mutant is installed in.
 """
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from hashlib import sha256
 
 import psycopg
 import pytest
 from django.conf import settings
 from psycopg import sql
 
-from tests.mutation import catalogue, coverage, python_files, python_patch, results, sql_files
+from tests.mutation import catalogue, python_files, python_patch, results, sql_files
+from tests.mutation.baseline import Baseline
 from tests.mutation.children import Failure, FirstError, run_in_child
 from tests.mutation.mutants import Mutant
 from tests.mutation.order import Experience
@@ -27,7 +26,6 @@ from tests.support.servers import TestServers
 from wallet_project.embedded import roles
 from wallet_project.embedded.postgres import ADMIN
 
-_WATCHED = ("accounts", "compliance", "ledger", "tests", "wallet_project")
 _RACES = ("race", "at_once")
 _COMPARES_TEXTS = "wallet_project.guards.checks"
 
@@ -73,7 +71,8 @@ class Run:
         folder.mkdir(parents=True, exist_ok=True)
         everything = self._everything()
         results.write_list(folder / "mutants.jsonl", everything)
-        experience = self._experience(everything)
+        baseline = Baseline(folder, self.items, self.errors, self.servers, self.admin, self.selection.say)
+        experience = baseline.experience(everything, slowest=self.selection.slowest)
         if self.selection.only_baseline:
             return
         known = results.read(folder)
@@ -93,50 +92,6 @@ class Run:
         with self._copy(roles.DATABASE) as name, self._connected(name) as connection:
             listed = catalogue.mutants_of_catalogue(connection)
         return [*sql_files.mutants_of_files(), *listed, *python_files.mutants_of_files()]
-
-    # What each test takes, and which functions it runs, without a mutant.
-
-    def _experience(self, everything: list[Mutant]) -> Experience:
-        kept = self.selection.folder / f"baseline-{self._digest()}.json"
-        if not kept.exists():
-            kept.write_text(json.dumps(self._baseline(everything)))
-        found = json.loads(kept.read_text())
-        tests = {test: seconds for test, seconds in found["seconds"].items() if test in self.items}
-        return Experience(
-            {test: seconds for test, seconds in tests.items() if seconds <= self.selection.slowest},
-            {test: frozenset(names) for test, names in found["functions"].items()},
-        )
-
-    def _baseline(self, everything: list[Mutant]) -> dict[str, object]:
-        coverage.count_calls(self.admin)
-        sources = {m.file: (sql_files.ROOT / m.file).read_text() for m in everything if m.area == "python"}
-
-        def prepare() -> None:
-            coverage.watch_databases(self.servers)
-            coverage.watch_functions(everything, sources)
-
-        failures, ran, found = run_in_child(
-            list(self.items.values()),
-            seconds=lambda test: 180,
-            prepare=prepare,
-            errors=self.errors,
-            keep_going=True,
-            after_each=lambda test: {"test": test, "functions": coverage.take()},
-        )
-        failed = {failure.test for failure in failures}
-        for failure in failures:
-            self.selection.say(f"fails without a mutant, and is left out: {failure.test}: {failure.error}")
-        return {
-            "seconds": {each.test: each.seconds for each in ran if each.test not in failed},
-            "functions": {each["test"]: each["functions"] for each in found},
-        }
-
-    def _digest(self) -> str:
-        files = [
-            p for top in _WATCHED for p in sorted((sql_files.ROOT / top).rglob("*")) if p.suffix in (".py", ".sql")
-        ]
-        files = [path for path in files if "tests/mutation" not in str(path)]
-        return sha256(b"".join(path.read_bytes() for path in files) + "".join(self.items).encode()).hexdigest()[:12]
 
     # One mutant.
 
