@@ -1,7 +1,7 @@
 """All of the model, part upon part."""
 
-from tests.ledger.model.at_the_bank import AtTheBank
+from tests.ledger.model.givings import Givings
 
 
-class Book(AtTheBank):
+class Book(Givings):
     """The wallet as it ought to be."""

@@ -12,9 +12,9 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts import steps as accounts
-from ledger import steps
+from ledger import posting, steps
 from ledger.models import Escalation, InboundEvent, RailTransfer
-from ledger.services import payments
+from ledger.services import groups, holds, payments, reversals
 from ledger.services.accounts import close_account
 from ledger.services.clearing import clear_due
 from ledger.services.events import process_bank_events, receive_bank_event
@@ -22,7 +22,7 @@ from ledger.services.rails import dispatch_rails
 from ledger.states import Stage
 from tests.ledger.model.bank import CURRENCY, Bank, Desk
 from tests.ledger.model.model import OWN
-from tests.ledger.model.town import Founded, Town
+from tests.ledger.model.town import OWNERS, Founded, Town
 from wallet_project.utils.context import request_id, system_actor
 from wallet_project.utils.errors import DomainError, Unavailable
 from wallet_project.utils.money import Money
@@ -37,7 +37,7 @@ _MANY = 1_000
 # What a batch did, by the request id that it was done under: transactions that ended, and those that were set aside.
 _DONE_BY = """
 SELECT DISTINCT coalesce(t.group_id, t.id) FROM ledger_statechange s JOIN ledger_transaction t ON t.id = s.subject_id
-WHERE s.request_id = %s AND s.from_state = 'pending'
+WHERE s.request_id = %s AND s.from_state = 'pending' AND t.kind <> 'adjustment'
 UNION
 SELECT coalesce(t.group_id, t.id) FROM ledger_statechange s JOIN ledger_escalation e ON e.id = s.subject_id
 JOIN ledger_transaction t ON t.id = e.transaction_id WHERE s.request_id = %s AND t.status = 'pending'"""
@@ -118,6 +118,62 @@ class Hands:
             amount=Money(amount, CURRENCY),
         )
 
+    def hold(self, number: int, source: int, destination: int, amount: int, days: int) -> Told:
+        return self._ask(
+            payments.transfer,
+            number,
+            ("hold", source, destination, amount, days),
+            source,
+            source=self._accounts[source].id,
+            destination=self._accounts[destination].id,
+            amount=Money(amount, CURRENCY),
+            expires_in=days * 86_400,
+        )
+
+    def capture(self, number: int, by: int, amount: int | None, key: str) -> Told:
+        return self._accepted(
+            lambda: holds.capture(
+                actor=self._actors[by],
+                transaction_id=self._main(number),
+                amount=amount,
+                key=key or None,
+                request_hash=_hash((number, amount)),
+            )
+        )
+
+    def void(self, number: int, by: int) -> Told:
+        return self._done(lambda: holds.void(actor=self._actors[by], transaction_id=self._main(number)))
+
+    def reverse(self, number: int, of: int, by: int, amount: int | None) -> Told:
+        actor = self._actors[by]
+        return self._accepted(
+            lambda: reversals.reverse(
+                actor=actor,
+                received=reversals.find_received(actor=actor, transaction_id=self._main(of)),
+                amount=amount,
+                reason="sorry",
+                key=str(number),
+                request_hash=_hash(("reverse", of, amount)),
+            )
+        )
+
+    def pay(self, number: int, by: int, parts: Sequence[tuple[int, int, int]]) -> Told:
+        def part(source: int, destination: int, amount: int) -> groups.Part:
+            return groups.Part(
+                source=self._accounts[source].id,
+                destination=self._accounts[destination].id,
+                amount=Money(amount, CURRENCY),
+            )
+
+        return self._accepted(
+            lambda: groups.pay(
+                actor=self._actors[by],
+                transfers=[part(*asked) for asked in parts],
+                key=str(number),
+                request_hash=_hash(("pay", by, tuple(parts))),
+            )
+        )
+
     def cancel(self, number: int, by: int) -> Told:
         return self._done(lambda: payments.cancel(actor=self._actors[by], transaction_id=self._main(number)))
 
@@ -142,15 +198,10 @@ class Hands:
         return self._judge(unit, verdict, [self._tokens[lease, unit]])
 
     def clear(self, limit: int) -> Told:
-        mine = uuid4().hex
-        told = request_id.set(mine)
-        try:
-            clear_due(limit=limit)
-        finally:
-            request_id.reset(told)
-        with connection.cursor() as cursor:
-            cursor.execute(_DONE_BY, [mine, mine])
-            return "ok", [unit for (unit,) in cursor.fetchall()]
+        return self._batch(lambda: clear_due(limit=limit))
+
+    def expire(self, limit: int) -> Told:
+        return self._batch(lambda: holds.expire_due(limit=limit))
 
     def dispatch(self, plan: str) -> Told:
         RailTransfer.objects.filter(next_at__isnull=False).update(next_at=Now())
@@ -178,6 +229,30 @@ class Hands:
         return "ok", None
 
     # Officers.
+
+    def set_limit(
+        self,
+        account: int | None,
+        customer: int | None,
+        direction: str,
+        per_transaction: int | None,
+        per_day: int | None,
+        per_30_days: int | None,
+    ) -> Told:
+        owned = self._accounts[account] if account is not None else self._accounts[OWNERS.index(customer or 0)]
+        posting.set_limit(
+            owner_id=owned.customer_id if account is None else owned.id,
+            scope="customer" if account is None else "account",
+            direction=direction,
+            currency=CURRENCY,
+            per_transaction=per_transaction,
+            per_day=per_day,
+            per_30_days=per_30_days,
+            actor=system_actor(),
+            reason="a test",
+            request_id="",
+        )
+        return "ok", None
 
     def officer(self, number: int, verdict: str) -> Told:
         return self._judge(self._unit(number), verdict, None)
@@ -232,16 +307,28 @@ class Hands:
         return UUID(reference.removeprefix("wallet-")), (data["status"], data["amount"])
 
     def _ask(self, use_case: Callable[..., Any], number: int, asked: object, by: int, **more: Any) -> Told:
+        return self._accepted(
+            lambda: use_case(actor=self._actors[by], key=str(number), request_hash=_hash(asked), **more)
+        )
+
+    def _accepted(self, act: Callable[[], Any]) -> Told:
         try:
-            accepted = use_case(
-                actor=self._actors[by],
-                key=str(number),
-                request_hash=hashlib.sha256(repr(asked).encode()).digest(),
-                **more,
-            )
+            accepted = act()
         except DomainError as refusal:
             return _code(refusal), None
         return "replayed" if accepted.replayed else "created", None
+
+    def _batch(self, act: Callable[[], Any]) -> Told:
+        """What a worker does under a request id of its own, and which units it did it to."""
+        mine = uuid4().hex
+        before = request_id.set(mine)
+        try:
+            act()
+        finally:
+            request_id.reset(before)
+        with connection.cursor() as cursor:
+            cursor.execute(_DONE_BY, [mine, mine])
+            return "ok", [unit for (unit,) in cursor.fetchall()]
 
     def _done(self, act: Callable[[], Any]) -> Told:
         try:
@@ -293,3 +380,7 @@ def _one_state(legs: list[tuple[Any, ...]]) -> tuple[Any, ...]:
     states = {leg[1:4] for leg in legs}
     assert len(states) == 1, f"the transactions of one unit differ: {states}"
     return (*states.pop(), tuple(leg[4] for leg in legs))
+
+
+def _hash(asked: object) -> bytes:
+    return hashlib.sha256(repr(asked).encode()).digest()

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from hypothesis import note
@@ -18,8 +19,8 @@ _numbers = st.integers(0, 999)
 _amounts = st.integers(1, 700)
 #: Acts that two may do at the same time, and in which one of them may die.
 TOGETHER = (
-    "transfer", "withdraw", "deposit", "replay", "cancel", "claim", "decide", "officer", "clear", "dispatch", "deliver",
-    "freeze", "close", "resolve",
+    "transfer", "withdraw", "deposit", "hold", "pay", "reverse", "replay", "cancel", "capture", "void", "expire",
+    "claim", "decide", "officer", "clear", "dispatch", "deliver", "freeze", "close", "resolve", "set_limit",
 )  # fmt: skip
 
 State = dict[str, Any]
@@ -40,6 +41,7 @@ class Machine(RuleBasedStateMachine):
         self.book = Book({number: Purse(owner=owner, cleared=START) for number, owner in enumerate(OWNERS)})
         self.book.purses["settlement"].cleared = -START * len(OWNERS)
         self.numbers = 0
+        self.born = datetime.now(UTC).date()
         self.leases: list[tuple[int, int]] = []
 
     def teardown(self) -> None:
@@ -81,8 +83,10 @@ class Machine(RuleBasedStateMachine):
         problems = []
         for order in (happened, happened[::-1]):
             book = copy.deepcopy(self.book)
+            book.skips = True
             if not (problem := self.follow(book, order, seen)):
                 self.book = book
+                self.book.skips = False
                 for act, said in happened:
                     self.learn(act, said)
                 return
@@ -127,6 +131,7 @@ class Machine(RuleBasedStateMachine):
         return Draw(self.book, self.hands.bank, a, b, amount, self.numbers, self.leases)
 
     def look(self) -> State:
+        self.book.midnights = (datetime.now(UTC).date() - self.born).days
         accounts, transactions, offences = self.town.view()
         assert not offences, f"an invariant does not hold: {offences}"
         return self.hands.see(accounts, transactions)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 #: The wallet's own purses, which may be below zero: all cleared balances add up to nothing.
-OWN = ("settlement", "suspense", "fees")
+OWN = ("settlement", "suspense", "fees", "loss")
 TRIES = 8
 DAY = 86_400
 
@@ -65,6 +65,7 @@ class Unit:
     #: The day on which a hold is over; None when it is none.
     over: int | None = None
     reverses: str = ""
+    cleared_on: int = 0
     #: The act by which it was asked for, to be repeated.
     request: Any = None
     #: How far it is with the bank ("" when it never goes there), and whether the bank is still to be asked.
@@ -88,7 +89,21 @@ class Ledger:
     def __init__(self, purses: dict[Name, Purse]) -> None:
         self.purses: dict[Name, Purse] = {name: Purse() for name in OWN} | purses
         self.units: dict[str, Unit] = {}
+        #: Captures by (owner, key); limits.
+        self.captures: dict[tuple[int | None, str], object] = {}
+        self.limits: list[Any] = []
+        #: Days that were let pass, and midnights that came by themselves.
         self.today = 0
+        self.midnights = 0
+        #: Two act at once: who takes up work passes over what the other has locked.
+        self.skips = False
+
+    @property
+    def date(self) -> int:
+        return self.today + self.midnights
+
+    def owner(self, name: Name) -> int | None:
+        return self.purses[name].owner
 
     def unit(self, number: int) -> Unit:
         return self.units[str(number)]
@@ -107,17 +122,35 @@ class Ledger:
         return [unit for unit in self.units.values() if unit.stage == stage and unit.pending and unit.due]
 
     def record(
-        self, number: int | str, asked: object, by: int | None, legs: list[Leg], *, over: int | None = None
+        self,
+        number: int | str,
+        asked: object,
+        by: int | None,
+        legs: list[Leg],
+        *,
+        over: int | None = None,
+        reverses: str = "",
     ) -> Unit:
         """A request that is well formed: pending with its funds reserved."""
-        unit = self.units[str(number)] = Unit(str(number), asked, by, legs, self.today, over=over)
+        unit = Unit(str(number), asked, by, legs, self.date, over=over, reverses=reverses)
+        self.units[unit.name] = unit
         for leg in legs:
             self._reserve(leg.debit, leg.amount)
         return unit
 
-    def refuse(self, number: int, asked: object, by: int | None, legs: list[Leg], why: str) -> str:
+    def refuse(
+        self,
+        number: int,
+        asked: object,
+        by: int | None,
+        legs: list[Leg],
+        why: str,
+        *,
+        over: int | None = None,
+        reverses: str = "",
+    ) -> str:
         """Recorded as failed from the start; its key is used up."""
-        unit = self.units[str(number)] = Unit(str(number), asked, by, legs, self.today)
+        unit = self.units[str(number)] = Unit(str(number), asked, by, legs, self.date, over=over, reverses=reverses)
         unit.status, unit.failure, unit.stage = "failed", why, ""
         return why
 
@@ -145,7 +178,7 @@ class Ledger:
         for leg in unit.legs:
             self._reserve(leg.debit, -leg.worth)
             self.move(leg.debit, leg.credit, leg.worth)
-        unit.status = "cleared"
+        unit.status, unit.cleared_on = "cleared", self.date
         self._end(unit)
 
     def fail(self, unit: Unit, why: str) -> bool:
@@ -169,7 +202,7 @@ class Ledger:
             return False
         debit, credit = ("settlement", "suspense") if change > 0 else ("suspense", "settlement")
         legs = [Leg("adjustment", debit, credit, abs(change))]
-        unit = self.units[name] = Unit(name, None, None, legs, self.today, approved=True)
+        unit = self.units[name] = Unit(name, None, None, legs, self.date, approved=True)
         self.post(unit)
         return True
 

@@ -77,7 +77,76 @@ def _transfer(draw: Draw) -> Iterator[Act]:
 def _replay(draw: Draw) -> Iterator[Act]:
     """The same key once more, now and then for something else."""
     name, arguments = draw.one(requests(draw.book)).request
-    yield name, {**arguments, "amount": arguments["amount"] + (draw.b % 3 == 0)}
+    if draw.b % 3 == 0:
+        other = {"amount": (arguments.get("amount") or 0) + 1} if name != "pay" else {"parts": arguments["parts"][::-1]}
+        arguments = {**arguments, **other}
+    yield name, arguments
+
+
+def _hold(draw: Draw) -> Iterator[Act]:
+    yield from _ask(draw, "hold", source=draw.account, destination=draw.other, amount=draw.amount, days=1 + draw.b % 3)
+
+
+def _capture(draw: Draw) -> Iterator[Act]:
+    """Mostly by its payee, mostly what is held, in full or in part, or a little too much; now and then once more."""
+    unit = draw.one(_of(draw.book, "held") or _holds(draw.book))
+    leg = unit.legs[0]
+    amount = draw.second(
+        (None, None, leg.amount, max(1, leg.amount // 2), 1 + draw.amount % leg.amount, leg.amount + 1)
+    )
+    key = "" if draw.amount % 2 else f"capture-{unit.name}"
+    yield "capture", {"number": int(unit.name), "by": _mostly(draw, leg.credit), "amount": amount, "key": key}
+
+
+def _void(draw: Draw) -> Iterator[Act]:
+    unit = draw.one(_of(draw.book, "held") or _holds(draw.book))
+    leg = unit.legs[0]
+    yield "void", {"number": int(unit.name), "by": _mostly(draw, leg.debit if draw.b % 2 else leg.credit)}
+
+
+def _expire(draw: Draw) -> Iterator[Act]:
+    yield "expire", {"limit": 1 + draw.b % 5}
+
+
+def _holds(book: Book) -> list[Unit]:
+    return [unit for unit in requests(book) if unit.over is not None]
+
+
+def _mostly(draw: Draw, account: Any) -> int:
+    """Whose it is to do, or whoever."""
+    return draw.other if draw.amount % 7 == 0 else account
+
+
+def _reverse(draw: Draw) -> Iterator[Act]:
+    """A cleared transfer, of which half, all that is left, or too much is given back."""
+    cleared = [unit for unit in requests(draw.book) if unit.status == "cleared" and unit.legs[0].kind == "transfer"]
+    unit = draw.one(requests(draw.book) if draw.b % 9 == 0 or not cleared else cleared)
+    leg = unit.legs[0]
+    receiver = leg.credit if leg.credit in range(_ACCOUNTS) else draw.other
+    amount = draw.second((None, max(1, leg.worth // 2), leg.worth, leg.worth + 1, 1))
+    arguments = {"number": draw.number, "of": int(unit.name), "by": _mostly(draw, receiver), "amount": amount}
+    yield "reverse", arguments
+
+
+def _pay(draw: Draw) -> Iterator[Act]:
+    """From one's own accounts to two or three, each an amount of its own."""
+    parts = [(draw.account, draw.other, draw.amount), (draw.account, (draw.b + 1) % _ACCOUNTS, 1 + draw.amount // 2)]
+    if draw.amount % 3 == 0:
+        parts.append(((draw.a + draw.b) % _ACCOUNTS, (draw.a + 2) % _ACCOUNTS, 1 + draw.amount // 3))
+    yield "pay", {"number": draw.number, "by": draw.account, "parts": tuple(parts)}
+
+
+def _set_limit(draw: Draw) -> Iterator[Act]:
+    """Of an account or a customer, on one, two or all three of its counts; or none any more."""
+    count = draw.amount % 8
+    ceilings = (draw.amount, draw.amount * 2, draw.amount * 3)
+    names = ("per_transaction", "per_day", "per_30_days")
+    values = {
+        name: ceiling if count >> place & 1 else None
+        for place, (name, ceiling) in enumerate(zip(names, ceilings, strict=True))
+    }
+    whose = {"account": None, "customer": draw.a % 3} if draw.a % 2 else {"account": draw.account, "customer": None}
+    yield "set_limit", {**whose, "direction": "in" if draw.b % 2 else "out", **values}
 
 
 def _cancel(draw: Draw) -> Iterator[Act]:
@@ -178,6 +247,13 @@ PLAYS: dict[str, Play] = {
         Play("deposit", _deposit),
         Play("withdraw", _withdraw),
         Play("transfer", _transfer),
+        Play("hold", _hold),
+        Play("capture", _capture, lambda book, bank: _holds(book)),
+        Play("void", _void, lambda book, bank: _holds(book)),
+        Play("expire", _expire, lambda book, bank: _holds(book)),
+        Play("reverse", _reverse, lambda book, bank: requests(book)),
+        Play("pay", _pay),
+        Play("set_limit", _set_limit),
         Play("replay", _replay, lambda book, bank: requests(book)),
         Play("cancel", _cancel, lambda book, bank: requests(book)),
         Play("claim", _claim, lambda book, bank: book.waiting("screening")),

@@ -60,7 +60,8 @@ SELECT (SELECT jsonb_object_agg(
                 c.key, coalesce(t.group_id, t.id), t.id, t.status, t.failure, coalesce(w.stage, ''), t.captured_amount)
             ORDER BY t.id)
         FROM ledger_transaction t
-        LEFT JOIN accounts_idempotencyclaim c ON c.result_id = coalesce(t.group_id, t.id)
+        LEFT JOIN accounts_idempotencyclaim c
+            ON c.result_id = coalesce(t.group_id, t.id) AND c.operation <> 'capture'
         LEFT JOIN ledger_workitem w ON w.unit_id = coalesce(t.group_id, t.id)),
        ({offences})
 """
