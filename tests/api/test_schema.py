@@ -100,5 +100,7 @@ def test_each_problem_has_an_example_that_is_one(document: dict[str, Any]) -> No
                 for code, example in (
                     response.get("content", {}).get("application/problem+json", {}).get("examples", {}).items()
                 ):
+                    assert example["$ref"] == f"#/components/examples/{code}"
+                    example = document["components"]["examples"][code]
                     assert (example["value"]["status"], example["value"]["code"]) == (int(status), code)
                     assert set(document["components"]["schemas"]["Problem"]["required"]) <= set(example["value"])

@@ -87,6 +87,7 @@ SPECTACULAR_SETTINGS: Final[dict[str, Any]] = {
         "drf_spectacular.hooks.postprocess_schema_enums",
         "wallet_project.api.schema.add_problem_schema",
         "wallet_project.api.schema.share_responses",
+        "wallet_project.api.schema.share_examples",
     ],
 }
 

@@ -257,6 +257,20 @@ def share_responses(result: Schema, **_: Any) -> Schema:
     return result
 
 
+def share_examples(result: Schema, **_: Any) -> Schema:
+    """Post-processing hook, after `share_responses`: what a refusal looks like stands in the document once."""
+    examples: dict[str, Schema] = {}
+    operations = [operation for methods in result["paths"].values() for operation in methods.values()]
+    answers = [answer for operation in operations for answer in operation["responses"].values()]
+    for answer in (*answers, *result["components"]["responses"].values()):
+        told = answer.get("content", {}).get(PROBLEM_JSON, {}).get("examples", {})
+        for code, example in told.items():
+            if examples.setdefault(code, example) == example:
+                told[code] = {"$ref": f"#/components/examples/{code}"}
+    result["components"]["examples"] = dict(sorted(examples.items()))
+    return result
+
+
 class TextFieldShape(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
     target_class = "wallet_project.api.fields.TextField"
 
