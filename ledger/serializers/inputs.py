@@ -1,21 +1,21 @@
 """What the API takes of money. Amounts are integers of minor units."""
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
+from accounts.serializers import DestinationField, IbanField
 from ledger import fees
 from ledger.models import Transaction
 from ledger.services import groups, holds
 from wallet_project.api.fields import AmountField, CurrencyField, IdField, MetadataField, TextField, WholeNumberField
+from wallet_project.api.id_or_object import IdOrObjectField
 from wallet_project.api.serializers import StrictSerializer
 from wallet_project.utils.model_fields import longest_text
 from wallet_project.utils.money import MAX_AMOUNT, Money
 
-_IBAN = re.compile(r"[A-Z]{2}\d{2}[A-Z0-9]{11,30}", re.ASCII)
 _NOTHING_EXPIRES: Final = 'Only what is held expires: send it with "capture": "manual", or leave it out.'
 
 
@@ -49,25 +49,19 @@ class DepositInput(MoneyInput):
 
 class BeneficiaryInput(StrictSerializer):
     name = TextField(max_length=140, help_text="Of the account's holder.")
-    iban = TextField(max_length=42, help_text="With or without spaces.")
-
-    def validate_iban(self, value: str) -> str:
-        iban = value.replace(" ", "").upper()
-        # ISO 13616: country and check digits go to the end, letters count from 10, and the whole leaves 1 by 97.
-        digits = "".join(str(int(character, 36)) for character in iban[4:] + iban[:4]) if _IBAN.fullmatch(iban) else "0"
-        if int(digits) % 97 != 1:
-            raise serializers.ValidationError("This is not an IBAN; look at its digits again.", code="not_an_iban")
-        return iban
+    iban = IbanField(help_text="With or without spaces.")
 
 
 class WithdrawalInput(PaymentInput):
     account = IdField(help_text="One of yours.")
-    beneficiary = BeneficiaryInput()
+    beneficiary = IdOrObjectField(shape=BeneficiaryInput, help_text="One that you keep, by its id, or a new one.")
 
 
 class GroupedTransferInput(PaymentInput):
     source = IdField(help_text="One of your accounts.")  # type: ignore[assignment]
-    destination = IdField(help_text="Anybody's account in the same currency.")
+    destination = DestinationField(
+        help_text="Anybody's account in the same currency, or a payee's handle: it goes to the oldest open account."
+    )
     metadata = MetadataField(default=dict, help_text="Yours alone: the receiver does not see it.")
 
 

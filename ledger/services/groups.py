@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
-from accounts.selectors import customer_id_of
+from accounts.selectors import PayeeNotFound, customer_id_of
 from ledger.posting import Leg
 from ledger.selectors import TransactionView, movements
+from ledger.services.parties import destination_account
 from ledger.services.payments import SameAccount, transfer_leg
 from ledger.services.requests import ON_RECORD, REFUSALS, FeeChanged, just_made, request, with_fee
 from wallet_project.utils.context import Actor
@@ -19,7 +20,7 @@ from wallet_project.utils.money import Money
 MIN_TRANSFERS: Final = 2
 MAX_TRANSFERS: Final = 50
 
-GROUP_REFUSALS: Final = (*REFUSALS, *ON_RECORD, SameAccount, FeeChanged)
+GROUP_REFUSALS: Final = (*REFUSALS, *ON_RECORD, PayeeNotFound, SameAccount, FeeChanged)
 
 
 class GroupNotFound(NotFound):
@@ -32,7 +33,8 @@ class Part:
     """One transfer of a group. `fee`: what its customer was told that it costs, in minor units."""
 
     source: UUID
-    destination: UUID
+    #: An account, or a payee's handle.
+    destination: UUID | str
     amount: Money
     reference: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
@@ -59,7 +61,7 @@ def pay(*, actor: Actor, transfers: Sequence[Part], key: str, request_hash: byte
     for number, part in enumerate(transfers):
         try:
             payment, *fee = _legs(part, actor=actor, key=key)
-        except (SameAccount, FeeChanged) as refusal:
+        except (PayeeNotFound, SameAccount, FeeChanged) as refusal:
             refusal.facts["transfer"] = number
             raise
         payments.append(payment)
@@ -86,7 +88,7 @@ def see_group(*, actor: Actor, group_id: UUID, replayed: bool = False) -> GroupV
 def _legs(part: Part, *, actor: Actor, key: str) -> list[Leg]:
     leg = transfer_leg(
         source=part.source,
-        destination=part.destination,
+        destination=destination_account(part.destination, part.amount.currency, actor=actor, key=key),
         amount=part.amount,
         reference=part.reference,
         metadata=part.metadata,

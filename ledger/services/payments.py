@@ -18,6 +18,7 @@ from ledger.failures import FailureCode
 from ledger.models import Transaction
 from ledger.posting import Leg
 from ledger.selectors import TransactionView
+from ledger.services import parties
 from ledger.services.requests import ON_RECORD as ON_RECORD
 from ledger.services.requests import REFUSALS as REFUSALS
 from ledger.services.requests import Accepted as Accepted
@@ -93,16 +94,16 @@ def withdraw(
     actor: Actor,
     account: UUID,
     amount: Money,
-    beneficiary: Mapping[str, str],
+    beneficiary: UUID | Mapping[str, str],
     reference: str = "",
     fee: int | None = None,
     key: str,
     request_hash: bytes,
 ) -> Accepted:
-    """Reserve `amount` and what it costs on `account`, and have it paid out to `beneficiary` {name, iban}, once it is
-    approved. `fee`: what the customer was told that it costs, in minor units.
+    """Reserve `amount` and what it costs on `account`, and have it paid out to `beneficiary`, {name, iban} or the id
+    of one that is kept, once it is approved. `fee`: what the customer was told that it costs, in minor units.
 
-    Raises as `deposit` does, and InsufficientFunds, LimitExceeded, FeeChanged.
+    Raises as `deposit` does, and BeneficiaryNotFound, InsufficientFunds, LimitExceeded, FeeChanged.
     """
     leg = Leg(
         id=uuid7(),
@@ -112,7 +113,7 @@ def withdraw(
         amount=amount.amount,
         currency=amount.currency,
         reference=reference,
-        beneficiary=beneficiary,
+        beneficiary=parties.bank_account(beneficiary, actor=actor, key=key),
     )
     legs = with_fee(leg, quoted=fee, actor=actor, key=key)
     return request_one(legs, actor=actor, operation="withdrawal", key=key, request_hash=request_hash)
@@ -122,7 +123,7 @@ def transfer(
     *,
     actor: Actor,
     source: UUID,
-    destination: UUID,
+    destination: UUID | str,
     amount: Money,
     reference: str = "",
     metadata: Mapping[str, Any] | None = None,
@@ -131,14 +132,15 @@ def transfer(
     key: str,
     request_hash: bytes,
 ) -> Accepted:
-    """Reserve `amount` and what it costs on `source` for a transfer to `destination`, anybody's account.
+    """Reserve `amount` and what it costs on `source` for a transfer to `destination`: anybody's account, or
+    a payee's handle (a str).
 
     With `expires_in` (seconds) it is held until its payee captures it, and ends when he has not by then.
-    Raises as `withdraw` does, and SameAccount.
+    Raises as `deposit` does, and PayeeNotFound, SameAccount, InsufficientFunds, LimitExceeded, FeeChanged.
     """
     leg = transfer_leg(
         source=source,
-        destination=destination,
+        destination=parties.destination_account(destination, amount.currency, actor=actor, key=key),
         amount=amount,
         reference=reference,
         metadata=metadata,

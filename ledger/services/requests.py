@@ -131,7 +131,7 @@ def with_fee(payment: Leg, *, quoted: int | None, actor: Actor, key: str) -> lis
     Raises FeeChanged, but not for a request that was answered before: what it cost then is on record.
     """
     fee = fees.fee_of(payment.kind, Money(payment.amount, payment.currency))
-    if quoted is not None and quoted != fee and not _answered_before(actor, key):
+    if quoted is not None and quoted != fee and not answered_before(actor, key):
         raise FeeChanged(fee=fee, currency=payment.currency)
     if not fee:
         return [payment]
@@ -177,7 +177,8 @@ def _which(legs: Sequence[Leg], leg_id: str | None) -> dict[str, int]:
     return {"transfer": payments.index(about[0])} if about and len(payments) > 1 else {}
 
 
-def _answered_before(actor: Actor, key: str) -> bool:
+def answered_before(actor: Actor, key: str) -> bool:
+    """Whether a request with this key has made something, so that sending it again makes nothing."""
     return IdempotencyClaim.objects.filter(principal_id=actor.principal_id, key=key).exists()
 
 

@@ -1,5 +1,6 @@
 """Asking for money to be moved: deposits, withdrawals, transfers, groups of them, and what they would cost."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.selectors import NotACustomer
+from accounts.selectors import BeneficiaryNotFound, NotACustomer, PayeeNotFound
 from ledger.serializers.inputs import (
     DepositInput,
     GroupInput,
@@ -24,6 +25,7 @@ from ledger.services import groups, payments
 from wallet_project.api.authentication import actor_of
 from wallet_project.api.idempotency import idempotency_key, mark_replayed, request_hash
 from wallet_project.api.schema import keyed, raises
+from wallet_project.api.throttling import count_call
 
 _ACCEPTED = {202: TransactionOutput}
 #: Fifty transfers with all the metadata that they may have.
@@ -44,6 +46,7 @@ class MoneyView(RecordedRefusals):
     def accept(self, request: Request, operation: str, body: MoneyInput, use_case: Any) -> Response:
         key = idempotency_key(request)
         body.is_valid(raise_exception=True)
+        _count_handles(request, [body.validated_data])
         accepted = use_case(
             actor=actor_of(request),
             key=key,
@@ -77,7 +80,7 @@ class WithdrawalsView(MoneyView):
         responses=_ACCEPTED,
     )
     @keyed
-    @raises(NotACustomer, *payments.REFUSALS, *payments.ON_RECORD, payments.FeeChanged)
+    @raises(NotACustomer, *payments.REFUSALS, *payments.ON_RECORD, BeneficiaryNotFound, payments.FeeChanged)
     def post(self, request: Request) -> Response:
         return self.accept(request, "withdrawal", WithdrawalInput(data=request.data), payments.withdraw)
 
@@ -85,16 +88,19 @@ class WithdrawalsView(MoneyView):
 class TransfersView(MoneyView):
     @extend_schema(
         operation_id="transfer",
-        summary="Send money to another account",
+        summary="Send money to another account, or to somebody by his handle",
         description=(
             "The amount and its fee are reserved at once. The receiver sees the transfer when it has cleared; "
-            "with `capture: manual` when it is held for him, and has the money when he has captured it."
+            "with `capture: manual` when it is held for him, and has the money when he has captured it. Ask "
+            "`GET /payees/{handle}` whom a handle means before you send to it."
         ),
         request=TransferInput,
         responses=_ACCEPTED,
     )
     @keyed
-    @raises(NotACustomer, *payments.REFUSALS, *payments.ON_RECORD, payments.FeeChanged, payments.SameAccount)
+    @raises(
+        NotACustomer, *payments.REFUSALS, *payments.ON_RECORD, PayeeNotFound, payments.FeeChanged, payments.SameAccount
+    )
     def post(self, request: Request) -> Response:
         return self.accept(request, "transfer", TransferInput(data=request.data), payments.transfer)
 
@@ -117,6 +123,7 @@ class GroupsView(RecordedRefusals):
         key = idempotency_key(request)
         body = GroupInput(data=request.data)
         body.is_valid(raise_exception=True)
+        _count_handles(request, body.validated_data["transfers"])
         group = groups.pay(
             actor=actor_of(request),
             key=key,
@@ -147,3 +154,10 @@ class QuotesView(APIView):
         body = QuoteInput(data=request.data)
         body.is_valid(raise_exception=True)
         return Response(QuoteOutput(payments.quote(actor=actor_of(request), **body.arguments())).data)
+
+
+def _count_handles(request: Request, payments_asked: Sequence[Mapping[str, Any]]) -> None:
+    """A transfer to a handle tells as much as asking for the payee does, so that it counts as that. Raises TooMany."""
+    for payment in payments_asked:
+        if isinstance(payment.get("destination"), str):
+            count_call(request, "payees")
