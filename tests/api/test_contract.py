@@ -17,6 +17,7 @@ from openapi_spec_validator import validate
 from rest_framework.settings import api_settings
 
 from tests.support.factories import api_client, keyed, make_account, make_customer
+from tests.support.pipeline import run_until_idle
 
 Operation = tuple[str, str]
 
@@ -146,6 +147,39 @@ def test_what_is_given_has_the_documented_shape(db: None, document: dict[str, An
         assert_documented(document, ("GET", path), client.get(filled(path, row["id"])))
 
 
+def test_what_is_done_with_payments_has_the_documented_shape(db: None, document: dict[str, Any], settings: Any) -> None:
+    settings.FEES = {"transfer": {"EUR": [{"flat": 5}]}}
+    payer, payee = make_account(funded=10_000), make_account()
+    clients = {"payer": api_client(payer.customer), "payee": api_client(payee.customer)}
+
+    def send(who: str, method: str, path: str, body: Any = None, value: str = "") -> Any:
+        headers = keyed() if method == "POST" else {}
+        answer = clients[who].generic(
+            method, f"/api/v1{filled(path, value)}", json.dumps(body or {}), "application/json", headers=headers
+        )
+        assert_documented(document, (method, f"/api/v1{path}"), answer)
+        return answer.json()
+
+    transfer = {"source": str(payer.id), "destination": str(payee.id), "amount": 100, "currency": "EUR"}
+    send("payer", "POST", "/quotes", {"kind": "transfer", "amount": 100, "currency": "EUR"})
+    assert send("payer", "POST", "/transfers", {**transfer, "fee": 4})["code"] == "fee_changed"
+    group = send("payer", "POST", "/groups", {"transfers": [transfer, transfer]})
+    send("payer", "GET", "/groups/{group_id}", value=group["id"])
+    one, two = (send("payer", "POST", "/transfers", {**transfer, "capture": "manual"})["id"] for _ in range(2))
+    run_until_idle()
+    capture, void = ("/transactions/{transaction_id}/capture", "/transactions/{transaction_id}/void")
+    assert send("payee", "POST", capture, {"amount": 101}, value=one)["code"] == "capture_exceeds_hold"
+    assert send("payee", "POST", capture, {"amount": 60}, value=one)["capture"]["captured_amount"] == 60
+    assert send("payee", "POST", capture, {"amount": 61}, value=one)["code"] == "already_captured"
+    assert send("payer", "POST", void, value=two)["code"] == "hold_not_expired"
+    assert send("payee", "POST", void, value=two)["failure"]["code"] == "voided"
+    run_until_idle()
+    reversals = "/transactions/{transaction_id}/reversals"
+    assert send("payee", "POST", reversals, {"amount": 61, "reason": "x"}, value=one)["code"] == "reversal_exceeds"
+    assert send("payee", "POST", reversals, {"amount": 20, "reason": "x"}, value=one)["kind"] == "reversal"
+    assert len(send("payee", "GET", reversals, value=one)["results"]) == 1
+
+
 def test_hostile_ids_are_not_found(db: None, document: dict[str, Any]) -> None:
     client = api_client(make_customer())
     for method, path in operations(document):
@@ -180,6 +214,7 @@ _names = (
     st.sampled_from(("account", "source", "destination", "amount", "currency", "reference", "metadata", "beneficiary"))
     | st.sampled_from(("label", "name", "iban", "first_name", "last_name", "date_of_birth", "country", "address"))
     | st.sampled_from(("document_type", "document_number", "status", "id"))
+    | st.sampled_from(("transfers", "capture", "expires_in", "fee", "reason", "kind"))
     | st.text(max_size=8)
 )
 _scalars = (
