@@ -34,7 +34,7 @@ class StillWaiting(Conflict):
 
 class StillInSuspense(Conflict):
     code = "still_in_suspense"
-    message = "The bank has moved this money and it is in suspense: assign, return or charge it. That also ends what is pending."
+    message = "The bank has moved this money, which is in suspense: assign, return or charge it; that ends what waits."
 
 
 def refusal(

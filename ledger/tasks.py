@@ -6,7 +6,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from ledger.rails import configured_rail
-from ledger.services import clearing, events, holds, rails
+from ledger.services import clearing, events, holds, rails, thawing
 from wallet_project.utils.batches import work_off
 from wallet_project.utils.http_client import ProviderNotConfigured
 
@@ -19,6 +19,11 @@ def clear_due() -> None:
 @shared_task(name="ledger.expire_due")
 def expire_due() -> None:
     work_off("ledger.expire_due", holds.expire_due, full=holds.BATCH)
+
+
+@shared_task(name="ledger.resume_thawed")
+def resume_thawed() -> None:
+    work_off("ledger.resume_thawed", lambda: thawing.resume_thawed(now=timezone.now()), full=thawing.BATCH)
 
 
 @shared_task(name="ledger.dispatch_rails")

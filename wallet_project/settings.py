@@ -218,6 +218,7 @@ BANK_WEBHOOK_SECRET = env.str("BANK_WEBHOOK_SECRET", default="")
 #: News upwards is never a call: a topic names the task that looks for the rows (DESIGN §2).
 NUDGES = {
     "accounts.identity_wanted": "compliance.run_checks",
+    "accounts.account_thawed": "ledger.resume_thawed",
     "compliance.check_answered": "compliance.process_identity_events",
     "ledger.transaction_pending": "compliance.screen_due",
     "ledger.transaction_approved": "ledger.clear_due",
@@ -261,6 +262,7 @@ CELERY_BEAT_SCHEDULE = {
         "compliance.open_cases": 10,
         "ledger.clear_due": 2,
         "ledger.expire_due": 3,
+        "ledger.resume_thawed": 10,
         "ledger.dispatch_rails": 2,
         "ledger.process_bank_events": 2,
         "chain.seal": 3,

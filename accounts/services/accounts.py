@@ -16,6 +16,7 @@ from accounts.steps import ProfileRequired
 from wallet_project.utils.context import Actor, system_actor
 from wallet_project.utils.errors import InvalidInput, Refused
 from wallet_project.utils.ids import uuid7
+from wallet_project.utils.nudges import nudge
 from wallet_project.utils.money import currencies
 from wallet_project.utils.transitions import born, move
 
@@ -102,6 +103,7 @@ def unfreeze_account(*, account_id: UUID, actor: Actor, reason: str) -> Account:
         require_permission(actor, FREEZE_ACCOUNT)
         require_colleague(actor, account.customer)
         steps.move_account(account, "unfreeze", actor=actor, reason=given_reason(reason))
+        nudge("accounts.account_thawed")
     return account
 
 

@@ -7,13 +7,18 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Account
+from accounts.services.accounts import freeze_account, unfreeze_account
 from accounts.steps import lock_account
+from compliance.models import Case
 from ledger import steps
-from ledger.models import Escalation, WorkItem
+from ledger.models import Escalation, StateChange, WorkItem
 from ledger.services.clearing import clear_due
+from ledger.services.thawing import resume_thawed
+from tests.compliance.people import at_once, path_of, staff
 from tests.ledger import flows
-from tests.support.factories import make_account
-from tests.support.pipeline import run_until, verify
+from tests.support import money
+from tests.support.factories import forget_nudges, make_account
+from tests.support.pipeline import run_until, run_until_idle, verify
 from wallet_project.sandbox.embedding import RunningSandbox
 from wallet_project.utils.context import system_actor
 from wallet_project.utils.transitions import move
@@ -60,6 +65,60 @@ def test_a_payer_frozen_before_clearing_parks_the_transfer_and_thawed_it_clears(
     assert flows.status(made) == "cleared"
     assert (flows.balances(source), flows.balances(destination)) == ((4_000, 4_000), (1_000, 1_000))
     verify()
+
+
+def test_what_was_set_aside_goes_on_when_an_officer_unfreezes_the_account(
+    sandbox: RunningSandbox, nudges: list[str]
+) -> None:
+    source, destination = make_account(), make_account()
+    flows.fund_over_the_bank(source, 5_000, sandbox)
+    sent, paid_out = flows.transfer(source, destination, 1_000), flows.withdraw(source, 2_000, name="SBX-SETTLE")
+    flows.approve(sent, paid_out)
+    officer = staff()
+    freeze_account(account_id=source.id, actor=officer, reason="a call from the police")
+    run_until_idle()
+    assert list(WorkItem.objects.values_list("stage", flat=True)) == ["parked", "parked"]
+    assert Case.objects.filter(escalation__kind="frozen_account", status="open").count() == 2
+    forget_nudges(nudges)
+    unfreeze_account(account_id=source.id, actor=officer, reason="it was another account")
+    assert "ledger.resume_thawed" in nudges
+    run_until_idle()
+    assert (flows.status(sent), flows.status(paid_out)) == ("cleared", "cleared")
+    assert flows.balances(source) == (2_000, 2_000)
+    assert not Escalation.objects.filter(status="open").exists()
+    assert not Case.objects.exclude(status="resolved").exists()
+    verify()
+
+
+def test_a_group_goes_on_when_the_last_of_its_payers_is_unfrozen() -> None:
+    one, two, destination = make_account(funded=500), make_account(funded=500), make_account()
+    money.approve(
+        money.post(money.leg("transfer", one, destination, 100), money.leg("transfer", two, destination, 100))
+    )
+    for account in (one, two):
+        freeze(account)
+    clear_due()
+    assert Escalation.objects.count() == 1
+    unfreeze(one)
+    assert resume_thawed(now=timezone.now()) == 0
+    unfreeze(two)
+    assert resume_thawed(now=timezone.now()) == 1
+    clear_due()
+    assert flows.balances(destination) == (200, 200)
+    verify("--no-bank")
+
+
+def test_ten_sweeps_at_once_resume_a_transfer_once() -> None:
+    source, destination = make_account(funded=5_000), make_account()
+    flows.approve(flows.transfer(source, destination, 1_000))
+    freeze(source)
+    clear_due()
+    unfreeze(source)
+    results = at_once(*[lambda: resume_thawed(now=timezone.now())] * 10)
+    assert [result for result in results if isinstance(result, Exception)] == []
+    assert path_of(Escalation.objects.get().id, StateChange) == ["open", "resolved"]
+    clear_due()
+    assert flows.balances(destination) == (1_000, 1_000)
 
 
 def test_a_parked_transfer_can_be_failed_by_a_human() -> None:

@@ -24,6 +24,7 @@ TASKS = (
     ledger.tasks.process_bank_events,
     ledger.tasks.dispatch_rails,
     ledger.tasks.expire_due,
+    ledger.tasks.resume_thawed,
     ledger.tasks.clear_due,
     compliance.tasks.open_cases,
 )
