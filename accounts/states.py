@@ -48,13 +48,3 @@ class BeneficiaryStatus(TextChoices):
 class HandleStatus(TextChoices):
     HELD = "held"
     GIVEN_UP = "given_up"
-
-
-class BeneficiaryStatus(TextChoices):
-    KEPT = "kept"
-    REMOVED = "removed"
-
-
-class HandleStatus(TextChoices):
-    HELD = "held"
-    GIVEN_UP = "given_up"

@@ -16,8 +16,8 @@ from accounts.steps import ProfileRequired
 from wallet_project.utils.context import Actor, system_actor
 from wallet_project.utils.errors import InvalidInput, Refused
 from wallet_project.utils.ids import uuid7
-from wallet_project.utils.nudges import nudge
 from wallet_project.utils.money import currencies
+from wallet_project.utils.nudges import nudge
 from wallet_project.utils.transitions import born, move
 
 CREATE_ACCOUNT: Final = "create_account"
