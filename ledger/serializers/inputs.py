@@ -97,6 +97,12 @@ class GroupInput(StrictSerializer):
         min_length=groups.MIN_TRANSFERS,
         max_length=groups.MAX_TRANSFERS,
         help_text="All from accounts of yours.",
+        error_messages={
+            "not_a_list": "Send a list of transfers.",
+            **dict.fromkeys(
+                ("min_length", "max_length"), f"A group has {groups.MIN_TRANSFERS} to {groups.MAX_TRANSFERS} transfers."
+            ),
+        },
     )
 
     def arguments(self) -> dict[str, Any]:

@@ -155,6 +155,7 @@ def test_a_group_that_is_not_understood_leaves_no_trace() -> None:
         for body in bodies:
             answer = post(source, body)
             assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, field), body
+    assert post(source, {"transfers": fine[:1]}).json()["errors"][0]["detail"] == "A group has 2 to 50 transfers."
     assert not Transaction.objects.filter(kind="transfer").exists()
     client = api_client(source.customer)
     assert refusal(client.post("/api/v1/groups", {"transfers": fine}, format="json")) == (
