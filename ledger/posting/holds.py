@@ -120,8 +120,8 @@ def expired(*, limit: int) -> list[UUID]:
     return [
         row[0]
         for row in rows(
-            "SELECT DISTINCT coalesce(group_id, id) FROM ledger_transaction "
-            "WHERE status = 'pending' AND captured_at IS NULL AND expires_at <= now() ORDER BY 1 LIMIT %s",
+            "SELECT coalesce(group_id, id) FROM ledger_transaction WHERE status = 'pending' AND kind <> 'fee' "
+            "AND captured_at IS NULL AND expires_at <= now() ORDER BY expires_at LIMIT %s",
             [limit],
         )
     ]

@@ -140,6 +140,8 @@ BEGIN
             SELECT coalesce(t.group_id, t.id) FROM ledger_transaction t
             WHERE t.status = 'pending' AND t.captured_at IS NULL AND t.expires_at <= v_now
                 AND (p_only IS NULL OR coalesce(t.group_id, t.id) = ANY (p_only))
+                -- One row a unit: the fee goes with its hold.
+                AND t.kind <> 'fee'
             ORDER BY t.expires_at LIMIT p_limit)
         FOR NO KEY UPDATE SKIP LOCKED
     ) locked;

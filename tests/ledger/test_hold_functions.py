@@ -296,6 +296,13 @@ def test_the_sweep_ends_what_is_over_wherever_it_waits_and_nothing_else(
     assert money.balances(payer) == (1000, 800)
 
 
+def test_a_full_batch_of_charged_holds_is_full(payer: Account, payee: Account, owner_connection: Any) -> None:
+    for _ in range(4):
+        held(payer, payee, 100, fee=5)
+    let_expire(owner_connection)
+    assert [len(expire(limit=3)), len(expire(limit=3))] == [3, 1]
+
+
 def test_an_approval_after_the_time_leaves_it_to_the_sweep(
     payer: Account, payee: Account, owner_connection: Any
 ) -> None:
