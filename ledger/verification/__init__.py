@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from ledger.rails import PaymentRail
 from ledger.reconciliation import BankBookCheck
 from ledger.verification import books, limits, movements, staff, waiting
+from ledger.verification.suspense import SuspenseCheck
 from wallet_project.utils.verification import Check
 
 
@@ -18,6 +19,7 @@ def checks() -> Sequence[Check]:
         movements.reversals(),
         limits.limits(),
         staff.two_people(),
+        SuspenseCheck(),
     ]
 
 

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Account
-from ledger import posting
+from ledger import posting, steps
 from ledger.models import Adjustment, Transaction
 from ledger.verification import checks
 from tests.compliance.people import staff
@@ -332,3 +332,25 @@ def test_money_that_staff_moved_alone(books: Books, break_by_hand: Break, kind: 
 def test_a_captures_key_that_captured_nothing(books: Books, break_by_hand: Break) -> None:
     break_by_hand("UPDATE accounts_idempotencyclaim SET result_id = %s WHERE operation = 'capture'", books.held)
     assert broken() == {"I4"}
+
+
+def suspended(amount: int) -> UUID:
+    """Money that moved at the bank and belongs to nobody, booked as the bank's messages are."""
+    with transaction.atomic():
+        item, _ = steps.post_to_suspense(
+            key=str(uuid7()), direction="in", amount=amount, currency="EUR", bank_key="who", why="nobody expected it"
+        )
+    return item
+
+
+def test_money_in_suspense_that_nobody_is_to_see_to(books: Books, break_by_hand: Break) -> None:
+    suspended(300)
+    assert broken() == set(), "the escalation follows at once, or a message is acted on again"
+    break_by_hand("UPDATE ledger_transaction SET cleared_at = cleared_at - interval '16 minutes'")
+    assert broken() >= {"Suspense"}
+
+
+def test_money_in_suspense_that_is_on_no_item(books: Books, break_by_hand: Break) -> None:
+    suspended(300)
+    break_by_hand("UPDATE accounts_account SET cleared = cleared + 1 WHERE purpose = 'suspense' AND currency = 'EUR'")
+    assert broken() >= {"Suspense", "I1", "I2"}
