@@ -294,6 +294,7 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIN
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 
 _management_only = {"migrate", "collectstatic", "check", "makemigrations", "spectacular", "backup", "restore"}
+_management_only |= {"notarize", "verify_chain", "resume_chain"}
 # Only the rail that speaks HTTP needs to know where.
 _bank = (BANK_URL, BANK_API_KEY) if PAYMENT_RAIL == "ledger.rails.http.from_settings" else ()
 _providers = (IDENTITY_URL, IDENTITY_API_KEY, IDENTITY_WEBHOOK_SECRET, *_bank, BANK_WEBHOOK_SECRET)

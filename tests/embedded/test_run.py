@@ -75,6 +75,12 @@ def test_it_serves_until_it_is_told_to_stop(folder: Path, monkeypatch: pytest.Mo
     for name in ("services.json", "env", "secrets.json", "logins"):
         assert (folder / name).stat().st_mode & 0o777 == 0o600
 
+    heads = folder / "notary" / "heads"
+    assert processes.wait_until(lambda: (heads / "notary.prom").exists(), seconds=START_SECONDS)
+    assert "wallet_notary_refusing 0" in (heads / "notary.prom").read_text()
+    for path in (folder / "notary" / "key.pem", *heads.iterdir()):
+        assert path.stat().st_mode & 0o777 == 0o600
+
     second = WalletRun(folder)
     second.start()
     code, said = second.result()

@@ -107,6 +107,11 @@ class PostgresServer:
         return self.url(roles.OWNER)
 
     @property
+    def notary_url(self) -> str:
+        """For the process that signs the chain's heads."""
+        return self.url(roles.NOTARY)
+
+    @property
     def admin_url(self) -> str:
         """The superuser, in the maintenance database."""
         return self.url(ADMIN, "postgres")
@@ -117,7 +122,7 @@ class PostgresServer:
         path = self.home / "passwords.json"
         if self.cluster.exists() and not path.exists():
             raise EmbeddedError(f"{path} is missing: restore it, or delete {self.home} and its data.")
-        self._passwords = remembered_secrets(path, [ADMIN, roles.OWNER, roles.APPLICATION])
+        self._passwords = remembered_secrets(path, [ADMIN, roles.OWNER, roles.APPLICATION, roles.NOTARY])
         return dict(self._passwords)
 
     def start(self) -> None:

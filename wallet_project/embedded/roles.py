@@ -1,4 +1,4 @@
-"""The two roles that the wallet's database needs from the first migration on (DESIGN §6).
+"""The roles that the wallet's database needs from the first migration on (DESIGN §6).
 
 Made here for the embedded servers; an operator makes the same ones by hand. Never by a migration: a migration runs
 as one of them."""
@@ -8,12 +8,14 @@ from psycopg import sql
 
 OWNER = "wallet_owner"
 APPLICATION = "wallet_app"
+#: Reads the chain's blocks, to sign their head outside (docs/chain.md).
+NOTARY = "wallet_notary"
 DATABASE = "wallet"
 
 
 def create_roles(connection: psycopg.Connection, passwords: dict[str, str]) -> None:
-    """Both roles, able to log in and nothing else; safe to repeat, and it sets the passwords anew."""
-    for role in (OWNER, APPLICATION):
+    """All three, able to log in and nothing else; safe to repeat, and it sets the passwords anew."""
+    for role in (OWNER, APPLICATION, NOTARY):
         if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone():
             connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
         connection.execute(
@@ -35,16 +37,16 @@ def create_database(connection: psycopg.Connection, name: str = DATABASE, *, tem
 
 
 def close_to_public(connection: psycopg.Connection, name: str) -> None:
-    """Nobody but the two roles may enter the database, and the application makes no temporary tables either."""
+    """Nobody but these roles may enter the database, and the application makes no temporary tables either."""
     database = sql.Identifier(name)
     connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
-    connection.execute(
-        sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(database, sql.Identifier(APPLICATION)),
-    )
+    for role in (APPLICATION, NOTARY):
+        connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(database, sql.Identifier(role)))
 
 
 def close_schema(connection: psycopg.Connection) -> None:
     """In the database that `connection` is in: only the owner makes things in schema public."""
     connection.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
     connection.execute(sql.SQL("GRANT USAGE, CREATE ON SCHEMA public TO {}").format(sql.Identifier(OWNER)))
-    connection.execute(sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(sql.Identifier(APPLICATION)))
+    for role in (APPLICATION, NOTARY):
+        connection.execute(sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(sql.Identifier(role)))

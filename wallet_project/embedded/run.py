@@ -42,6 +42,7 @@ class Wallet:
         self._local = local
         self._stop = stop
         self._env: dict[str, str] = {}
+        self._notary_url = ""
         self._ports = contextlib.ExitStack()
         self._servers: list[PostgresServer | ValkeyServer] = []
         self._supervisor = Supervisor(
@@ -75,6 +76,7 @@ class Wallet:
             self._start_server(postgres)
             self._env["DATABASE_URL"] = postgres.database_url
             self._env["DATABASE_OWNER_URL"] = postgres.owner_url
+            self._notary_url = postgres.notary_url
             print(f"PostgreSQL  {ports.LOOPBACK}:{postgres.port}, data in {postgres.home}")
         if not self._env.get("REDIS_URL"):
             valkey = ValkeyServer(self._local.folder / "valkey", log=self._local.logs / "valkey.log")
@@ -133,6 +135,9 @@ class Wallet:
         schedule = self._local.folder / "beat" / "schedule"
         schedule.parent.mkdir(exist_ok=True)
         self._supervisor.start(specs.beat(env, schedule=schedule))
+        if self._notary_url:
+            folder = self._local.folder / "notary"
+            self._supervisor.start(specs.notary(env, database_url=self._notary_url, folder=folder))
         self._wait("The web server", lambda: _is_well(f"{self._base_url}/healthz"))
         self._supervisor.check()
         if not self._stop.is_set():

@@ -66,6 +66,21 @@ def worker(
     return ProcessSpec(name, argv, env)
 
 
+def notary(env: Mapping[str, str], *, database_url: str, folder: Path) -> ProcessSpec:
+    """Signs the chain's heads: no secret of the wallet's, and the only one that is told where the key is."""
+    own = {
+        name: value for name, value in env.items() if name in {"DEBUG", "HOME", "LANG", "LOG_FORMAT", "PATH", "TMPDIR"}
+    }
+    own |= {
+        "DATABASE_URL": database_url,
+        "NOTARY_DIR": str(folder),
+        # Settings ask for it; the notary tells nobody anything.
+        "REDIS_URL": "redis://unused",
+        "READ_ENV_FILES": "off",
+    }
+    return ProcessSpec("notary", (*PYTHON, "manage.py", "notarize", "--every", "5"), own)
+
+
 def beat(env: Mapping[str, str], *, schedule: Path) -> ProcessSpec:
     """`schedule` is where it remembers when what ran last."""
     return ProcessSpec("beat", (*CELERY, "beat", "--loglevel", "WARNING", "--schedule", str(schedule)), env)

@@ -68,6 +68,8 @@ class Command(BaseCommand):
         # A backup of an older release becomes one of this; and what follows a migration gives the grants.
         call_command("migrate", interactive=False, verbosity=0)
         self.stdout.write("Migrated and granted.")
+        # On another server transactions are numbered anew, and the chain seals by their numbers.
+        call_command("resume_chain", reason=f"restored {path.name}", stdout=self.stdout)
         # I6 is about time, which went by; I9 about a bank, which may be another than the copy's.
         call_command("verify_ledger", no_bank=True, without=["I6"], stdout=self.stdout)
 
