@@ -3,13 +3,15 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from accounts import staff
 from accounts.admin.history import StateChangeAdmin, history_panel
-from accounts.models import Account, Customer, ProfileVersion, StateChange
+from accounts.handles import folded
+from accounts.models import Account, Beneficiary, Customer, Handle, ProfileVersion, StateChange
+from accounts.selectors import handle_of
 from accounts.services.customers import restart_verification
 from accounts.states import KycStatus
 from wallet_project.utils.admin import (
@@ -48,8 +50,17 @@ class CustomerAdmin(StaffActionsMixin, ExactSearchMixin, BigTableAdmin):
     list_filter = ["kyc_status", CreatedFilter]
     search_ids = ("id", "user_id")
     search_emails = ("user__email__startswith",)
-    search_help_text = "The beginning of an e-mail address, or a whole customer or user id"
-    fields = ["id", "user_link", "identity", "kyc_reason", "profile_link", "verified_profile_link", "created_at"]
+    search_help_text = "The beginning of an e-mail address, or a whole customer or user id, or a handle"
+    fields = [
+        "id",
+        "user_link",
+        "handle",
+        "identity",
+        "kyc_reason",
+        "profile_link",
+        "verified_profile_link",
+        "created_at",
+    ]
     staff_actions = (
         StaffAction(
             name="restart-verification",
@@ -65,6 +76,12 @@ class CustomerAdmin(StaffActionsMixin, ExactSearchMixin, BigTableAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Customer]:
         rows: QuerySet[Customer] = super().get_queryset(request)
         return rows.select_related("user", "profile", "verified_profile").order_by("-id")
+
+    def condition(self, term: str) -> Q:
+        # Also one that was given up: who had it is what somebody asks who was paid by it.
+        handle = folded(term)
+        had = Q(pk__in=Handle.objects.filter(handle=handle).values("customer_id")) if handle else Q()
+        return super().condition(term) | had
 
     def action_summary(self, request: HttpRequest, row: Customer) -> list[tuple[str, Any]]:
         return [("Customer", link_to(row)), ("E-mail", row.user.email), ("Identity", badge(row.kyc_status))]
@@ -92,6 +109,11 @@ class CustomerAdmin(StaffActionsMixin, ExactSearchMixin, BigTableAdmin):
     @admin.display(description="current profile")
     def profile_link(self, row: Customer) -> str:
         return link_to(row.profile)
+
+    @admin.display(description="handle")
+    def handle(self, row: Customer) -> str:
+        held = handle_of(row.id)
+        return str(held) if held else "–"
 
     @admin.display(description="last verified profile")
     def verified_profile_link(self, row: Customer) -> str:
@@ -166,7 +188,33 @@ def versions_table(request: HttpRequest, customer: Customer) -> SafeString:
     return table(["Version", "Name", "Sent (UTC)", ""], rows, empty="No profile has been sent.")
 
 
+def beneficiaries_table(request: HttpRequest, customer: Customer) -> SafeString:
+    rows = [
+        (
+            each.holder,
+            each.iban,
+            each.label or "–",
+            badge(each.status),
+            instant(each.created_at),
+            instant(each.removed_at),
+        )
+        for each in Beneficiary.objects.filter(customer=customer).order_by("-id")[:SHOWN]
+    ]
+    headers = ["Holder", "IBAN", "Customer's label", "Status", "Added (UTC)", "Removed (UTC)"]
+    return table(headers, rows, empty="No beneficiary has been added.")
+
+
+def handles_table(request: HttpRequest, customer: Customer) -> SafeString | None:
+    rows = [
+        (str(each), badge(each.status), instant(each.claimed_at), instant(each.given_up_at))
+        for each in Handle.objects.filter(customer=customer).order_by("-id")[:SHOWN]
+    ]
+    return table(["Handle", "Status", "Claimed (UTC)", "Given up (UTC)"], rows) if rows else None
+
+
 register_panel(Customer, Panel("Identity data", identity_data, "accounts.view_profileversion", order=10))
 register_panel(Customer, Panel("Accounts", accounts_table, "accounts.view_account", order=20))
+register_panel(Customer, Panel("Beneficiaries", beneficiaries_table, "accounts.view_beneficiary", order=60))
+register_panel(Customer, Panel("Handles", handles_table, "accounts.view_handle", order=65))
 register_panel(Customer, Panel("Profile versions", versions_table, "accounts.view_profileversion", order=70))
 register_panel(Customer, history_panel(StateChange, permission="accounts.view_statechange"))

@@ -57,13 +57,7 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name_plural": "beneficiaries",
                 "default_permissions": ("view",),
-                "indexes": [
-                    models.Index(
-                        condition=models.Q(("removed_at__isnull", True)),
-                        fields=["customer", "id"],
-                        name="beneficiary_by_customer",
-                    )
-                ],
+                "indexes": [models.Index(fields=["customer", "id"], name="beneficiary_by_customer")],
                 "constraints": [
                     models.UniqueConstraint(
                         condition=models.Q(("removed_at__isnull", True)),

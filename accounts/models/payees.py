@@ -30,11 +30,7 @@ class Beneficiary(models.Model):
 
     class Meta:
         verbose_name_plural = "beneficiaries"
-        indexes = [
-            models.Index(
-                fields=["customer", "id"], condition=Q(removed_at__isnull=True), name="beneficiary_by_customer"
-            )
-        ]
+        indexes = [models.Index(fields=["customer", "id"], name="beneficiary_by_customer")]
         constraints = [
             models.UniqueConstraint(
                 fields=["customer", "iban"], condition=Q(removed_at__isnull=True), name="beneficiary_kept_once"

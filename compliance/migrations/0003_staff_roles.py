@@ -14,9 +14,11 @@ APPS = ("admin", "auth", "accounts", "ledger", "compliance")
 
 VIEW = [
     "accounts.account", "accounts.customer", "accounts.profileversion", "accounts.statechange", "accounts.user",
+    "accounts.beneficiary", "accounts.handle",
     "auth.group",
     "ledger.transaction", "ledger.entry", "ledger.workitem", "ledger.railtransfer", "ledger.inboundevent",
-    "ledger.escalation", "ledger.statechange", "ledger.adjustment", "ledger.limit", "ledger.limitchange", "ledger.usage",
+    "ledger.escalation", "ledger.statechange", "ledger.adjustment", "ledger.limit", "ledger.limitchange",
+    "ledger.usage",
     "compliance.kyccheck", "compliance.screening", "compliance.case", "compliance.casenote", "compliance.decision",
     "compliance.inboundevent", "compliance.statechange",
 ]  # fmt: skip
@@ -56,7 +58,7 @@ class Migration(migrations.Migration):
         ("admin", "0003_logentry_add_action_flag_choices"),
         ("auth", "0012_alter_user_first_name_max_length"),
         ("contenttypes", "0002_remove_content_type_name"),
-        ("accounts", "0002_guards"),
+        ("accounts", "0003_payees"),
         ("ledger", "0002_guards"),
         ("compliance", "0002_guards"),
     ]

@@ -5,13 +5,16 @@ from collections.abc import Callable
 import pytest
 from django.contrib.auth.models import Group
 from django.test import Client
+from django.utils import timezone
 
 from accounts.models import Account, StateChange
 from accounts.services.accounts import FROZEN_NOTICE
+from accounts.services.beneficiaries import add_beneficiary, remove_beneficiary
+from accounts.services.handles import claim_handle
 from accounts.states import AccountStatus, KycStatus
 from tests.admin.house import House, action_url, come_in
 from tests.admin.test_cases import said
-from tests.support.factories import reject
+from tests.support.factories import actor_of, reject
 from wallet_project.utils.admin.panels import panels_for
 
 Login = Callable[[str], Client]
@@ -83,6 +86,31 @@ def test_who_was_rejected_can_be_checked_again_by_an_officer(house: House, login
     login("Officer").post(action_url(house.ada, "restart-verification"), {"reason": "sent a better document"})
     house.ada.refresh_from_db()
     assert house.ada.kyc_status == KycStatus.PENDING
+
+
+def test_a_customer_shows_whom_he_pays_out_to_and_by_what_name_he_is_found(house: House, login: Login) -> None:
+    actor = actor_of(house.ada)
+    for handle in ("ada.before", "ada"):
+        claim_handle(actor=actor, handle=handle, now=timezone.now())
+    kept, removed = (
+        add_beneficiary(actor=actor, iban=iban, holder=holder, key=holder, request_hash=bytes(32)).beneficiary
+        for iban, holder in (("DE89370400440532013000", "Charles <B>"), ("GB82WEST12345698765432", "Mary Somerville"))
+    )
+    remove_beneficiary(actor=actor, beneficiary_id=removed.id)
+    client = login("Auditor")
+    html = client.get(f"/admin/accounts/customer/{house.ada.id}/change/").text
+    for expected in ("@ada.before", "@ada<", "given up", kept.iban, removed.iban, "Charles &lt;B&gt;", "removed"):
+        assert expected in html, expected
+    assert "No beneficiary has been added." in client.get(f"/admin/accounts/customer/{house.mary.id}/change/").text
+
+
+def test_a_customer_is_found_by_a_handle_that_he_has_or_had(house: House, login: Login) -> None:
+    for handle in ("ada.before", "ada"):
+        claim_handle(actor=actor_of(house.ada), handle=handle, now=timezone.now())
+    client, page = login("Officer"), f"/admin/accounts/customer/{house.ada.id}/change/"
+    for term in ("ada", "@Ada", "ada.before"):
+        assert page in client.get("/admin/accounts/customer/", {"q": term}).text
+    assert page not in client.get("/admin/accounts/customer/", {"q": "adam"}).text
 
 
 def test_an_account_shows_what_the_ledger_and_compliance_know_of_it(house: House, login: Login) -> None:
