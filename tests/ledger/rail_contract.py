@@ -55,7 +55,9 @@ class RailContract:
         assert bank.rail.status(payout()) is None
 
     @pytest.mark.parametrize(
-        ("order", "direction", "balance"), [(payout(), "out", -1_500), (collection(), "in", 2_500)], ids=str
+        ("order", "direction", "balance"),
+        [(payout(), "out", -1_500), (collection(), "in", 2_500)],
+        ids=["payout", "collection"],
     )
     def test_what_settles_is_in_the_book_under_our_reference(
         self, bank: BankUnderTest, order: RailOrder, direction: str, balance: int
