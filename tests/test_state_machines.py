@@ -27,6 +27,7 @@ def test_every_machine_is_known_here() -> None:
         "Transaction",
         "RailTransfer",
         "Escalation",
+        "Adjustment",
         "KycCheck",
         "Screening",
         "Case",
