@@ -38,6 +38,8 @@ class Story:
         self._sent: dict[str, Any] = {}
         self._sent_key = str(uuid4())
         self._sent_id = ""
+        #: The transfer that Ben captures a part of.
+        self._held = ""
         #: The transfer that waits for an officer, and the page of its case when there is an officer to look for it.
         self._stopped = ""
         self.case = ""
@@ -51,6 +53,8 @@ class Story:
         self._ada_withdraws()
         self._ada_sends_more_than_she_has()
         self._ada_sends_the_same_request_again()
+        self._ada_holds_and_ben_takes_a_part()
+        self._ben_gives_back()
         self._ada_sends_a_large_amount()
         if self._officer is not None:
             self._officer_finds_the_case(self._officer)
@@ -129,18 +133,50 @@ class Story:
         self._ada.post("/transfers", other, key=self._sent_key, status=422, expect=expect)
         self._ada.balances(cleared=687_450, reserved=0, available=687_450)
 
+    def _ada_holds_and_ben_takes_a_part(self) -> None:
+        self._screen.chapter("Ada sets 80.00 aside for Ben, who takes 60.00 of it")
+        asked = {"kind": "transfer", "amount": 8_000, "currency": CURRENCY}
+        self._ada.post("/quotes", asked, status=200, expect={"fee": 0, "total": 8_000})
+        body = self._transfer(8_000, reference="deposit for a bicycle", capture="manual", fee=0)
+        expect = {"status": "pending", "capture.mode": "manual"}
+        self._held = self._ada.post("/transfers", body, expect=expect)["id"]
+        path = f"/transactions/{self._held}"
+        expect = {"status": "pending", "stage": "held"}
+        self._ada.wait_for(path, expect=expect, meanwhile={"status": "pending", "stage": "processing"})
+        self._ada.balances(cleared=687_450, reserved=8_000, available=679_450)
+        self._ben.post(f"{path}/capture", {"amount": 6_000}, status=200, expect={"capture.captured_amount": 6_000})
+        self._screen.say("What he did not take is Ada's again at once.")
+        self._ada.wait_for(path, expect={"status": "cleared"}, meanwhile={"status": "pending"})
+        self._ada.balances(cleared=681_450, reserved=0, available=681_450)
+        self._ben.balances(cleared=18_550, reserved=0, available=18_550)
+        refused = self._ben.post(f"{path}/capture", {"amount": 2_000}, status=409, expect={"code": "already_captured"})
+        compare("what was captured before", expected=6_000, got=refused["captured_amount"])
+
+    def _ben_gives_back(self) -> None:
+        self._screen.chapter("Ben gives 20.00 of that back")
+        body = {"amount": 2_000, "reason": "the bell is missing"}
+        expect = {"kind": "reversal", "status": "pending", "amount": 2_000, "reverses": self._held}
+        made = self._ben.post(f"/transactions/{self._held}/reversals", body, expect=expect)
+        self._cleared(made, who=self._ben)
+        self._ada.get(f"/transactions/{self._held}", expect={"status": "cleared", "reversed_amount": 2_000})
+        self._ada.balances(cleared=683_450, reserved=0, available=683_450)
+        self._ben.balances(cleared=16_550, reserved=0, available=16_550)
+        body = {"amount": 4_001, "reason": "all of it"}
+        expect = {"code": "reversal_exceeds", "left": 4_000}
+        self._ben.post(f"/transactions/{self._held}/reversals", body, status=422, expect=expect)
+
     def _ada_sends_a_large_amount(self) -> None:
         self._screen.chapter("Ada sends Ben 6,000.00, which somebody has to look at")
         made = self._ada.post("/transfers", self._transfer(600_000), expect={"status": "pending"})
         self._stopped = made["id"]
-        self._ada.balances(cleared=687_450, reserved=600_000, available=87_450)
+        self._ada.balances(cleared=683_450, reserved=600_000, available=83_450)
         self._screen.say("A small transfer that she sends after it overtakes it.")
         self._cleared(self._ada.post("/transfers", self._transfer(1_000), expect={"status": "pending"}))
         self._screen.say("The large one waits for an officer. Ada is not told so, and Ben sees nothing of it yet.")
         expect = {"status": "pending", "stage": "processing", "failure": None, "cleared_at": None}
         self._ada.get(f"/transactions/{self._stopped}", expect=expect)
         self._ben.get(f"/transactions/{self._stopped}", status=404, expect={"code": "transaction_not_found"})
-        self._ada.balances(cleared=686_450, reserved=600_000, available=86_450)
+        self._ada.balances(cleared=682_450, reserved=600_000, available=82_450)
 
     def _officer_finds_the_case(self, officer: Officer) -> None:
         self._screen.chapter("The officer finds it in her queue")
@@ -152,8 +188,8 @@ class Story:
 
     def _the_ends_meet(self) -> None:
         self._screen.chapter("What both have in the end")
-        self._ada.balances(cleared=686_450, reserved=600_000, available=86_450)
-        self._ben.balances(cleared=13_550, reserved=0, available=13_550)
+        self._ada.balances(cleared=682_450, reserved=600_000, available=82_450)
+        self._ben.balances(cleared=17_550, reserved=0, available=17_550)
         entries = self._ada.get(f"/accounts/{self._ada.account}/entries", expect={"next": None})["results"]
         lines = [(entry["type"], entry["amount"], entry["balance_after"]) for entry in reversed(entries)]
         expected = [
@@ -161,7 +197,9 @@ class Story:
             ("credit", 350_000, 750_000),
             ("debit", 12_550, 737_450),
             ("debit", 50_000, 687_450),
-            ("debit", 1_000, 686_450),
+            ("debit", 6_000, 681_450),
+            ("credit", 2_000, 683_450),
+            ("debit", 1_000, 682_450),
         ]
         compare("Ada's entries, oldest first, as (type, amount, balance after)", expected=expected, got=lines)
         for kind, amount, balance in lines:
@@ -173,8 +211,8 @@ class Story:
         amounts = [line.amount for line in self._bank.lines(CURRENCY) if line.reference in ours]
         compare("movements at the bank, in cents", expected=[400_000, 350_000, -50_000], got=amounts)
         self._screen.came_back({"in": money(750_000), "out": money(50_000), "stays at the bank": money(700_000)})
-        compare("what both customers have, and what stays at the bank", expected=700_000, got=686_450 + 13_550)
-        self._screen.say("which is what Ada and Ben have together: 6,864.50 + 135.50.")
+        compare("what both customers have, and what stays at the bank", expected=700_000, got=682_450 + 17_550)
+        self._screen.say("which is what Ada and Ben have together: 6,824.50 + 175.50.")
         balance = self._bank.balance(CURRENCY)
         self._screen.say(f"The bank's balance of the wallet: {money(balance_before)} before, {money(balance)} now.")
 
@@ -182,9 +220,9 @@ class Story:
         source, destination = self._ada.account, self._ben.account
         return {"source": source, "destination": destination, "amount": amount, "currency": CURRENCY, **more}
 
-    def _cleared(self, made: dict[str, Any]) -> str:
-        """Wait until this transaction of Ada's has cleared; its id."""
+    def _cleared(self, made: dict[str, Any], *, who: Customer | None = None) -> str:
+        """Wait until this transaction of Ada's (or somebody else's) has cleared; its id."""
         identity: str = made["id"]
         expect = {"status": "cleared", "stage": None, "failure": None}
-        self._ada.wait_for(f"/transactions/{identity}", expect=expect, meanwhile={"status": "pending"})
+        (who or self._ada).wait_for(f"/transactions/{identity}", expect=expect, meanwhile={"status": "pending"})
         return identity
