@@ -22,4 +22,7 @@ urlpatterns = [
         name="account-transactions",
     ),
     path("accounts/<id:account_id>/entries", reads.EntriesView.as_view(), name="entries"),
+    path("accounts/<id:account_id>/balance", reads.BalanceView.as_view(), name="balance-at"),
+    path("accounts/<id:account_id>/explain", reads.ExplainView.as_view(), name="explain-balance"),
+    path("accounts/<id:account_id>/statement", reads.StatementView.as_view(), name="statement"),
 ]

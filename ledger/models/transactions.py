@@ -5,15 +5,18 @@ The application's role can only read transactions, entries and work items; the f
 
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
-from django.db.models import F, Q, Value
+from django.db.models import F, Func, Q, SmallIntegerField, Value
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Now, Replace, Upper
+from django.db.models.lookups import GreaterThan
 from django_fsm import FSMField, transition
 
 from accounts.models import Account, Principal
 from ledger.states import Direction, Stage, TransactionKind, TransactionStatus
 from wallet_project.utils.ids import uuid7
 from wallet_project.utils.transitions import StateChangeBase
+
+_WAIT = Func(F("created_at"), F("cleared_at"), F("failed_at"), function="ledger_wait", output_field=SmallIntegerField())
 
 
 class Transaction(models.Model):
@@ -56,7 +59,25 @@ class Transaction(models.Model):
             models.Index(fields=["debit_account", "id"], name="transaction_by_debit_account"),
             models.Index(fields=["credit_account", "id"], name="transaction_by_credit_account"),
             models.Index(fields=["group_id"], condition=Q(group_id__isnull=False), name="transaction_by_group"),
-            models.Index(fields=["id"], condition=Q(status="pending"), name="transaction_pending"),
+            models.Index(fields=["debit_account", "id"], condition=Q(status="pending"), name="transaction_pending"),
+            # What was pending at an instant, by how long it waited (ledger/sql/reads.sql): few rows have to be read.
+            models.Index(
+                F("debit_account"),
+                _WAIT,
+                F("created_at"),
+                condition=~Q(kind="deposit") & Q(GreaterThan(_WAIT, 0)),
+                name="transaction_outlasting",
+            ),
+            models.Index(
+                fields=["debit_account", "reference", "id"],
+                condition=~Q(reference=""),
+                name="transaction_debit_reference",
+            ),
+            models.Index(
+                fields=["credit_account", "reference", "id"],
+                condition=~Q(reference=""),
+                name="transaction_credit_reference",
+            ),
             models.Index(
                 fields=["expires_at"],
                 condition=Q(status="pending", captured_at__isnull=True, expires_at__isnull=False),

@@ -4,11 +4,8 @@ from ledger.selectors.transactions import (
     LISTED_KINDS,
     LISTED_STATUSES,
     TransactionView,
-    entries_of_account,
     public_stage,
     transaction_of_customer,
-    transactions_of_account,
-    transactions_of_customer,
 )
 from ledger.selectors.waiting import oldest_waiting_seconds, open_escalation_count, waiting_units
 
@@ -16,12 +13,9 @@ __all__ = [
     "LISTED_KINDS",
     "LISTED_STATUSES",
     "TransactionView",
-    "entries_of_account",
     "oldest_waiting_seconds",
     "open_escalation_count",
     "public_stage",
     "transaction_of_customer",
-    "transactions_of_account",
-    "transactions_of_customer",
     "waiting_units",
 ]

@@ -1,8 +1,7 @@
-"""Transactions as one customer may see them, and entries. Nothing here writes.
+"""Transactions as one customer may see them. Nothing here writes.
 
-A transaction is seen by the owner of its debit account from the start, and by the receiver once it has cleared; a
-deposit is its receiver's own request, so he sees it at once. Lists go through each account's own index
-(transaction_by_debit_account, transaction_by_credit_account), newest first, and stop after a page.
+A transaction is seen by the owner of its debit account from the start, and by the receiver once it has cleared or is
+held for him; a deposit is its receiver's own request, so he sees it at once.
 """
 
 import json
@@ -13,9 +12,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import QuerySet
 
-from ledger.models import Entry
 from ledger.states import Direction, Stage, TransactionKind, TransactionStatus
 
 #: After every UUIDv7: the position of a first page.
@@ -24,13 +21,14 @@ END_OF_TIME: Final = UUID(int=2**128 - 1)
 LISTED_KINDS: Final = tuple(TransactionKind.values)
 LISTED_STATUSES: Final = tuple(TransactionStatus.values)
 
-# `held` is for what a payee has yet to capture. An officer's review and a parked unit look like any other processing.
+# An officer's review and a parked unit look like any other processing.
 _PUBLIC_STAGES: Final[Mapping[str, str]] = {
     Stage.SCREENING: "processing",
     Stage.REVIEW: "processing",
     Stage.PARKED: "processing",
     Stage.CLEARING: "processing",
     Stage.SETTLING: "settling",
+    Stage.HELD: "held",
 }
 
 
@@ -38,7 +36,8 @@ _PUBLIC_STAGES: Final[Mapping[str, str]] = {
 class TransactionView:
     """A transaction as one customer sees it. `type` is set where it is seen from an account. Amounts: minor units.
 
-    `group` and `fee` (of the fee leg that belongs to it) are for the payer; None is none, or not his to see.
+    `amount` is what was asked for; of a captured hold only `captured_amount` moves. `group` and `fee` (of the fee leg
+    that belongs to it) are for the payer; None is none, or not his to see. `reversed_amount` has cleared.
     """
 
     id: UUID
@@ -64,85 +63,38 @@ class TransactionView:
     captured_at: datetime | None = None
 
 
-_COLUMNS: Final = """
-    t.id, t.kind, t.status, w.stage, coalesce(t.captured_amount, t.amount) AS amount, t.currency,
+#: For a `SELECT` over `ledger_transaction t` with JOINS; the parameter `customer` is who looks. The columns that cost a
+#: look elsewhere (fee, reversals) are indexed, and asked for the rows of a page alone.
+COLUMNS: Final = """
+    t.id, t.kind, t.status, w.stage, t.amount, t.currency,
     CASE d.kind WHEN 'customer' THEN d.id END AS source, CASE c.kind WHEN 'customer' THEN c.id END AS destination,
     t.reference, t.failure,
     (CASE WHEN d.customer_id = %(customer)s OR t.kind = 'deposit' THEN t.metadata ELSE '{}' END)::text AS metadata,
-    t.created_at, t.cleared_at"""
-_JOINS: Final = """
+    t.created_at, t.cleared_at, t.expires_at, t.captured_amount, t.captured_at, t.reverses_id AS reverses,
+    CASE d.customer_id WHEN %(customer)s THEN t.group_id END AS group,
+    CASE WHEN d.customer_id = %(customer)s AND t.group_id IS NOT NULL THEN (
+        SELECT sum(coalesce(f.captured_amount, f.amount))::bigint FROM ledger_transaction f
+        WHERE f.group_id = t.group_id AND f.kind = 'fee' AND f.metadata ->> 'fee_of' = t.id::text) END AS fee,
+    (SELECT coalesce(sum(r.amount), 0)::bigint FROM ledger_transaction r
+     WHERE r.reverses_id = t.id AND r.status = 'cleared') AS reversed_amount"""
+JOINS: Final = """
     JOIN accounts_account d ON d.id = t.debit_account_id
     JOIN accounts_account c ON c.id = t.credit_account_id
     LEFT JOIN ledger_workitem w ON w.unit_id = coalesce(t.group_id, t.id)"""
-_RECEIVER_SEES: Final = "(t.status = 'cleared' OR t.kind = 'deposit')"
-_PAGE: Final = """
-    t.id < %(before)s AND (%(status)s IS NULL OR t.status = %(status)s) AND (%(kind)s IS NULL OR t.kind = %(kind)s)
-    ORDER BY t.id DESC LIMIT %(limit)s"""
-
-# A transfer between two accounts of the same customer is on both sides, and is shown once.
-_OF_CUSTOMER: Final = f"""
-    WITH seen AS (
-        SELECT side.* FROM accounts_account mine CROSS JOIN LATERAL (
-            (SELECT t.* FROM ledger_transaction t WHERE t.debit_account_id = mine.id AND {_PAGE})
-            UNION ALL
-            (SELECT t.* FROM ledger_transaction t
-             WHERE t.credit_account_id = mine.id AND {_RECEIVER_SEES} AND {_PAGE})
-        ) side
-        WHERE mine.customer_id = %(customer)s
-    )
-    SELECT DISTINCT ON (t.id) {_COLUMNS}, NULL AS type FROM seen t {_JOINS}
-    ORDER BY t.id DESC LIMIT %(limit)s"""  # noqa: S608
-
-_OF_ACCOUNT: Final = f"""
-    WITH seen AS (
-        (SELECT t.*, 'debit' AS type FROM ledger_transaction t WHERE t.debit_account_id = %(account)s AND {_PAGE})
-        UNION ALL
-        (SELECT t.*, 'credit' FROM ledger_transaction t
-         WHERE t.credit_account_id = %(account)s AND {_RECEIVER_SEES} AND {_PAGE})
-    )
-    SELECT {_COLUMNS}, t.type FROM seen t {_JOINS}
-    ORDER BY t.id DESC LIMIT %(limit)s"""  # noqa: S608
+RECEIVER_SEES: Final = """(t.status = 'cleared' OR t.kind = 'deposit'
+    OR (t.expires_at IS NOT NULL AND t.approved_at IS NOT NULL))"""
 
 _ONE: Final = f"""
-    SELECT {_COLUMNS}, NULL AS type FROM ledger_transaction t {_JOINS}
+    SELECT {COLUMNS} FROM ledger_transaction t {JOINS}
     WHERE t.id = %(id)s
-        AND (d.customer_id = %(customer)s OR (c.customer_id = %(customer)s AND {_RECEIVER_SEES}))"""  # noqa: S608
-
-
-Values = dict[str, UUID | str | int | None]
-
-
-def transactions_of_customer(
-    customer_id: UUID, *, before: UUID | None, limit: int, status: str | None = None, kind: str | None = None
-) -> list[TransactionView]:
-    """At most `limit` transactions older than the one at `before`, newest first. One query."""
-    return list(_views(_OF_CUSTOMER, _page_values(customer_id, before, limit, status, kind)))
-
-
-def transactions_of_account(
-    account_id: UUID,
-    *,
-    customer_id: UUID,
-    before: UUID | None,
-    limit: int,
-    status: str | None = None,
-    kind: str | None = None,
-) -> list[TransactionView]:
-    """The same, of one account of the customer's (which the caller has made sure of), with `type` as seen from it."""
-    values = _page_values(customer_id, before, limit, status, kind)
-    return list(_views(_OF_ACCOUNT, {**values, "account": account_id}))
+        AND (d.customer_id = %(customer)s OR (c.customer_id = %(customer)s AND {RECEIVER_SEES}))"""  # noqa: S608
 
 
 def transaction_of_customer(customer_id: UUID | None, transaction_id: UUID) -> TransactionView | None:
     """None when there is none that the customer may see."""
     if customer_id is None:
         return None
-    return next(_views(_ONE, {"customer": customer_id, "id": transaction_id}), None)
-
-
-def entries_of_account(account_id: UUID) -> QuerySet[Entry]:
-    """The account's cleared lines, each with the balance after it; by the index entry_sequence_unique_in_account."""
-    return Entry.objects.filter(account=account_id).select_related("transaction").order_by("-sequence")
+    return next(views(_ONE, {"customer": customer_id, "id": transaction_id}), None)
 
 
 def public_stage(stage: str | None) -> str | None:
@@ -150,23 +102,25 @@ def public_stage(stage: str | None) -> str | None:
     return None if stage is None else _PUBLIC_STAGES[stage]
 
 
-def _page_values(customer_id: UUID, before: UUID | None, limit: int, status: str | None, kind: str | None) -> Values:
-    return {
-        "customer": customer_id,
-        "before": before or END_OF_TIME,
-        "limit": limit,
-        "status": status,
-        "kind": kind,
+def views(sql: str, values: Mapping[str, Any]) -> Iterator[TransactionView]:
+    """The transactions that `sql` (of COLUMNS, perhaps with `type`) gives."""
+    return map(view_of, read(sql, values))
+
+
+def view_of(row: Mapping[str, Any]) -> TransactionView:
+    fields = {
+        **row,
+        "metadata": json.loads(row["metadata"]),
+        "stage": public_stage(row["stage"]),
+        "type": Direction(row["type"]) if row.get("type") else None,
     }
+    return TransactionView(**fields)
 
 
-def _views(sql: str, values: Values) -> Iterator[TransactionView]:
+def read(sql: str, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The rows by their columns' names. One query."""
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
         names = [column[0] for column in cursor.description or ()]
         for row in cursor.fetchall():
-            fields = dict(zip(names, row, strict=True))
-            fields["metadata"] = json.loads(fields["metadata"])
-            fields["stage"] = public_stage(fields["stage"])
-            fields["type"] = Direction(fields["type"]) if fields["type"] else None
-            yield TransactionView(**fields)
+            yield dict(zip(names, row, strict=True))

@@ -2,11 +2,12 @@
 -- Locks nothing. The cleared balance stands in the last line before the instant. Reserved was what had been asked for
 -- before it and had not ended by then, of a captured hold what was captured; it is found in three places, none of which
 -- grows with the account's history: what is pending now (transaction_pending), what cleared within the minute after (the
--- account's lines), and what waited longer or failed (transaction_outlasting).
+-- account's lines), and what waited longer or failed (transaction_outlasting). MATERIALIZED and `OFFSET 0` keep the planner
+-- to that order: it can't know how few the rows of a minute are, and would read all that was ever made by time.
 WITH place AS MATERIALIZED (
     SELECT ledger_position(%(account)s, %(before)s) AS last,
            ledger_position(%(account)s, %(before)s::timestamptz + interval '1 minute') AS soon_after
-), asked AS (
+), asked AS MATERIALIZED (
     SELECT t.amount, t.captured_amount, t.captured_at, t.created_at, t.cleared_at, t.failed_at
     FROM ledger_transaction t
     WHERE t.debit_account_id = %(account)s AND t.status = 'pending'
@@ -14,7 +15,7 @@ WITH place AS MATERIALIZED (
     SELECT t.amount, t.captured_amount, t.captured_at, t.created_at, t.cleared_at, t.failed_at
     FROM place
     JOIN ledger_entry e ON e.account_id = %(account)s AND e.sequence > place.last AND e.sequence <= place.soon_after
-    JOIN ledger_transaction t ON t.id = e.transaction_id
+    CROSS JOIN LATERAL (SELECT * FROM ledger_transaction t WHERE t.id = e.transaction_id OFFSET 0) t
     WHERE e.direction = 'debit' AND ledger_wait(t.created_at, t.cleared_at, t.failed_at) = 0
     UNION ALL
     SELECT t.*
@@ -27,6 +28,7 @@ WITH place AS MATERIALIZED (
             AND ledger_wait(t.created_at, t.cleared_at, t.failed_at) = waited.class
             AND t.created_at < %(before)s
             AND t.created_at >= coalesce(%(before)s::timestamptz - waited.at_most, '-infinity')
+        OFFSET 0
     ) t
 )
 SELECT coalesce((

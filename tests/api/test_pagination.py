@@ -46,8 +46,15 @@ def test_a_row_that_comes_meanwhile_moves_nothing(api: Api, users: list[str]) ->
     assert [row["id"] for row in (*first["results"], *second["results"])] == users
 
 
-def test_the_next_page_keeps_the_filters(api: Api, users: list[str]) -> None:
-    assert "q=1" in api.get("/api/t/users?q=1&limit=2").json()["next"]
+def test_the_next_page_keeps_the_other_parameters(api: Api, users: list[str]) -> None:
+    assert "limit=2" in api.get("/api/t/users?limit=2").json()["next"]
+
+
+def test_a_parameter_that_nobody_reads_is_refused_by_its_name(api: Api, users: list[str]) -> None:
+    problem = assert_problem(api.get("/api/t/users?limt=2&cursor=&%00%0a=1"), 400, "unknown_parameter")
+    assert [fault["field"] for fault in problem["errors"]] == ["??", "limt"]
+    problem = assert_problem(api.get("/api/t/users?limit=2&limit=3"), 400, "repeated_parameter")
+    assert [fault["field"] for fault in problem["errors"]] == ["limit"]
 
 
 def test_a_page_is_one_query_and_counts_nothing(api: Api, users: list[str]) -> None:

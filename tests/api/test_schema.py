@@ -77,7 +77,13 @@ def test_a_strict_body_allows_nothing_else(document: dict[str, Any]) -> None:
 def test_a_list_is_pages_with_a_cursor(document: dict[str, Any]) -> None:
     operation = document["paths"]["/api/v1/users"]["get"]
     assert {parameter["name"] for parameter in operation["parameters"]} == {"cursor", "limit"}
-    assert codes(operation["responses"], "400") == {"bad_request", "bad_cursor", "bad_page_size"}
+    assert codes(operation["responses"], "400") == {
+        "bad_request",
+        "bad_cursor",
+        "bad_page_size",
+        "unknown_parameter",
+        "repeated_parameter",
+    }
     page = document["components"]["schemas"]["PaginatedUserList"]
     assert page["required"] == ["results", "next"]
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 
 SHAPE = [
     "id", "kind", "status", "stage", "amount", "currency", "source", "destination", "reference", "metadata", "failure",
-    "created_at", "cleared_at",
+    "created_at", "cleared_at", "capture", "group", "fee", "reverses", "reversed_amount",
 ]  # fmt: skip
 UNKNOWN_ID = "01980000-0000-7000-8000-000000000000"
 
@@ -58,6 +58,11 @@ def test_a_transfer_is_answered_at_once_with_what_it_is() -> None:
         "metadata": {"flat": "4b"},
         "failure": None,
         "cleared_at": None,
+        "capture": {"mode": "automatic", "expires_at": None, "captured_amount": None, "captured_at": None},
+        "group": None,
+        "fee": None,
+        "reverses": None,
+        "reversed_amount": 0,
     }
     assert made["created_at"].endswith("Z")
     assert owner(source).get(f"/api/v1/transactions/{made['id']}").json() == made
@@ -167,7 +172,7 @@ def test_a_post_without_a_key_makes_nothing() -> None:
         {"currency": "XAU"},
         {"source": "mine"},
         {"status": "cleared"},
-        {"kind": "adjustment"},
+        {"kind": "exchange"},
         {"reference": "x" * 141},
         {"reference": "a\tb"},
         {"metadata": {"a": 1}},
@@ -242,7 +247,7 @@ def test_a_money_post_asks_the_database_once(django_assert_num_queries: Callable
         assert post(client, "transfers", transfer_body(source, destination), **key).status_code == 202
     with django_assert_num_queries(1):
         assert post(client, "transfers", transfer_body(source, destination, 10**6)).status_code == 422
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(3):
         assert post(client, "transfers", transfer_body(source, destination), **key).status_code == 202
 
 
@@ -289,7 +294,8 @@ def test_lists_are_pages_newest_first_without_gap_or_repetition() -> None:
         *(10_000 - n * (n + 1) // 2 for n in range(1, 8)),
     ]
     assert list(lines[0]) == [
-        "sequence", "transaction", "kind", "type", "amount", "currency", "balance_after", "reference", "created_at",
+        "sequence", "transaction", "kind", "type", "amount", "currency", "balance_after", "counterparty", "reference",
+        "created_at",
     ]  # fmt: skip
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from ledger import selectors
 from ledger.models import Entry, RailTransfer, WorkItem
+from ledger.selectors import lists
 from ledger.services import payments
 from tests.ledger import flows
 from tests.support.factories import actor_of, make_account, make_customer
@@ -52,7 +52,7 @@ def test_a_transfer_is_reserved_on_the_one_side_and_seen_on_the_other_when_it_ha
     receiver = flows.owner(destination)
     with pytest.raises(payments.TransactionNotFound):
         payments.see(actor=receiver, transaction_id=made.id)
-    assert selectors.transactions_of_customer(destination.customer_id, before=None, limit=10) == []
+    assert lists.transactions_of_customer(destination.customer_id, before=None, limit=10).rows == []
     flows.approve(made)
     flows.settle_everything()
     assert (flows.balances(source), flows.balances(destination)) == ((7_500, 7_500), (2_500, 2_500))

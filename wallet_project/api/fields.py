@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any, Final, NoReturn
 from uuid import UUID
 
@@ -19,6 +19,8 @@ MAX_METADATA_VALUE: Final = 500
 
 _ID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?(?:Z|[+-]\d{2}:\d{2}))?", re.ASCII)
+_WHOLE_NUMBER = re.compile(r"[0-9]{1,19}", re.ASCII)
 _TURNS_DIRECTION: Final = frozenset(("LRE", "RLE", "PDF", "LRO", "RLO", "LRI", "RLI", "FSI", "PDI"))
 _METADATA_KEY = re.compile(rf"[A-Za-z0-9_.-]{{1,{MAX_METADATA_KEY}}}", re.ASCII)
 
@@ -113,6 +115,39 @@ class StrictDateField(StrictField):
 
     def to_representation(self, value: date) -> str:
         return value.isoformat()
+
+
+@extend_schema_field({"type": "string", "example": "2026-11-22T09:00:00Z"})
+class InstantField(StrictField):
+    """An instant with its offset, or a date, which stands for its first instant in UTC."""
+
+    default_error_messages = {
+        "not_an_instant": (
+            "A time is written 2026-11-22T09:00:00Z, or as a date, which is its first instant in UTC. In an address, "
+            "the + of an offset is written %2B."
+        )
+    }
+
+    def to_internal_value(self, data: Any) -> datetime:
+        if not isinstance(data, str) or not _INSTANT.fullmatch(data):
+            self.refuse("not_an_instant")
+        try:
+            instant = datetime.fromisoformat(data)
+            return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+        except (ValueError, OverflowError):
+            self.refuse("not_an_instant")
+
+
+@extend_schema_field({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_AMOUNT, "example": 2000})
+class AmountParameter(StrictField):
+    """Minor units in a query: decimal digits, 1..10^15."""
+
+    default_error_messages = {"out_of_range": "A whole number of minor units (cents), {least} to {most}."}
+
+    def to_internal_value(self, data: Any) -> int:
+        if not isinstance(data, str) or not _WHOLE_NUMBER.fullmatch(data) or not 1 <= int(data) <= MAX_AMOUNT:
+            self.refuse("out_of_range", least=1, most=MAX_AMOUNT)
+        return int(data)
 
 
 @extend_schema_field(OpenApiTypes.BOOL)

@@ -6,8 +6,9 @@ offset, no count, and nothing shown twice when rows are added meanwhile.
 
 import base64
 import binascii
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -17,6 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
+from wallet_project.api.queries import parameters
 from wallet_project.utils.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -25,6 +27,18 @@ if TYPE_CHECKING:
 
 MAX_PAGE_SIZE: Final = 100
 _MAX_BIGINT: Final = 2**63 - 1
+
+
+class Rows(Protocol):
+    """What a reader of its own found, newest first."""
+
+    @property
+    def rows(self) -> Sequence[Any]: ...
+
+    @property
+    def stopped_at(self) -> UUID | int | None:
+        """Where it stopped to look, when it looked at as many rows as it may at once; None at the end of the list."""
+        ...
 
 
 class BadCursor(InvalidInput):
@@ -38,14 +52,18 @@ class BadPageSize(InvalidInput):
 
 
 class IdCursorPagination(BasePagination):
-    """Newest first. A view may set `page_position`, the field to page by, when it is not `id`."""
+    """Newest first. A view may set `page_position`, the field to page by, when it is not `id`, and `query_shape`
+    (api.serializers.QuerySerializer) when it reads parameters of its own; any other parameter is refused."""
 
     page_size: ClassVar[int] = 50
     cursor_parameter: ClassVar[str] = "cursor"
     limit_parameter: ClassVar[str] = "limit"
+    own_parameters: ClassVar[tuple[str, ...]] = (cursor_parameter, limit_parameter)
 
     def paginate_queryset(self, queryset: Any, request: Request, view: "APIView | None" = None) -> list[Any]:
-        """Raises BadCursor, BadPageSize."""
+        """Raises BadCursor, BadPageSize, UnknownParameter, RepeatedParameter."""
+        if getattr(view, "query_shape", None) is None:
+            parameters(request, self.own_parameters.__contains__)
         self._url = request.build_absolute_uri()
         self._field = getattr(view, "page_position", "id")
         limit = _limit(request.query_params.get(self.limit_parameter), self.page_size)
@@ -57,22 +75,32 @@ class IdCursorPagination(BasePagination):
         self._next = getattr(page[-1], self._field) if len(rows) > limit else None
         return page
 
-    def paginate_rows(self, read: Callable[[UUID | None, int], list[Any]], request: Request) -> list[Any]:
-        """The same for rows with an `id` that `read(before, limit)` finds by itself, newest first.
+    def paginate_rows(
+        self,
+        read: Callable[[Any, int], Rows | list[Any]],
+        request: Request,
+        *,
+        numbered: bool = False,
+        position_of: Callable[[Any], UUID | int] | None = None,
+    ) -> list[Any]:
+        """The same for rows that `read(before, limit)` finds by itself. Their position is `id`, or `sequence` where
+        they are numbered, or what `position_of` makes of them. A search that may stop early says where
+        (`Rows.stopped_at`): the page is then shorter than it could be, and not the last one.
 
-        Raises BadCursor, BadPageSize."""
+        Raises BadCursor, BadPageSize. The view has looked at the parameters."""
         self._url = request.build_absolute_uri()
         limit = _limit(request.query_params.get(self.limit_parameter), self.page_size)
         cursor = request.query_params.get(self.cursor_parameter)
-        before = decode_cursor(cursor, uuid=True) if cursor else None
-        rows = read(before if isinstance(before, UUID) else None, limit + 1)
-        self._next = rows[limit - 1].id if len(rows) > limit else None
-        return rows[:limit]
+        found = read(decode_cursor(cursor, uuid=not numbered) if cursor else None, limit + 1)
+        rows, stopped_at = (found, None) if isinstance(found, list) else (found.rows, found.stopped_at)
+        position_of = position_of or attrgetter("sequence" if numbered else "id")
+        self._next = position_of(rows[limit - 1]) if len(rows) > limit else stopped_at
+        return list(rows[:limit])
 
     def get_paginated_response(self, data: Any) -> Response:
-        return Response({"results": data, "next": self._next_link()})
+        return Response({"results": data, "next": self.next_link()})
 
-    def _next_link(self) -> str | None:
+    def next_link(self) -> str | None:
         if self._next is None:
             return None
         link: str = replace_query_param(self._url, self.cursor_parameter, encode_cursor(self._next))

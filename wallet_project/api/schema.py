@@ -26,6 +26,7 @@ from wallet_project.api.idempotency import (
 from wallet_project.api.pagination import BadCursor, BadPageSize
 from wallet_project.api.parsers import BodyTooLarge, MalformedBody
 from wallet_project.api.problems import PROBLEM_JSON, BadForm, SessionInvalid, problem, status_of
+from wallet_project.api.queries import RepeatedParameter, UnknownParameter
 from wallet_project.api.serializers import StrictSerializer
 from wallet_project.utils import errors
 
@@ -175,7 +176,7 @@ class WalletSchema(AutoSchema):
         if "{" in self.path:
             yield errors.NotFound
         if self._is_list_view() and self._get_paginator():  # type: ignore[no-untyped-call]
-            yield from (BadForm, BadCursor, BadPageSize)
+            yield from (BadForm, BadCursor, BadPageSize, UnknownParameter, RepeatedParameter)
             if self._filters():
                 yield errors.InvalidInput
 

@@ -1,12 +1,18 @@
-"""The base of every serializer that reads a body."""
+"""The bases of every serializer that reads a body or query parameters."""
 
-from collections.abc import Mapping
-from typing import Any
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
+from rest_framework.request import Request
 
-_MAX_NAME = 100
+from wallet_project.api.fields import MetadataField
+from wallet_project.api.queries import parameters
+
+_MAX_NAME: Final = 100
+_MEMBER: Final = re.compile(r"([a-z_]+)\[([^\[\]]*)\]", re.ASCII)
 
 
 class StrictSerializer(serializers.Serializer):  # type: ignore[type-arg]
@@ -32,3 +38,32 @@ class StrictSerializer(serializers.Serializer):  # type: ignore[type-arg]
         if problems:
             raise ValidationError(problems)
         return values
+
+
+class QuerySerializer(serializers.Serializer):  # type: ignore[type-arg]
+    """What a GET reads of its query. An object such as metadata is sent as `metadata[key]=value` (OpenAPI's
+    deepObject)."""
+
+    @classmethod
+    def of(cls, request: Request, *, besides: Iterable[str] = ()) -> dict[str, Any]:
+        """What was asked for; `besides` names the parameters that somebody else reads.
+
+        Raises UnknownParameter, RepeatedParameter, ValidationError."""
+        fields = cls().fields
+        objects = {name for name, field in fields.items() if isinstance(field, MetadataField)}
+        others = frozenset(besides)
+
+        def is_known(name: str) -> bool:
+            member = _MEMBER.fullmatch(name)
+            return name in others or (member[1] in objects if member else name in fields and name not in objects)
+
+        values: dict[str, Any] = {}
+        for name, value in parameters(request, is_known).items():
+            if member := _MEMBER.fullmatch(name):
+                values.setdefault(member[1], {})[member[2]] = value
+            elif name not in others:
+                values[name] = value
+        # A plain dict: from a form's, the framework would pass over a parameter that is sent empty.
+        wanted = cls(data=values)
+        wanted.is_valid(raise_exception=True)
+        return dict(wanted.validated_data)

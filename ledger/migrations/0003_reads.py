@@ -1,0 +1,55 @@
+"""What reads need: where an account stood at an instant, and the indexes of lists and of balances in the past."""
+
+from pathlib import Path
+
+import django.db.models.lookups
+from django.db import migrations, models
+from django.db.models import F, Func, Q, SmallIntegerField
+
+from wallet_project.utils.sql_files import install
+
+APP = Path(__file__).resolve().parent.parent
+WAIT = Func(F("created_at"), F("cleared_at"), F("failed_at"), function="ledger_wait", output_field=SmallIntegerField())
+
+
+class Migration(migrations.Migration):
+    dependencies = [("ledger", "0002_guards")]
+    operations = [
+        install(
+            APP,
+            "reads.sql",
+            undo="DROP FUNCTION ledger_position(uuid, timestamptz);"
+            "DROP FUNCTION ledger_wait(timestamptz, timestamptz, timestamptz);",
+        ),
+        migrations.RemoveIndex("transaction", "transaction_pending"),
+        migrations.AddIndex(
+            "transaction",
+            models.Index(fields=["debit_account", "id"], condition=Q(status="pending"), name="transaction_pending"),
+        ),
+        migrations.AddIndex(
+            "transaction",
+            models.Index(
+                F("debit_account"),
+                WAIT,
+                F("created_at"),
+                condition=~Q(kind="deposit") & Q(django.db.models.lookups.GreaterThan(WAIT, 0)),
+                name="transaction_outlasting",
+            ),
+        ),
+        migrations.AddIndex(
+            "transaction",
+            models.Index(
+                fields=["debit_account", "reference", "id"],
+                condition=~Q(reference=""),
+                name="transaction_debit_reference",
+            ),
+        ),
+        migrations.AddIndex(
+            "transaction",
+            models.Index(
+                fields=["credit_account", "reference", "id"],
+                condition=~Q(reference=""),
+                name="transaction_credit_reference",
+            ),
+        ),
+    ]

@@ -1,0 +1,72 @@
+"""A statement as CSV: RFC 4180, UTF-8, one header, amounts as decimal numbers of the currency's major unit.
+
+A file is made to be opened in a spreadsheet, which takes a cell that begins with one of `= + - @`, a tab or a line
+break for a formula. What is text of somebody's is preceded by an apostrophe then (OWASP, CSV injection); numbers stay
+numbers. The last line is the closing balance: a file without it was cut off.
+"""
+
+import csv
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Final
+
+from accounts.selectors import format_time
+from ledger.selectors.entries import EntryView, Statement
+from wallet_project.utils.money import exponent
+
+COLUMNS: Final = (
+    "time", "line", "type", "kind", "amount", "currency", "balance", "counterparty", "reference", "transaction",
+)  # fmt: skip
+# The full-width forms too: some spreadsheets read them as the others.
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+#: Lines to a piece of the stream.
+_PIECE: Final = 500
+
+
+class _Piece:
+    """What the csv module writes to; it hands over line by line."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+def statement_csv(statement: Statement, lines: Iterable[EntryView]) -> Iterator[str]:
+    """The file, piece by piece."""
+    write = csv.writer(_Piece(), lineterminator="\r\n").writerow
+    digits = exponent(statement.currency)
+
+    def balance(time: str, name: str, amount: int) -> str:
+        return str(write([time, "", name, "", "", statement.currency, decimal(amount, digits), "", "", ""]))
+
+    yield str(write(COLUMNS)) + balance(format_time(statement.since), "opening balance", statement.opening)
+    rows = (str(write(_cells(line, digits))) for line in lines)
+    while piece := "".join(islice(rows, _PIECE)):
+        yield piece
+    yield balance(format_time(statement.until), "closing balance", statement.closing)
+
+
+def _cells(line: EntryView, digits: int) -> list[object]:
+    return [
+        format_time(line.created_at),
+        line.sequence,
+        line.type,
+        line.kind,
+        decimal(line.signed_amount, digits),
+        line.currency,
+        decimal(line.balance_after, digits),
+        line.counterparty or "",
+        harmless(line.reference),
+        line.transaction,
+    ]
+
+
+def decimal(amount: int, digits: int) -> str:
+    """Minor units as a number that every spreadsheet reads: -1234 with two digits is -12.34."""
+    whole, part = divmod(abs(amount), 10**digits)
+    sign = "-" if amount < 0 else ""
+    return f"{sign}{whole}.{part:0{digits}d}" if digits else f"{sign}{whole}"
+
+
+def harmless(text: str) -> str:
+    """The text, with an apostrophe before it where a spreadsheet would take it for a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
