@@ -1,5 +1,6 @@
 """Which tests to try on a mutant, and in which order: what notices most, and soonest, comes first."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -7,8 +8,10 @@ from itertools import accumulate
 
 from tests.mutation.mutants import Mutant
 
-_RACES = ("race", "at_once", "concurren")
-_LOCKS = ("lock", "SKIP LOCKED")
+_RACES = ("race", "at_once", "lock_order")
+_LOCKS = ("FOR NO KEY UPDATE", "FOR KEY SHARE", "SKIP LOCKED")
+#: Words of a mutant that are long enough to say something when a test's name has them too.
+_WORDS = re.compile(r"[a-z]+_[a-z_]{6,}")
 
 
 @dataclass(slots=True)
@@ -30,12 +33,13 @@ class Experience:
 
     def tests_for(self, mutant: Mutant, *, patience: float) -> list[str]:
         """Those that run it, until they would take `patience` seconds together without a mutant (0: all of them)."""
-        about_locks = mutant.operator.startswith(_LOCKS)
+        about_locks = any(words in mutant.before for words in _LOCKS)
+        words = set(_WORDS.findall(mutant.before)) if mutant.area == "catalogue" else {mutant.place}
 
         def rank(test: str) -> tuple[float, float]:
             worth = 3 * self._of_place[mutant.place, test] + self._of_file[mutant.file, test]
-            if about_locks and any(word in test for word in _RACES):
-                worth += 100
+            if (about_locks and any(word in test for word in _RACES)) or any(word in test for word in words):
+                worth += 10
             return (-worth / (0.2 + self.seconds[test]), self.seconds[test])
 
         ranked = sorted(self._that_can_notice(mutant), key=rank)
@@ -43,7 +47,11 @@ class Experience:
         return [test for test, spent in zip(ranked, until, strict=True) if not patience or spent <= patience]
 
     def _that_can_notice(self, mutant: Mutant) -> Iterable[str]:
-        """A change within a function can be noticed only by who runs it; tests that read the catalogue are few."""
-        if mutant.area != "sql" or mutant.operator == "attribute dropped" or mutant.place not in self._seen:
+        """A change within a function can be noticed only by who runs it, or who reads it in the catalogue: few do, and of
+        SQL functions that PostgreSQL puts into the caller's query nobody is seen to run them."""
+        name = f"{mutant.file}:{mutant.place}" if mutant.area == "python" else mutant.place
+        if mutant.area == "catalogue" or mutant.operator == "attribute dropped":
             return self.seconds
-        return [test for test in self.seconds if mutant.place in self.functions.get(test, ())]
+        if mutant.area == "sql" and name not in self._seen:
+            return self.seconds
+        return [test for test in self.seconds if name in self.functions.get(test, ())]
