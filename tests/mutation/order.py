@@ -47,8 +47,10 @@ class Experience:
         return [test for test, spent in zip(ranked, until, strict=True) if not patience or spent <= patience]
 
     def _that_can_notice(self, mutant: Mutant) -> Iterable[str]:
-        """A change within a function can be noticed only by who runs it, or who reads it in the catalogue: few do, and of
-        SQL functions that PostgreSQL puts into the caller's query nobody is seen to run them."""
+        """A change within a function can be noticed only by who runs it, or reads it in the catalogue.
+
+        Nobody is seen to run an SQL function that PostgreSQL has put into its caller's query.
+        """
         name = f"{mutant.file}:{mutant.place}" if mutant.area == "python" else mutant.place
         if mutant.area == "catalogue" or mutant.operator == "attribute dropped":
             return self.seconds
