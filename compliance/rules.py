@@ -20,7 +20,7 @@ class Facts:
     """What is known of one transaction when it is screened. Amounts are minor units of `currency`.
 
     The windows end at the transaction's creation, cover all accounts of its customer, and count what was created
-    before it and has not failed; the transaction itself is not in them.
+    before it and has not failed; the transaction itself is not in them, nor are fees.
     """
 
     kind: str

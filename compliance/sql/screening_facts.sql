@@ -4,6 +4,9 @@
 -- for the whole batch and counted by moving frames, however many legs of the batch he has. `OFFSET 0` keeps the planner
 -- from joining the other way round: it can't know how few of a day's transactions are one customer's.
 --
+-- Fees are no debits of their own: the payments that they belong to are counted. Of a hold that was captured, what was
+-- captured counts.
+--
 -- A frame ends with the leg's own instant: what was created in the same microsecond (the legs of a group) counts too.
 WITH limit_of AS (
     SELECT * FROM unnest(%(currencies)s::text[], %(first_payment_from)s::bigint[]) AS l (currency, first_payment_from)
@@ -12,6 +15,7 @@ WITH limit_of AS (
         AS b (currency, low, high)
 ), leg AS MATERIALIZED (
     SELECT t.id, coalesce(t.group_id, t.id) AS unit_id, t.kind, t.amount, t.currency, t.created_at, t.status,
+           coalesce(t.captured_amount, t.amount) AS moved,
            payer.customer_id IS NOT NULL AS outgoing,
            coalesce(payer.customer_id, payee.customer_id) AS customer_id,
            CASE WHEN payer.customer_id IS NULL THEN payee.created_at ELSE payer.created_at END AS account_created_at,
@@ -39,7 +43,7 @@ WITH limit_of AS (
         GROUP BY customer_id, outgoing
     ) AS span
 ), history AS (
-    SELECT person.customer_id, true AS outgoing, h.id, h.created_at, h.amount, h.currency,
+    SELECT person.customer_id, true AS outgoing, h.id, h.created_at, h.amount, h.moved, h.currency,
            EXISTS (
                SELECT 1 FROM accounts_account AS own
                WHERE own.id = h.credit_account_id AND own.customer_id = person.customer_id
@@ -47,14 +51,16 @@ WITH limit_of AS (
     FROM person
     JOIN accounts_account AS a ON a.customer_id = person.customer_id
     CROSS JOIN LATERAL (
-        SELECT t.id, t.created_at, t.amount, t.currency, t.credit_account_id, t.status
+        SELECT t.id, t.created_at, t.amount, coalesce(t.captured_amount, t.amount) AS moved, t.currency,
+               t.credit_account_id, t.kind, t.status
         FROM ledger_transaction AS t
         WHERE t.debit_account_id = a.id AND t.id >= person.first_id
         OFFSET 0
     ) AS h
     WHERE person.outgoing AND h.created_at BETWEEN person.since AND person.until AND h.status <> 'failed'
+      AND h.kind <> 'fee'
     UNION ALL
-    SELECT person.customer_id, false, h.id, h.created_at, h.amount, h.currency, false
+    SELECT person.customer_id, false, h.id, h.created_at, h.amount, h.amount, h.currency, false
     FROM person
     JOIN accounts_account AS a ON a.customer_id = person.customer_id
     CROSS JOIN LATERAL (
@@ -70,7 +76,7 @@ WITH limit_of AS (
            -- A frame holds the leg itself; the leg is taken out again below. (EXCLUDE CURRENT ROW would count each
            -- frame anew, which is quadratic for a customer with many debits.)
            count(*) OVER hour AS debits_1h,
-           coalesce(sum(amount) FILTER (WHERE NOT to_own_account) OVER day, 0) AS out_24h,
+           coalesce(sum(moved) FILTER (WHERE NOT to_own_account) OVER day, 0) AS out_24h,
            count(*) FILTER (WHERE just_under) OVER day AS just_under_24h
     FROM (
         SELECT history.*,
@@ -95,7 +101,7 @@ SELECT leg.id, leg.unit_id, leg.customer_id, leg.kind, leg.outgoing, leg.amount,
        CASE WHEN counted.id IS NULL OR NOT leg.outgoing THEN 0 ELSE counted.debits_1h - 1 END AS debits_1h,
        CASE WHEN counted.id IS NULL OR NOT leg.outgoing THEN 0
             WHEN leg.to_own_account THEN counted.out_24h
-            ELSE counted.out_24h - leg.amount END::bigint AS out_24h,
+            ELSE counted.out_24h - leg.moved END::bigint AS out_24h,
        leg.to_own_account,
        CASE WHEN leg.just_under AND counted.id IS NOT NULL THEN counted.just_under_24h - 1 ELSE 0 END AS just_under_24h,
        CASE

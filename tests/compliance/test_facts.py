@@ -36,6 +36,7 @@ class Row:
     approved: bool = False
     group: UUID | None = None
     iban: str = ""
+    captured: int | None = None
     id: UUID = field(init=False)
 
     def __post_init__(self) -> None:
@@ -63,8 +64,9 @@ def insert(connection: "psycopg.Connection[Any]", rows: list[Row]) -> None:
     with connection.cursor() as cursor:
         cursor.executemany(
             """INSERT INTO ledger_transaction (id, kind, status, debit_account_id, credit_account_id, amount, currency,
-                   group_id, initiator_id, reference, metadata, beneficiary, failure, created_at, approved_at, failed_at)
-               VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, '', '{}', %s, %s, %s, %s, %s)""",
+                   group_id, initiator_id, reference, metadata, beneficiary, failure, created_at, approved_at,
+                   failed_at, captured_amount, captured_at, expires_at)
+               VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, '', '{}', %s, %s, %s, %s, %s, %s, %s, %s)""",
             [
                 (
                     row.id,
@@ -81,6 +83,9 @@ def insert(connection: "psycopg.Connection[Any]", rows: list[Row]) -> None:
                     row.at,
                     row.at if row.approved else None,
                     row.at if row.failed else None,
+                    row.captured,
+                    row.at if row.captured else None,
+                    row.at + DAY if row.captured else None,
                 )
                 for row in rows
             ],
@@ -97,7 +102,11 @@ def model(row: Row, rows: list[Row], rejected: set[UUID]) -> Facts:
     def to_own_account(other: Row) -> bool:
         return other.debit.customer_id is not None and other.debit.customer_id == other.credit.customer_id
 
-    earlier = [other for other in rows if other is not row and not other.failed and other.at <= row.at]
+    earlier = [
+        other
+        for other in rows
+        if other is not row and not other.failed and other.at <= row.at and "fee" not in (row.kind, other.kind)
+    ]
     debits = [other for other in earlier if other.outgoing and other.debit.customer_id == row.customer]
     deposits = [other for other in earlier if other.kind == "deposit" and other.credit.customer_id == row.customer]
     same_way = debits if row.outgoing else deposits
@@ -117,7 +126,9 @@ def model(row: Row, rows: list[Row], rejected: set[UUID]) -> Facts:
         identity_rejected=row.customer in rejected,
         account_age_seconds=max(0, int((row.at - account.created_at).total_seconds() // 1)),
         debits_1h=sum(other.at >= row.at - HOUR for other in debits) if row.outgoing else 0,
-        out_24h=sum(other.amount for other in today if not to_own_account(other)) if row.outgoing else 0,
+        out_24h=sum(other.captured or other.amount for other in today if not to_own_account(other))
+        if row.outgoing
+        else 0,
         to_own_account=to_own_account(row),
         just_under_24h=sum(just_under(other.amount) for other in today) if just_under(row.amount) else 0,
         counterparty_known=known,
@@ -157,12 +168,13 @@ def random_row(world: World, rng: Random, start: datetime) -> Row:
     # A coarse grid, so that windows often begin exactly where something happened, and things happen together.
     at = start + timedelta(minutes=20 * rng.randrange(150), seconds=rng.choice([0, 0, 0, 1]))
     amount = rng.choice([1, 20_00, 2_249_99, 2_250_00, 2_500_00, 4_750_00, 5_000_00, 9_000_00, 9_999_99, 10_000_00])
-    kind = rng.choice(["transfer", "transfer", "transfer", "deposit", "withdrawal"])
+    kind = rng.choice(["transfer", "transfer", "transfer", "deposit", "withdrawal", "fee"])
     debit, credit = rng.sample(world.accounts[currency], 2)
     if kind == "deposit":
         debit = world.settlement[currency]
-    if kind == "withdrawal":
+    if kind in ("withdrawal", "fee"):
         credit = world.settlement[currency]
+    captured = rng.choice([None, None, amount // 2 or 1]) if kind == "transfer" else None
     iban = rng.choice(["DE89 3704 0044 0532 0130 00", "de89370400440532013000", "FR1420041010050500013M02606"])
     return Row(
         at=at,
@@ -171,8 +183,9 @@ def random_row(world: World, rng: Random, start: datetime) -> Row:
         amount=amount,
         kind=kind,
         failed=rng.random() < 0.1,
-        approved=rng.random() < 0.4,
+        approved=captured is not None or rng.random() < 0.4,
         iban=iban if kind == "withdrawal" else "",
+        captured=captured,
     )
 
 

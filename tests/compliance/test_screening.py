@@ -104,6 +104,37 @@ def test_a_large_deposit_waits_too_and_its_case_is_the_receivers(payer: Account)
     assert screening_of(made).facts["outgoing"] is False
 
 
+def test_the_first_large_withdrawal_to_a_bank_account_is_looked_at_and_the_next_is_not(payer: Account) -> None:
+    first = withdraw(payer, 2_500 * EURO)
+    screen_due(now=now())
+    assert [finding["rule"] for finding in screening_of(first).findings] == ["beneficiary_first_use"]
+    assert screening_of(first).facts["beneficiary_first_use"] is True
+    with transaction.atomic():
+        ledger.approve([Transaction.objects.get(id=first.id).unit_id])
+    second = withdraw(payer, 2_500 * EURO)
+    screen_due(now=now())
+    assert (screening_of(second).status, screening_of(second).findings) == ("approved", [])
+    assert screening_of(second).facts["beneficiary_first_use"] is False
+
+
+def test_a_small_withdrawal_to_a_new_bank_account_goes_on_and_the_fact_is_on_record(payer: Account) -> None:
+    made = withdraw(payer, 20 * EURO)
+    screen_due(now=now())
+    assert screening_of(made).status == "approved"
+    assert screening_of(made).facts["beneficiary_first_use"] is True
+
+
+def test_fees_are_no_debits_of_their_own(payer: Account, payee: Account, settings: Any) -> None:
+    settings.FEES = {"transfer": {"EUR": [{"from": 1, "flat": 10}]}}
+    for _ in range(3):
+        transfer(payer, payee, 20 * EURO)
+    screen_due(now=now())
+    last = transfer(payer, payee, 20 * EURO)
+    screen_due(now=now())
+    assert screening_of(last).facts["debits_1h"] == 3
+    assert screening_of(last).facts["out_24h"] == 60 * EURO
+
+
 @pytest.mark.parametrize(("amount", "priority", "hours"), [(49_999, "normal", 24), (50_000, "high", 4)])
 def test_a_very_large_amount_is_urgent(payer: Account, payee: Account, amount: int, priority: str, hours: int) -> None:
     transfer(payer, payee, amount * EURO)
