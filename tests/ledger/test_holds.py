@@ -10,9 +10,11 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from django.db import transaction
 from django.db.models.functions import Now
 
 from accounts.models import Account
+from ledger import steps
 from ledger.models import Entry, Escalation, StateChange, Transaction, WorkItem
 from ledger.selectors import TransactionView
 from ledger.services import holds, payments
@@ -21,6 +23,7 @@ from tests.ledger.test_escalations import freeze
 from tests.ledger.test_races import at_once
 from tests.support.factories import api_client, forget_nudges, keyed, make_account
 from tests.support.pipeline import run_until_idle, verify
+from wallet_project.utils.context import system_actor
 
 pytestmark = pytest.mark.django_db
 
@@ -211,8 +214,9 @@ def test_who_may_capture_and_void_what() -> None:
     source, destination, stranger = make_account(funded=10_000), make_account(), make_account()
     made = flows.transfer(source, destination, 2_000, expires_in=AN_HOUR)
     plain = flows.transfer(source, destination, 10)
-    assert refusal(post(destination, made, "capture")) == (409, "hold_not_ready")
-    assert post(destination, made, "void").status_code == 404
+    # Nor is a hold, before it has been approved.
+    assert refusal(post(destination, made, "capture")) == (404, "hold_not_found")
+    assert refusal(post(destination, made, "void")) == (404, "hold_not_found")
     # An ordinary transfer is nothing to its receiver before it has cleared.
     assert post(destination, plain, "capture").status_code == 404
     assert post(destination, plain, "void").status_code == 404
@@ -322,11 +326,27 @@ def test_a_hold_that_can_not_be_released_stands_aside_and_the_others_expire(
     assert (flows.status(bad), flows.balances(source)) == ("failed: expired", (10_000, 10_000))
 
 
+def test_a_hold_that_staff_have_ended_or_set_aside_is_not_captured() -> None:
+    source, destination = make_account(funded=10_000), make_account()
+    ended, aside = held(source, destination), held(source, destination)
+    with transaction.atomic():
+        steps.fail([ended.id], code="not_permitted", actor=system_actor(), reason="a test")
+        steps.park([aside.id], error="a test")
+    assert refusal(post(destination, ended, "capture")) == (409, "hold_not_ready")
+    assert refusal(post(destination, aside, "capture")) == (409, "hold_not_ready")
+    with transaction.atomic():
+        steps.resume([aside.id])
+    assert post(destination, aside, "capture").status_code == 200
+    run_until_idle()
+    assert flows.balances(destination) == (2_000, 2_000)
+    verify("--no-bank")
+
+
 def test_a_payer_cancels_a_hold_only_before_its_payee_counts_on_it() -> None:
     source, destination = make_account(funded=10_000), make_account()
     early = flows.transfer(source, destination, 100, expires_in=AN_HOUR)
     assert post(source, early, "cancel").json()["failure"]["code"] == "cancelled"
-    assert refusal(post(destination, early, "capture")) == (409, "hold_not_ready")
+    assert refusal(post(destination, early, "capture")) == (404, "hold_not_found")
     made = held(source, destination)
     assert refusal(post(source, made, "cancel")) == (409, "not_cancellable")
     assert refusal(post(destination, made, "cancel")) == (409, "not_cancellable")
