@@ -10,9 +10,11 @@ def checks() -> Sequence[Check]:
     return [
         SqlCheck(
             name="I5",
-            title="Customers and accounts have gone only where they may",
+            title="Customers, accounts, beneficiaries and handles have gone only where they may",
             figures="""SELECT (SELECT count(*) FROM accounts_customer) AS customers,
                               (SELECT count(*) FROM accounts_account) AS accounts,
+                              (SELECT count(*) FROM accounts_beneficiary) AS beneficiaries,
+                              (SELECT count(*) FROM accounts_handle) AS handles,
                               (SELECT count(*) FROM accounts_statechange) AS changes""",
             offences=state_path_offences("accounts"),
         )

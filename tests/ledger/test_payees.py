@@ -1,8 +1,11 @@
 """Money goes to a payee by his handle, and out to a beneficiary that is kept."""
 
+from functools import partial
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.settings import api_settings
 
@@ -10,6 +13,7 @@ from accounts.models import Account, Beneficiary
 from accounts.services.beneficiaries import add_beneficiary, remove_beneficiary
 from accounts.services.handles import claim_handle, give_up_handle
 from ledger.models import Transaction
+from tests.compliance.people import at_once
 from tests.ledger.flows import IBAN
 from tests.support.factories import actor_of, api_client, keyed, make_account, make_customer, make_user
 
@@ -53,6 +57,37 @@ def withdraw(payer: Account, beneficiary: Any, *, key: dict[str, str] | None = N
 def test_a_transfer_to_a_handle_goes_to_the_payees_oldest_account(payer: Account, payee: Account, written: str) -> None:
     answer = transfer(payer, written)
     assert (answer.status_code, answer.json()["destination"]) == (202, str(payee.id))
+
+
+def test_a_handle_and_a_kept_beneficiary_cost_one_query_each(
+    payer: Account, payee: Account, kept: Beneficiary, django_assert_num_queries: Any
+) -> None:
+    transfer(payer, str(payee.id))
+    with CaptureQueriesContext(connection) as plain:
+        transfer(payer, str(payee.id))
+    with django_assert_num_queries(len(plain) + 1):
+        assert transfer(payer, "ada").status_code == 202
+    with CaptureQueriesContext(connection) as plain:
+        withdraw(payer, {"name": "Ada", "iban": IBAN})
+    with django_assert_num_queries(len(plain) + 1):
+        assert withdraw(payer, str(kept.id)).status_code == 202
+
+
+def test_twenty_transfers_to_a_handle_that_is_given_up_at_the_same_time_reach_its_holder_or_nobody(
+    payer: Account, payee: Account
+) -> None:
+    holder = payee.customer
+    assert holder is not None
+    client = api_client(payer.customer)
+    body = {"source": str(payer.id), "destination": "ada", "amount": 1_00, "currency": "EUR"}
+    answers = at_once(
+        *[partial(client.post, "/api/v1/transfers", body, headers=keyed()) for _ in range(20)],
+        partial(give_up_handle, actor=actor_of(holder)),
+    )[:20]
+    assert {answer.status_code for answer in answers} <= {202, 404}
+    made = [answer.json() for answer in answers if answer.status_code == 202]
+    assert {row["destination"] for row in made} <= {str(payee.id)}
+    assert Transaction.objects.filter(kind="transfer", debit_account=payer).count() == len(made)
 
 
 def test_a_hold_and_a_group_may_name_handles_too(payer: Account, payee: Account) -> None:
