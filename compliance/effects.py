@@ -11,7 +11,7 @@ from compliance.models import Case, KycCheck, Screening
 from compliance.states import CaseStatus, CaseVerdict, CheckStatus
 from ledger import steps as ledger
 from ledger.failures import FailureCode
-from ledger.models import Transaction
+from ledger.models import StateChange, Transaction
 from ledger.states import EscalationStatus, Stage, TransactionStatus
 from wallet_project.utils.context import Actor
 from wallet_project.utils.errors import Conflict
@@ -53,7 +53,11 @@ def close_ended(case: Case, *, actor: Actor, now: datetime) -> None:
         screening = Screening.objects.select_for_update(no_key=True).get(id=case.screening_id)
         if screening.status == CheckStatus.IN_REVIEW:
             _ended_by_itself(screening, actor=actor, now=now)
-    steps.resolve_case(case, actor=actor, reason="It ended by itself before it was decided.", now=now)
+    reason = "It ended by itself before it was decided."
+    if case.escalation is not None:
+        said = StateChange.objects.filter(machine="escalation", subject_id=case.escalation.id).latest("id").reason
+        reason = f"Settled, {said}"
+    steps.resolve_case(case, actor=actor, reason=reason, now=now)
 
 
 def _screening(of_case: Screening, verdict: CaseVerdict, *, reason: str, actor: Actor, now: datetime) -> str:

@@ -12,6 +12,7 @@ from compliance.models import Case, Decision
 from compliance.selectors import needs_second_person, offered_verdicts
 from compliance.services import cases
 from compliance.states import CaseStatus, CaseVerdict
+from ledger.admin.proposals import suspense_actions
 from ledger.models import Transaction
 from ledger.states import TransactionKind
 from wallet_project.utils.admin import NoteForm, ReasonForm, StaffAction, StaffForm
@@ -182,6 +183,7 @@ def _decision(verdict: CaseVerdict, label: str, tone: str = "default") -> StaffA
 
 
 CASE_ACTIONS: tuple[StaffAction, ...] = (
+    *suspense_actions(lambda case: case.escalation, is_mine),
     StaffAction(
         name="take",
         label="Take the case",

@@ -18,6 +18,7 @@ from compliance.admin.queue import AboutFilter, QueueFilter
 from compliance.models import Case, KycCheck, Screening
 from compliance.selectors import CaseFile, case_file
 from compliance.states import CaseStatus
+from ledger.admin.suspense import suspended
 from ledger.models import Escalation, Transaction
 from wallet_project.utils.admin import (
     BigTableAdmin,
@@ -281,6 +282,13 @@ def history_shown(request: HttpRequest, row: Case) -> SafeString:
 
 
 register_panel(Case, Panel("Why it is here", why_shown, "compliance.view_case", order=1))
+
+
+def suspended_shown(request: HttpRequest, row: Case) -> SafeString | None:
+    return suspended(request, row.escalation) if row.escalation is not None else None
+
+
+register_panel(Case, Panel("Money in suspense", suspended_shown, "ledger.view_adjustment", order=2))
 register_panel(Case, Panel("What is proposed", proposal_shown, "compliance.view_decision", order=2))
 register_panel(Case, Panel("The customer", customer_shown, "accounts.view_customer", order=20))
 register_panel(Case, Panel("Notes", notes_shown, "compliance.view_casenote", order=30))

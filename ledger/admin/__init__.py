@@ -1,5 +1,6 @@
-"""The admin's pages of money. All of them only show: what staff do to money is decided in cases."""
+"""The admin's pages of money: they show. What staff may do is decided in cases, or proposed by one and agreed to by
+another."""
 
-from ledger.admin import account_panels, bank, transactions, waiting
+from ledger.admin import account_panels, adjustments, bank, limits, proposals, suspense, transactions, waiting
 
-__all__ = ["account_panels", "bank", "transactions", "waiting"]
+__all__ = ["account_panels", "adjustments", "bank", "limits", "proposals", "suspense", "transactions", "waiting"]

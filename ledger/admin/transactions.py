@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 
 from accounts.admin.history import StateChangeAdmin, history_panel
 from ledger.admin.parties import NAMED, SEARCH_HELP, account_link, accounts_of_email, accounts_of_id, both_sides
-from ledger.models import Entry, Escalation, StateChange, Transaction, WorkItem
+from ledger.models import Adjustment, Entry, Escalation, StateChange, Transaction, WorkItem
 from ledger.states import Stage
 from wallet_project.utils.admin import (
     BigTableAdmin,
@@ -21,6 +21,7 @@ from wallet_project.utils.admin import (
     CurrencyFilter,
     ExactSearchMixin,
     Panel,
+    StaffActionsMixin,
     badge,
     instant,
     link,
@@ -38,7 +39,7 @@ _SIDES = tuple(f"{side}_account__{path}" for side in ("debit", "credit") for pat
 
 
 @admin.register(Transaction)
-class TransactionAdmin(ExactSearchMixin, BigTableAdmin):
+class TransactionAdmin(StaffActionsMixin, ExactSearchMixin, BigTableAdmin):
     page_hint = "One amount from one account to another. Nobody can change it; what waits can be decided in its case."
     list_display = ["transaction", "created", "kind_name", "state", "stage_name", "amount_money", "sides", "reference"]
     list_filter = ["status", "kind", CurrencyFilter, CreatedFilter]
@@ -48,7 +49,10 @@ class TransactionAdmin(ExactSearchMixin, BigTableAdmin):
         (None, {"fields": ["id", "kind_name", "state", "stage_name", "failure", "amount_money", "captured_money"]}),
         ("Between", {"fields": ["debit_link", "credit_link", "beneficiary_values"]}),
         ("Asked for", {"fields": ["initiator", "reference", "metadata_values", "group_link", "reverses_link"]}),
-        ("Times (UTC)", {"fields": ["created_at", "approved_at", "captured_at", "cleared_at"]}),
+        (
+            "Times (UTC)",
+            {"fields": ["created_at", "approved_at", "held_until", "captured_at", "cleared_at", "failed_at"]},
+        ),
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Transaction]:
@@ -123,6 +127,10 @@ class TransactionAdmin(ExactSearchMixin, BigTableAdmin):
     @admin.display(description="group")
     def group_link(self, row: Transaction) -> str:
         return unit_link(row.group_id, f"all legs of {row.group_id}")
+
+    @admin.display(description="held until")
+    def held_until(self, row: Transaction) -> str:
+        return instant(row.expires_at) if row.expires_at else "no hold"
 
     @admin.display(description="reverses")
     def reverses_link(self, row: Transaction) -> str:
@@ -264,6 +272,29 @@ def escalations_table(request: HttpRequest, row: Transaction) -> SafeString | No
     return table(["Escalation", "Status", "Since (UTC)"], rows) if rows else None
 
 
+def set_right_table(request: HttpRequest, row: Transaction) -> SafeString | None:
+    """What has been given back of it, and what staff have proposed about it or posted by it."""
+    reversals = [
+        (link(Transaction, each.id), "reversal", badge(each.status), money(each.amount, each.currency), instant(at))
+        for each in row.reversals.order_by("-id")[:SHOWN]
+        for at in [each.created_at]
+    ]
+    about = Adjustment.objects.filter(Q(about=row) | Q(transaction=row)).order_by("-id")[:SHOWN]
+    proposed = [
+        (
+            link(Adjustment, each.id),
+            each.get_kind_display(),
+            badge(each.status),
+            money(each.amount, each.currency),
+            instant(each.created_at),
+        )
+        for each in about
+    ]
+    rows = [*reversals, *proposed]
+    return table(["", "What", "Status", "Amount", "Since (UTC)"], rows) if rows else None
+
+
+register_panel(Transaction, Panel("Reversals and adjustments", set_right_table, "ledger.view_adjustment", order=25))
 register_panel(Transaction, Panel("Waiting", waiting_values, "ledger.view_workitem", order=30))
 register_panel(Transaction, Panel("At the bank", rail_values, "ledger.view_railtransfer", order=40))
 register_panel(Transaction, Panel("Escalations", escalations_table, "ledger.view_escalation", order=45))

@@ -11,6 +11,7 @@ from wallet_project.utils.admin import (
     BigTableAdmin,
     CreatedFilter,
     ExactSearchMixin,
+    StaffActionsMixin,
     badge,
     instant,
     link,
@@ -55,8 +56,10 @@ _SUBJECTS = {"transaction": Transaction, "rail_transfer": RailTransfer}
 
 
 @admin.register(Escalation)
-class EscalationAdmin(ExactSearchMixin, BigTableAdmin):
-    page_hint = "Something in the ledger that needs a human. It is decided in its case."
+class EscalationAdmin(StaffActionsMixin, ExactSearchMixin, BigTableAdmin):
+    page_hint = (
+        "Something in the ledger that needs a human. It is decided in its case; money in suspense by two people."
+    )
     list_display = ["what", "state", "transaction_link", "created", "resolved"]
     list_filter = ["status", "kind", CreatedFilter]
     search_ids = ("id", "transaction_id")

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from uuid import uuid4
 
+from django.contrib.auth.models import Group
 from django.db import transaction
+from django.db.models import Model
 from django.test import Client
 
 from accounts.models import Account, Customer, User
@@ -15,11 +17,11 @@ from compliance.services import case_queue, cases, kyc, screening
 from ledger import steps
 from ledger.models import InboundEvent as BankEvent
 from ledger.models import Transaction
-from ledger.services import clearing, payments
-from ledger.states import EscalationKind
-from tests.support.factories import NOW, actor_of, make_account, make_customer
+from ledger.services import clearing, limits, payments, proposals
+from ledger.states import EscalationKind, LimitDirection
+from tests.support.factories import NOW, actor_of, make_account, make_customer, make_user
 from wallet_project.backoffice.site import STAFF_DOOR
-from wallet_project.utils.context import system_actor
+from wallet_project.utils.context import Actor, system_actor
 from wallet_project.utils.money import Money
 
 ROLES = ("Officer", "Senior officer", "Auditor", "Administrator")
@@ -98,6 +100,17 @@ def build_house() -> House:
     case_queue.open_cases(now=NOW)
     BankEvent.objects.create(event_id=uuid4().hex, kind="credit.received", payload={"amount": 700})
     IdentityEvent.objects.create(event_id=uuid4().hex, kind="check.completed", payload={"status": "review"})
+    officer = staff_of("Officer")
+    proposals.propose_reversal(actor=officer, transaction_id=cleared.id, amount=500, reason="half of the rent")
+    limits.set_account_limit(
+        actor=officer,
+        account_id=account.id,
+        direction=LimitDirection.OUT,
+        per_transaction=None,
+        per_day=50_000_000,
+        per_30_days=None,
+        reason="agreed by telephone",
+    )
     SelfAudit.objects.create(
         asked_by_id=system_actor().principal_id,
         began_at=NOW,
@@ -116,6 +129,12 @@ def build_house() -> House:
         ],
     )
     return House(ada=ada, account=account, receiver=receiver, mary=mary, cleared=cleared, held=held)
+
+
+def staff_of(role: str) -> Actor:
+    user = make_user(is_staff=True)
+    user.groups.add(Group.objects.get(name=role))
+    return staff_actor(user)
 
 
 def take(case: Case, user: User) -> Case:
@@ -139,5 +158,5 @@ def come_in(client: Client, user: User) -> Client:
     return client
 
 
-def action_url(row: Case | Account | Customer, action: str) -> str:
+def action_url(row: Model, action: str) -> str:
     return f"/admin/{row._meta.app_label}/{row._meta.model_name}/{row.pk}/do/{action}/"

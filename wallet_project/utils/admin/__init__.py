@@ -1,6 +1,13 @@
 """Domain-free parts of the admin: pages nobody can write to, actions that go through a service, panels from above."""
 
-from wallet_project.utils.admin.actions import NoteForm, ReasonForm, StaffAction, StaffActionsMixin, StaffForm
+from wallet_project.utils.admin.actions import (
+    NoteForm,
+    ReasonForm,
+    StaffAction,
+    StaffActionsMixin,
+    StaffForm,
+    register_action,
+)
 from wallet_project.utils.admin.columns import badge, instant, link, link_to, money, named_values, short_id, table
 from wallet_project.utils.admin.filters import CreatedFilter, CurrencyFilter
 from wallet_project.utils.admin.inbound import InboundEventAdmin
@@ -29,6 +36,7 @@ __all__ = [
     "link_to",
     "money",
     "named_values",
+    "register_action",
     "register_panel",
     "short_id",
     "table",

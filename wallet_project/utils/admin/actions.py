@@ -4,6 +4,7 @@ A GET shows what would happen and asks for a reason; it changes nothing. A POST 
 again and calls one service, which checks once more under its lock. What the service refuses becomes a message.
 """
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -72,10 +73,25 @@ class StaffAction:
         return request.user.has_perm(self.permission) and self.available(request, row)
 
 
+_registered: dict[str, list[StaffAction]] = defaultdict(list)
+
+
+def register_action(model: type[models.Model], action: StaffAction) -> None:
+    """Offer `action` on every page of a row of `model`, as an upper app does on a lower one's (DESIGN §2). Registering
+    the same action twice offers it once."""
+    actions = _registered[model._meta.label]
+    if action not in actions:
+        actions.append(action)
+
+
 class StaffActionsMixin:
-    """For a ReadOnlyAdmin: its `staff_actions` as buttons above the page, each with a page of its own."""
+    """For a ReadOnlyAdmin: its `staff_actions`, and those that upper apps have registered for its model, as buttons
+    above the page, each with a page of its own."""
 
     staff_actions: tuple[StaffAction, ...] = ()
+
+    def all_actions(self) -> tuple[StaffAction, ...]:
+        return (*self.staff_actions, *_registered[self.opts.label])  # type: ignore[attr-defined]
 
     def get_urls(self) -> list[URLPattern]:
         urls: list[URLPattern] = super().get_urls()  # type: ignore[misc]
@@ -83,7 +99,7 @@ class StaffActionsMixin:
         return [path("<path:object_id>/do/<slug:action>/", view, name=self._url_name("do")), *urls]
 
     def staff_action_view(self, request: HttpRequest, object_id: str, action: str) -> HttpResponse:
-        chosen = next((each for each in self.staff_actions if each.name == action), None)
+        chosen = next((each for each in self.all_actions() if each.name == action), None)
         if chosen is None:
             raise Http404(f"there is no action {action!r}")
         if request.method not in ("GET", "HEAD", "POST"):
@@ -152,7 +168,7 @@ class StaffActionsMixin:
                     "consequence": action.says(row),
                     "url": reverse(f"admin:{self._url_name('do')}", args=[row.pk, action.name]),
                 }
-                for action in self.staff_actions
+                for action in self.all_actions()
                 if action.shown_to(request, row)
             ]
         response: HttpResponse = super().render_change_form(request, context, **kwargs)  # type: ignore[misc]
