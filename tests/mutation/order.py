@@ -4,14 +4,27 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import accumulate
+from pathlib import Path
 
 from tests.mutation.mutants import Mutant
 
 _RACES = ("race", "at_once", "lock_order")
 _LOCKS = ("FOR NO KEY UPDATE", "FOR KEY SHARE", "SKIP LOCKED")
-#: Words of a mutant that are long enough to say something when a test's name has them too.
-_WORDS = re.compile(r"[a-z]+_[a-z_]{6,}")
+_WORD = re.compile(r"[a-z]{4,}")
+_SAY_NOTHING = {
+    "ledger",
+    "accounts",
+    "account",
+    "transaction",
+    "catalogue",
+    "create",
+    "unique",
+    "index",
+    "trigger",
+    "mutant",
+}
 
 
 @dataclass(slots=True)
@@ -34,12 +47,13 @@ class Experience:
     def tests_for(self, mutant: Mutant, *, patience: float) -> list[str]:
         """Those that run it, until they would take `patience` seconds together without a mutant (0: all of them)."""
         about_locks = any(words in mutant.before for words in _LOCKS)
-        words = set(_WORDS.findall(mutant.before)) if mutant.area == "catalogue" else {mutant.place}
+        words = _words(mutant)
 
+        @cache
         def rank(test: str) -> tuple[float, float]:
             worth = 3 * self._of_place[mutant.place, test] + self._of_file[mutant.file, test]
-            if (about_locks and any(word in test for word in _RACES)) or any(word in test for word in words):
-                worth += 10
+            worth += 2 * sum(word in test for word in words)
+            worth += 10 * (about_locks and any(word in test for word in _RACES))
             return (-worth / (0.2 + self.seconds[test]), self.seconds[test])
 
         ranked = sorted(self._that_can_notice(mutant), key=rank)
@@ -57,3 +71,9 @@ class Experience:
         if mutant.area == "sql" and name not in self._seen:
             return self.seconds
         return [test for test in self.seconds if name in self.functions.get(test, ())]
+
+
+def _words(mutant: Mutant) -> set[str]:
+    """What it is about, as tests may name it too: the function's or the constraint's words, without their plurals."""
+    named = " ".join(mutant.before.split()[:4]) if mutant.area == "catalogue" else Path(mutant.file).stem
+    return {word.rstrip("s") for word in _WORD.findall(f"{mutant.place} {named}".lower()) if word not in _SAY_NOTHING}

@@ -57,8 +57,8 @@ def main() -> int:
 
 
 def _work(selection: Selection, tests: list[str]) -> int:
-    """The baseline first, which the workers share; then each its share. Returns how many of them broke."""
-    if _start(replace(selection, only_baseline=True), tests).wait():
+    """The baseline first, where several workers share it; then each its share. Returns how many of them broke."""
+    if selection.shares > 1 and _start(replace(selection, only_baseline=True), tests).wait():
         return 1
     workers = [_start(replace(selection, share=share), tests) for share in range(selection.shares)]
     return sum(bool(worker.wait()) for worker in workers)
