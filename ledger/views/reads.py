@@ -12,7 +12,7 @@ from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.generics import GenericAPIView
-from rest_framework.renderers import JSONRenderer
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -90,7 +90,7 @@ class ListView(GenericAPIView[Any]):
     def page(self, find: Callable[[Any, int], Page], *, numbered: bool = False) -> Response:
         paginator = self.paginator
         assert isinstance(paginator, IdCursorPagination)
-        rows = paginator.paginate_rows(find, self.request, numbered=numbered)
+        rows = paginator.paginate_rows(find, self.request, numbered=numbered, checked=True)
         shape = self.get_serializer_class()
         return paginator.get_paginated_response([shape(row).data for row in rows])
 
@@ -222,6 +222,14 @@ class StatementView(GenericAPIView[Any]):
     renderer_classes = (JSONRenderer, CsvRenderer)
     serializer_class = StatementOutput
 
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[BaseRenderer, str]:
+        """`format` goes before Accept: who opens a link in a browser can't choose that."""
+        for renderer in self.get_renderers():
+            if renderer.format == request.query_params.get("format"):
+                return renderer, renderer.media_type
+        chosen: tuple[BaseRenderer, str] = super().perform_content_negotiation(request, force)
+        return chosen
+
     @extend_schema(
         operation_id="statement",
         summary="The statement of one of my accounts for a period",
@@ -243,7 +251,7 @@ class StatementView(GenericAPIView[Any]):
     def get(self, request: Request, account_id: UUID) -> HttpResponseBase:
         account = _account(request, account_id)
         asked = StatementQuery.of(request, besides=IdCursorPagination.own_parameters)
-        if asked.get("format", request.accepted_renderer.format) == "csv":
+        if request.accepted_renderer.format == "csv":
             return _file(entries.statement_of(account, since=asked["since"], until=asked["until"], now=timezone.now()))
         return self._page(account, asked)
 
@@ -266,7 +274,7 @@ class StatementView(GenericAPIView[Any]):
         def position_of(line: EntryView) -> UUID:
             return UUID(int=line.sequence * 2**64 + shown[0].last)
 
-        lines = paginator.paginate_rows(find, self.request, position_of=position_of)
+        lines = paginator.paginate_rows(find, self.request, checked=True, position_of=position_of)
         [statement] = shown
         return Response(
             {

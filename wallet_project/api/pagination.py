@@ -81,13 +81,17 @@ class IdCursorPagination(BasePagination):
         request: Request,
         *,
         numbered: bool = False,
+        checked: bool = False,
         position_of: Callable[[Any], UUID | int] | None = None,
     ) -> list[Any]:
         """The same for rows that `read(before, limit)` finds by itself. Their position is `id`, or `sequence` where
         they are numbered, or what `position_of` makes of them. A search that may stop early says where
         (`Rows.stopped_at`): the page is then shorter than it could be, and not the last one.
 
-        Raises BadCursor, BadPageSize. The view has looked at the parameters."""
+        `checked`: the view has looked at the parameters. Raises BadCursor, BadPageSize, UnknownParameter,
+        RepeatedParameter."""
+        if not checked:
+            parameters(request, self.own_parameters.__contains__)
         self._url = request.build_absolute_uri()
         limit = _limit(request.query_params.get(self.limit_parameter), self.page_size)
         cursor = request.query_params.get(self.cursor_parameter)
