@@ -4,7 +4,7 @@ VENV ?= .venv
 ARGS ?=
 bin := $(VENV)/bin
 
-.PHONY: demo run test lint clean mutation
+.PHONY: demo run test lint clean mutation test-deep
 
 demo: $(VENV)/.runtime ## start everything, tell the story, go on serving (ARGS=--once: stop after the story)
 	$(bin)/python -m wallet_project.embedded.run --story $(ARGS)
@@ -14,6 +14,9 @@ run: $(VENV)/.runtime ## start everything without the story
 
 test: $(VENV)/.development ## the whole test suite, on servers of its own
 	$(bin)/python -m pytest -n 4 $(ARGS)
+
+test-deep: $(VENV)/.development ## 200,000 steps of the model of money, and each race a hundred times: hours (docs/proof.md)
+	$(bin)/python -m pytest -v -n 2 tests/ledger/model tests/ledger/races --steps 200000 --rounds 100 $(ARGS)
 
 mutation: $(VENV)/.development ## judge mutants of the money core: docs/mutation.md
 	nice -n 10 $(bin)/python -m tests.mutation.run $(ARGS)

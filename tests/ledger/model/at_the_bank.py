@@ -71,8 +71,6 @@ class AtTheBank(Staff):
         if unit.legs[0].kind == "deposit":
             unit.rail = "rejected"
             self.fail(unit, "bank_amount_differs")
-        else:
-            self.park(unit, "unmatched_money")
 
     def _book(self, unit: Unit, amount: int, *, tell: str) -> None:
         change = amount if unit.legs[0].kind == "deposit" else -amount

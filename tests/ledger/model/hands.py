@@ -50,8 +50,8 @@ class Hands:
         self._accounts, self._actors, self._town = origin.accounts, origin.actors, town
         self._funding = set(origin.funding)
         self.bank = Bank()
-        for funded in origin.funding:
-            self.bank.enter("in", 1_000, funded)
+        for reference, amount in origin.funding.items():
+            self.bank.enter("in", amount, reference)
         self._transactions: dict[str, list[UUID]] = {}
         self._tokens: dict[tuple[int, UUID], UUID] = {}
         self._units: dict[str, UUID] = {}

@@ -5,15 +5,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from hypothesis import note
+from django.test import override_settings
+from hypothesis import HealthCheck, Phase, note, seed, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
 from tests.ledger.model.book import Book
 from tests.ledger.model.hands import Hands, Told
 from tests.ledger.model.model import Impossible, Purse
 from tests.ledger.model.plays import PLAYS, Act, Draw
-from tests.ledger.model.town import DIED, OWNERS, START, Founded, Town
+from tests.ledger.model.town import DIED, OWNERS, STARTS, Founded, Town
 
 _numbers = st.integers(0, 999)
 _amounts = st.integers(1, 700)
@@ -23,23 +24,34 @@ TOGETHER = (
     "claim", "decide", "officer", "clear", "dispatch", "deliver", "freeze", "close", "resolve", "set_limit",
 )  # fmt: skip
 
+#: As the model has them (tests/ledger/model/requests.py): 3 for a payout; 5 and a per cent for transfers from 100 on.
+FEES = {
+    "withdrawal": {"EUR": [{"flat": 3}]},
+    "transfer": {"EUR": [{"from": 100, "flat": 5, "basis_points": 100}]},
+}
+STEPS_PER_TOWN = 50
+
 State = dict[str, Any]
 Choice = tuple[str, int, int, int]
 _choices = st.tuples(st.sampled_from(TOGETHER), _numbers, _numbers, _amounts)
 
 
 class Machine(RuleBasedStateMachine):
-    """`origin` is what each run's town is a copy of; `steps` counts them all."""
+    """`origin` is what each town is a copy of, `planted` a mistake that is put into it; `steps` counts them all."""
 
     origin: ClassVar[Founded]
+    planted: ClassVar[tuple[str, str, str] | None] = None
     steps: ClassVar[int] = 0
 
     def __init__(self) -> None:
         super().__init__()
         self.town = Town(self.origin)
+        if self.planted:
+            self.town.plant(*self.planted)
         self.hands = Hands(self.origin, self.town)
-        self.book = Book({number: Purse(owner=owner, cleared=START) for number, owner in enumerate(OWNERS)})
-        self.book.purses["settlement"].cleared = -START * len(OWNERS)
+        people = enumerate(zip(OWNERS, STARTS, strict=True))
+        self.book = Book({number: Purse(owner=owner, cleared=start) for number, (owner, start) in people})
+        self.book.purses["settlement"].cleared = -sum(STARTS)
         self.numbers = 0
         self.born = datetime.now(UTC).date()
         self.leases: list[tuple[int, int]] = []
@@ -67,6 +79,15 @@ class Machine(RuleBasedStateMachine):
     def together(self, of_one: Choice, of_other: Choice, killed: bool) -> None:
         """Two at once: the first has done it all and is about to commit when the second comes. As if one had come after
         the other; and as if the first had never come, when his connection ends before his commit."""
+        self.at_once(of_one, of_other, killed)
+
+    @rule(of_one=_choices, name=st.sampled_from(TOGETHER), b=_numbers, killed=st.booleans())
+    def race(self, of_one: Choice, name: str, b: int, killed: bool) -> None:
+        """Two at once for the same thing, or for the same account."""
+        _, a, _, amount = of_one
+        self.at_once(of_one, (name, a, b, amount), killed)
+
+    def at_once(self, of_one: Choice, of_other: Choice, killed: bool) -> None:
         type(self).steps += 1
         acts = [self.ready(*of_one), self.ready(*of_other)]
         if acts[0][0] == acts[1][0] == "dispatch":
@@ -149,6 +170,23 @@ def _rule_of(name: str) -> Any:
 
 for _name in PLAYS:
     setattr(Machine, _name, _rule_of(_name))
+
+
+def run(machine: type[Machine], number: int, *, steps: int, shrink: bool = False) -> None:
+    """So many steps from the seed of that number; the same ones each time."""
+    with override_settings(FEES=FEES):
+        run_state_machine_as_test(  # type: ignore[no-untyped-call]
+            seed(number)(machine),
+            settings=settings(
+                max_examples=-(-steps // STEPS_PER_TOWN),
+                stateful_step_count=STEPS_PER_TOWN,
+                deadline=None,
+                database=None,
+                report_multiple_bugs=False,
+                phases=[Phase.generate, *([Phase.shrink] if shrink else [])],
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
 
 
 def standing(book: Book) -> State:

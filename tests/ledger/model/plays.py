@@ -10,7 +10,7 @@ from tests.ledger.model.model import Unit
 
 Act = tuple[str, dict[str, Any]]
 
-_ACCOUNTS = 5
+_ACCOUNTS = 6
 _RECENT = 12
 _VERDICTS = ("approve", "approve", "approve", "approve", "review", "review", "reject")
 _PLANS = ("settle", "settle", "processing", "processing", "reject", "silent", "lost", "refuse", "settle otherwise")
@@ -138,8 +138,8 @@ def _pay(draw: Draw) -> Iterator[Act]:
 
 def _set_limit(draw: Draw) -> Iterator[Act]:
     """Of an account or a customer, on one, two or all three of its counts; or none any more."""
-    count = draw.amount % 8
-    ceilings = (draw.amount, draw.amount * 2, draw.amount * 3)
+    count = draw.amount % 8 if draw.b % 4 else 0
+    ceilings = (draw.amount * 2, draw.amount * 3, draw.amount * 4)
     names = ("per_transaction", "per_day", "per_30_days")
     values = {
         name: ceiling if count >> place & 1 else None
@@ -177,12 +177,22 @@ def _clear(draw: Draw) -> Iterator[Act]:
     yield "clear", {"limit": 1 + draw.b % 6}
 
 
-def _work(draw: Draw) -> Iterator[Act]:
-    """All that waits for nobody is worked off."""
+def _screen(draw: Draw) -> Iterator[Act]:
+    """All that is to be screened is found to be good."""
     yield "claim", {"lease": draw.number, "limit": 1_000}
     for lease, number in list(draw.leases):
         if lease == draw.number:
             yield "decide", {"lease": lease, "number": number, "verdict": "approve"}
+
+
+def _held(draw: Draw) -> Iterator[Act]:
+    yield from _hold(draw)
+    yield from _screen(draw)
+
+
+def _work(draw: Draw) -> Iterator[Act]:
+    """All that waits for nobody is worked off."""
+    yield from _screen(draw)
     yield "dispatch", {"plan": "settle"}
     yield "clear", {"limit": 1_000}
 
@@ -215,8 +225,12 @@ def _deliver(draw: Draw) -> Iterator[Act]:
 
 
 def _freeze(draw: Draw) -> Iterator[Act]:
-    status = draw.book.purses[draw.account].status
-    yield "unfreeze" if status == "frozen" and draw.b % 4 else "freeze", {"account": draw.account}
+    """One at a time, mostly: where nothing is open, nothing happens."""
+    frozen = [account for account in range(_ACCOUNTS) if draw.book.purses[account].status == "frozen"]
+    if frozen and draw.b % 4:
+        yield "unfreeze", {"account": frozen[draw.a % len(frozen)]}
+    else:
+        yield "freeze", {"account": draw.account}
 
 
 def _close(draw: Draw) -> Iterator[Act]:
@@ -248,6 +262,7 @@ PLAYS: dict[str, Play] = {
         Play("withdraw", _withdraw),
         Play("transfer", _transfer),
         Play("hold", _hold),
+        Play("held", _held),
         Play("capture", _capture, lambda book, bank: _holds(book)),
         Play("void", _void, lambda book, bank: _holds(book)),
         Play("expire", _expire, lambda book, bank: _holds(book)),
@@ -261,6 +276,7 @@ PLAYS: dict[str, Play] = {
         Play("leases_run_out", _leases_run_out, lambda book, bank: any(unit.lease for unit in book.units.values())),
         Play("officer", _officer, lambda book, bank: _of(book, "review")),
         Play("clear", _clear, lambda book, bank: _of(book, "clearing")),
+        Play("screen", _screen, lambda book, bank: book.waiting("screening")),
         Play("work", _work, lambda book, bank: any(unit.pending for unit in book.units.values())),
         Play("dispatch", _dispatch, lambda book, bank: _of(book, "settling")),
         Play("bank_ends", _bank_ends, lambda book, bank: _unfinished(bank)),

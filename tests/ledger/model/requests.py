@@ -21,10 +21,8 @@ class Requests(Limits):
 
     def fee(self, kind: str, payer: int, amount: int) -> list[Leg]:
         """As the settings of this test have it."""
-        if kind == "withdrawal":
-            due = 3
-        else:
-            due = 0 if amount < 100 else 5 + (amount + 50) // 100
+        dear = 5 + (amount + 50) // 100
+        due = 3 if kind == "withdrawal" else dear if amount >= 100 else 0
         return [Leg("fee", payer, "fees", due)] if due else []
 
     def cancel(self, number: int, by: int) -> str:
@@ -84,7 +82,7 @@ class Requests(Limits):
             self.post(unit)
 
     def _turn_away(self, unit: Unit, why: str) -> None:
-        """It does not reach its receiver; what the bank has collected for him is kept until somebody says whose it is."""
+        """It does not reach its receiver; what the bank has collected for him is kept until it is known whose it is."""
         if unit.legs[0].kind == "deposit":
             self.to_suspense(f"bank-payment-{unit.name}", unit.legs[0].amount)
         self.fail(unit, why)

@@ -52,6 +52,8 @@ class Staff(Requests):
 
     def _refusal(self, number: int, kind: str, action: str) -> str:
         unit = self.unit(number)
+        if kind == "unmatched_money":
+            return "still_in_suspense"
         silent = unit.rail in ("queued", "submitted") and not unit.asks
         if action == "retry":
             return "" if unit.pending else "nothing_to_retry"

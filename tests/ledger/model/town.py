@@ -22,8 +22,8 @@ from wallet_project.utils.errors import Unavailable
 from wallet_project.utils.verification import SqlCheck
 
 #: Whose the customers' accounts are, and what each begins with (minor units).
-OWNERS = (0, 0, 1, 1, 2)
-START = 1_000
+OWNERS = (0, 0, 1, 1, 2, 2)
+STARTS = (1_000, 1_000, 1_000, 1_000, 1_000, 0)
 DIED = "died"
 _INVARIANTS = ("I1", "I2", "I3", "I4", "I5")
 _PATIENCE = 20.0
@@ -75,8 +75,8 @@ class Founded:
     name: str
     accounts: list[Account]
     actors: list[Actor]
-    #: Transactions that brought the first money, which the bank has to have seen.
-    funding: list[str]
+    #: Transactions that brought the first money, which the bank has to have seen, and how much it was.
+    funding: dict[str, int]
 
 
 @contextmanager
@@ -85,7 +85,8 @@ def founded(databases: Databases) -> Iterator[Founded]:
         with connected_to(template):
             customers = [make_customer() for _ in range(max(OWNERS) + 1)]
             accounts = [make_account(customers[owner]) for owner in OWNERS]
-            funding = [str(fund(account, START).id) for account in accounts]
+            starts = zip(accounts, STARTS, strict=True)
+            funding = {str(fund(account, start).id): start for account, start in starts if start}
             actors = [actor_of(customers[owner]) for owner in OWNERS]
         with psycopg.connect(template.owner_dsn, autocommit=True) as owner:
             owner.execute(_GATE)
@@ -114,6 +115,12 @@ class Town:
         for actor in self._actors:
             actor.close()
         self._stack.close()
+
+    def plant(self, function: str, right: str, wrong: str) -> None:
+        """Put a mistake into one of the database's functions, in this town alone."""
+        ((source,),) = self.rows("SELECT pg_get_functiondef(%s::regproc)", [function])
+        assert right in source, f"{function} does not say {right!r}"
+        self.change(source.replace(right, wrong))
 
     def view(self) -> tuple[dict[str, Any], list[list[Any]], list[Any]]:
         """Accounts, transactions, and rows that break one of I1-I5: one statement, so one snapshot."""
