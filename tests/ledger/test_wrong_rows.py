@@ -10,7 +10,7 @@ import pytest
 from psycopg import sql
 from psycopg.errors import IntegrityError
 
-from accounts.models import Account
+from accounts.models import Account, User
 from ledger.models import Transaction
 from tests.support import money
 from wallet_project.utils.context import system_actor
@@ -443,6 +443,11 @@ SYSTEM = {"kind": "system", "purpose": "fees", "currency": "XTS", "status": "ope
         (account(**SYSTEM, customer_id="@customer"), "account_belongs_to_a_customer_or_has_a_purpose"),
         (account(**{**SYSTEM, "purpose": ""}), "account_belongs_to_a_customer_or_has_a_purpose"),
         (account(customer_id="@customer", purpose="fees"), "account_belongs_to_a_customer_or_has_a_purpose"),
+        (account(purpose="fees", currency="XTS"), "account_belongs_to_a_customer_or_has_a_purpose"),
+        (
+            account(kind="system", status="open", customer_id="@customer"),
+            "account_belongs_to_a_customer_or_has_a_purpose",
+        ),
         (account(**{**SYSTEM, "currency": "EUR"}), "account_one_of_a_purpose_per_currency"),
         (account(customer_id="@customer", cleared=1), "account_starts_empty"),
         (account(customer_id="@customer", reserved=1), "account_starts_empty"),
@@ -462,3 +467,18 @@ def test_accounts_that_are_right_may_be(house: House) -> None:
     assert house.payer.customer is not None
     house.insert("accounts_account", account(customer_id=house.payer.customer.id))
     house.insert("accounts_account", account(**SYSTEM))
+
+
+@pytest.mark.parametrize(
+    ("row", "guard"),
+    [
+        ({"kind": "user"}, "principal_user_has_a_user"),
+        ({"kind": "system", "user_id": "@user"}, "principal_user_has_a_user"),
+        ({"kind": "client", "user_id": "@user"}, "principal_user_has_a_user"),
+        ({"kind": "user", "user_id": "@taken"}, "accounts_principal_user_id_key"),
+    ],
+)
+def test_a_wrong_principal(house: House, row: Row, guard: str) -> None:
+    house.user = User.objects.create(email="nobody@example.com").id  # type: ignore[attr-defined]
+    house.taken = house.payer.customer.user_id  # type: ignore[attr-defined, union-attr]
+    assert refused_by(lambda: house.insert("accounts_principal", {"id": uuid4(), **row})) == guard
