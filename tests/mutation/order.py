@@ -11,6 +11,8 @@ from pathlib import Path
 from tests.mutation.mutants import Mutant
 
 _RACES = ("race", "at_once", "lock_order")
+#: Tests of the ledger's own functions and guards, close to what is mutated.
+_CLOSE = ("test_posting", "test_clearing", "test_guards", "_functions", "_edges", "test_wrong_", "test_declared_keys")
 _LOCKS = ("FOR NO KEY UPDATE", "FOR KEY SHARE", "SKIP LOCKED")
 _WORD = re.compile(r"[a-z]{4,}")
 _SAY_NOTHING = {
@@ -53,6 +55,7 @@ class Experience:
         def rank(test: str) -> tuple[float, float]:
             worth = 3 * self._of_place[mutant.place, test] + self._of_file[mutant.file, test]
             worth += 2 * sum(word in test for word in words)
+            worth += 4 * any(word in test for word in _CLOSE)
             worth += 10 * (about_locks and any(word in test for word in _RACES))
             return (-worth / (0.2 + self.seconds[test]), self.seconds[test])
 
