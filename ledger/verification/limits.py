@@ -7,28 +7,31 @@ from wallet_project.utils.verification import MAX_ROWS, SqlCheck
 # What ledger/sql/limits.sql counts, from the rows: `out` on the day it was asked for, `in` on the day it cleared, as it
 # was captured. Moves between accounts of his own count for a customer's accounts and not for the customer.
 _COUNTED: Final = """
-    SELECT l.owner_id, l.direction, l.currency, moved.day, sum(moved.amount) AS amount
-    FROM ledger_limit l
-    CROSS JOIN LATERAL (
-        SELECT (t.created_at AT TIME ZONE 'UTC')::date AS day, coalesce(t.captured_amount, t.amount) AS amount,
-               mine.customer_id AS mine, other.customer_id AS other
-        FROM accounts_account mine
-        JOIN ledger_transaction t ON t.debit_account_id = mine.id AND t.kind IN ('transfer', 'withdrawal')
-            AND t.status <> 'failed' AND t.currency = l.currency
-        JOIN accounts_account other ON other.id = t.credit_account_id
-        WHERE l.direction = 'out' AND l.owner_id IN (mine.id, mine.customer_id)
+    WITH limited AS (
+        SELECT l.*, a.id AS account_id, a.customer_id FROM ledger_limit l
+        JOIN accounts_account a ON a.id = l.owner_id WHERE l.scope = 'account'
         UNION ALL
-        SELECT (t.cleared_at AT TIME ZONE 'UTC')::date, coalesce(t.captured_amount, t.amount),
-               mine.customer_id, other.customer_id
-        FROM accounts_account mine
-        JOIN ledger_transaction t ON t.credit_account_id = mine.id AND t.kind IN ('transfer', 'deposit')
-            AND t.status = 'cleared' AND t.currency = l.currency
-        JOIN accounts_account other ON other.id = t.debit_account_id
-        WHERE l.direction = 'in' AND l.owner_id IN (mine.id, mine.customer_id)
-    ) moved
-    WHERE moved.day > (now() AT TIME ZONE 'UTC')::date - 30
-        AND (l.scope = 'account' OR moved.other IS DISTINCT FROM moved.mine)
-    GROUP BY l.owner_id, l.direction, l.currency, moved.day"""
+        SELECT l.*, a.id, a.customer_id FROM ledger_limit l
+        JOIN accounts_account a ON a.customer_id = l.owner_id WHERE l.scope = 'customer'
+    ), since AS (
+        SELECT ((now() AT TIME ZONE 'UTC')::date - 29)::timestamp AT TIME ZONE 'UTC' AS first
+    ), moved AS (
+        SELECT l.owner_id, l.direction, l.currency, l.scope, l.customer_id, t.created_at AS at,
+               t.credit_account_id AS other, coalesce(t.captured_amount, t.amount) AS amount
+        FROM limited l JOIN ledger_transaction t ON t.debit_account_id = l.account_id AND t.currency = l.currency
+        WHERE l.direction = 'out' AND t.kind IN ('transfer', 'withdrawal') AND t.status <> 'failed'
+            AND t.created_at >= (SELECT first FROM since)
+        UNION ALL
+        SELECT l.owner_id, l.direction, l.currency, l.scope, l.customer_id, t.cleared_at, t.debit_account_id,
+               coalesce(t.captured_amount, t.amount)
+        FROM limited l JOIN ledger_transaction t ON t.credit_account_id = l.account_id AND t.currency = l.currency
+        WHERE l.direction = 'in' AND t.kind IN ('transfer', 'deposit') AND t.status = 'cleared'
+            AND t.cleared_at >= (SELECT first FROM since)
+    )
+    SELECT m.owner_id, m.direction, m.currency, (m.at AT TIME ZONE 'UTC')::date AS day, sum(m.amount) AS amount
+    FROM moved m JOIN accounts_account other ON other.id = m.other
+    WHERE m.scope = 'account' OR other.customer_id IS DISTINCT FROM m.customer_id
+    GROUP BY 1, 2, 3, 4"""
 
 
 def limits() -> SqlCheck:
