@@ -146,6 +146,12 @@ def test_what_needs_no_provider_runs_without_one() -> None:
         assert done.returncode == 0, done.stderr
 
 
+def test_an_hour_that_no_day_has_is_said() -> None:
+    done = manage("check", SELF_AUDIT_HOUR="24")
+    assert done.returncode != 0
+    assert "SELF_AUDIT_HOUR is an hour" in done.stderr
+
+
 def test_without_a_database_it_says_how_to_get_one() -> None:
     done = manage("check", DATABASE_URL=None)
     assert done.returncode != 0

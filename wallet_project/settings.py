@@ -204,6 +204,8 @@ LEDGER_CHECKS = [
 #: Every night all of them are read (compliance.self_audit), off peak: at this hour in UTC, no query longer than this.
 SELF_AUDIT_HOUR = env.int("SELF_AUDIT_HOUR", default=3)
 SELF_AUDIT_QUERY_SECONDS = env.int("SELF_AUDIT_QUERY_SECONDS", default=600)
+if SELF_AUDIT_HOUR not in range(24):
+    raise ImproperlyConfigured("SELF_AUDIT_HOUR is an hour of the day in UTC, from 0 to 23.")
 
 IDENTITY_URL = env.str("IDENTITY_URL", default="")
 IDENTITY_API_KEY = env.str("IDENTITY_API_KEY", default="")
