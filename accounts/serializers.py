@@ -13,7 +13,7 @@ from accounts.profiles import DOCUMENT_TYPES, Profile
 from accounts.selectors import format_time
 from accounts.states import AccountStatus, KycStatus
 from wallet_project.api.fields import CurrencyField, IdField, StrictDateField, StrictField, TextField
-from wallet_project.api.serializers import StrictSerializer
+from wallet_project.api.serializers import QuerySerializer, StrictSerializer
 from wallet_project.utils.iban import NOT_AN_IBAN, IbanInvalid, normalised_iban
 from wallet_project.utils.model_fields import longest_text
 
@@ -168,8 +168,8 @@ class HandleInput(StrictSerializer):
     handle = HandleField()
 
 
-class PayeeFilter(serializers.Serializer[Any]):
-    currency = CurrencyField(required=False)
+class PayeeQuery(QuerySerializer):
+    currency = CurrencyField(required=False, help_text="In which you would pay.")
 
 
 # For the API's document alone: `accounts.selectors.payee` gives this shape.

@@ -25,8 +25,8 @@ from accounts.serializers import (
     HandleInput,
     MeOutput,
     NewBeneficiaryInput,
-    PayeeFilter,
     PayeeOutput,
+    PayeeQuery,
     ProfileInput,
 )
 from accounts.services.accounts import CREATE_ACCOUNT, TooManyAccounts, create_account
@@ -43,6 +43,7 @@ from accounts.services.handles import HandleTaken, TooManyHandleChanges, claim_h
 from accounts.steps import IdentityRejected, ProfileRequired
 from wallet_project.api.authentication import actor_of
 from wallet_project.api.idempotency import idempotency_key, mark_replayed, request_hash
+from wallet_project.api.queries import RepeatedParameter, UnknownParameter
 from wallet_project.api.schema import keyed, raises
 from wallet_project.utils.errors import InvalidInput
 
@@ -177,15 +178,13 @@ class PayeeView(APIView):
             "`destination`. It leads to the same person or to nobody: a handle that was given up changes hands after "
             "two years at the earliest."
         ),
-        parameters=[PayeeFilter],
+        parameters=[PayeeQuery],
         responses=PayeeOutput,
     )
-    @raises(selectors.NotACustomer, selectors.PayeeNotFound, InvalidInput)
+    @raises(selectors.NotACustomer, selectors.PayeeNotFound, UnknownParameter, RepeatedParameter, InvalidInput)
     def get(self, request: Request, handle: str) -> Response:
         selectors.customer_id_of(actor_of(request))
-        wanted = PayeeFilter(data=request.query_params)
-        wanted.is_valid(raise_exception=True)
-        return Response(selectors.payee(handle, wanted.validated_data.get("currency")))
+        return Response(selectors.payee(handle, **PayeeQuery.of(request)))
 
 
 class BeneficiariesView(ListAPIView[Beneficiary]):

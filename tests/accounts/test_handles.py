@@ -271,9 +271,11 @@ def test_who_keeps_another_currency_is_not_there_in_this_one() -> None:
     assert client.get("/api/v1/payees/ada?currency=USD").json()["code"] == "payee_not_found"
     with pytest.raises(selectors.PayeeNotFound):
         selectors.account_of_handle("ada", "USD")
-    for wrong in ("eur", "XXX", "EUR%00"):
+    for wrong in ("eur", "XXX", "", "EUR%00"):
         answer = client.get(f"/api/v1/payees/ada?currency={wrong}")
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid_input")
+    assert client.get("/api/v1/payees/ada?curency=EUR").json()["code"] == "unknown_parameter"
+    assert client.get("/api/v1/payees/ada?currency=EUR&currency=USD").json()["code"] == "repeated_parameter"
 
 
 @pytest.mark.django_db
