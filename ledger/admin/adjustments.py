@@ -167,7 +167,7 @@ class AdjustmentAdmin(StaffActionsMixin, ExactSearchMixin, BigTableAdmin):
 
     @admin.display(description="status")
     def state(self, row: Adjustment) -> str:
-        return badge(row.status, str(row.get_status_display()), tone=TONES.get(row.status))
+        return badge(row.status, str(row.get_status_display()).lower(), tone=TONES.get(row.status))
 
     @admin.display(description="amount")
     def amount_money(self, row: Adjustment) -> str:
@@ -218,13 +218,13 @@ class AdjustmentAdmin(StaffActionsMixin, ExactSearchMixin, BigTableAdmin):
         return link(Transaction, row.transaction_id)
 
 
-def waiting_badge(request: HttpRequest) -> str | None:
+def waiting_badge(request: HttpRequest) -> str:
     """How many proposals wait for somebody else's answer, beside the menu's line."""
     if not request.user.has_perm(adjustments.APPROVE_ADJUSTMENT):
-        return None
+        return ""
     waiting = Adjustment.objects.filter(status=AdjustmentStatus.PROPOSED).exclude(maker__user=request.user.pk)
     count = waiting.order_by()[:100].count()
-    return str(count) if count else None
+    return str(count) if count else ""
 
 
 register_panel(Adjustment, history_panel(StateChange, permission="ledger.view_statechange"))

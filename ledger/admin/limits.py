@@ -30,6 +30,7 @@ from wallet_project.utils.admin import (
     register_panel,
     table,
 )
+from wallet_project.utils.money import format_money
 
 SHOWN = 20
 _HEADERS = ["Of", "Direction", "Per transaction", "Per day", "used today", "In 30 days", "used in 30 days"]
@@ -112,10 +113,28 @@ def _set_of_customer(request: HttpRequest, row: Customer, values: dict[str, Any]
 
 
 _TAKES_EFFECT = (
-    "The limit holds from now on, in place of the one in this direction; what was moved in the last 30 days counts. "
+    "It holds from now on, in place of the one in this direction; what was moved in the last 30 days counts. "
     "What goes out beyond it is refused at once, what comes in fails when it would be posted, and money from a bank "
     "then waits in suspense. The customer is told that there is a limit, not how much."
 )
+
+
+def what_setting_does(row: Any) -> str:
+    """With the limits that it would replace: what is left empty is gone."""
+    present = [
+        f"{LimitDirection(each.direction).label} {each.currency}: "
+        + ", ".join(
+            f"{format_money(amount, each.currency)} {name}"
+            for amount, name in (
+                (each.per_transaction, "per transaction"),
+                (each.per_day, "per day"),
+                (each.per_30_days, "in 30 days"),
+            )
+            if amount is not None
+        )
+        for each in limits_of([row.id])
+    ]
+    return f"{_TAKES_EFFECT} At present: {'; '.join(present) or 'no limit'}."
 
 
 @admin.register(LimitChange)
@@ -170,7 +189,7 @@ register_action(
         name="set-limit",
         label="Set a limit",
         permission=limits.SET_LIMIT,
-        consequence=_TAKES_EFFECT,
+        consequence=what_setting_does,
         perform=_set_of_account,
         available=lambda request, row: row.kind == AccountKind.CUSTOMER,
         form=LimitForm,
@@ -182,7 +201,7 @@ register_action(
         name="set-limit",
         label="Set a limit",
         permission=limits.SET_LIMIT,
-        consequence=_TAKES_EFFECT,
+        consequence=what_setting_does,
         perform=_set_of_customer,
         available=lambda request, row: True,
         form=CustomerLimitForm,

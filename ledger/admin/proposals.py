@@ -169,7 +169,7 @@ register_action(
     Transaction,
     StaffAction(
         name="reverse-at-loss",
-        label="Propose a reversal at the wallet's loss",
+        label="Reversal at our loss",
         permission=PROPOSE_ADJUSTMENT,
         consequence=f"{_NOTHING_YET}the amount is given back to who paid it, out of the wallet's loss account. Only "
         "when who received it does not have it any more.",

@@ -134,6 +134,10 @@ def test_a_transaction_shows_its_reversals_and_when_its_hold_ends(house: House, 
 def test_the_list_and_the_menu_say_what_waits(house: House, login: Login) -> None:
     senior = login("Senior officer")
     listed = senior.get("/admin/ledger/adjustment/").text
+    for client, waits in ((senior, "1"), (login("Auditor"), "")):
+        line = client.get("/admin/").text.partition('href="/admin/ledger/adjustment/"')[2].partition("</a>")[0]
+        assert line.split("Adjustments")[1].replace("</span>", "").strip().endswith(waits)
+        assert "None" not in line
     assert "5.00 EUR" in listed
     assert str(standing(house).id)[-8:] in listed
     assert str(standing(house).id) in senior.get("/admin/ledger/adjustment/", {"q": str(house.cleared.id)}).text
@@ -205,6 +209,8 @@ def test_not_even_a_superuser_answers_his_own_proposal(house: House, login: Logi
 
 def test_limits_are_shown_with_their_use_and_set_on_the_account_and_the_customer(house: House, login: Login) -> None:
     client = login("Officer")
+    form = client.get(action_url(house.account, "set-limit")).text
+    assert "At present: outgoing EUR: 500,000.00 EUR per day." in form
     values = {"direction": "out", "per_transaction": "", "per_day": "20,000", "per_30_days": "", "reason": "she asked"}
     assert "The limit is set" in said(client.post(action_url(house.account, "set-limit"), values))
     assert Limit.objects.get(owner_id=house.account.id).per_day == 2_000_000
