@@ -1,5 +1,6 @@
 """What a bank tells us: forged, twice, in the wrong order, about nothing we know, or about another amount."""
 
+from datetime import timedelta
 from random import Random
 from typing import Any
 from uuid import uuid4
@@ -103,9 +104,9 @@ def test_the_same_news_under_two_ids_moves_the_money_once(sandbox: RunningSandbo
     verify()
 
 
-@pytest.mark.parametrize("fault", ["another secret", "another body", "no signature"])
+@pytest.mark.parametrize("fault", ["another secret", "another body", "no signature", "replayed an hour later"])
 def test_a_forged_message_is_not_stored(sandbox: RunningSandbox, fault: str) -> None:
-    _, _made, row = dispatched()
+    account, _made, row = dispatched()
     sandbox.bank.decide(row.key, "settled")
     callback = sandbox.callbacks("bank")[0]
     headers, body = dict(callback.headers), callback.body
@@ -118,9 +119,21 @@ def test_a_forged_message_is_not_stored(sandbox: RunningSandbox, fault: str) -> 
             body = body.replace(b"4000", b"4001")
         case "no signature":
             del headers["webhook-signature"]
+        case "replayed an hour later":
+            long_ago = timezone.now() - timedelta(hours=1)
+            secret = sandbox.config.bank_webhook_secret
+            headers = sign(secret=secret, message_id=callback.id, body=body, at=long_ago)
     answer = Client().post("/webhooks/bank", data=body, content_type="application/json", headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (401, "bad_signature")
     assert not InboundEvent.objects.exists()
+    process()
+    assert flows.balances(account) == (0, 0)
+    verify()
+    deliver(sandbox)
+    process()
+    flows.settle_everything()
+    assert flows.balances(account) == (4_000, 4_000)
+    verify()
 
 
 @pytest.mark.parametrize(
@@ -181,6 +194,21 @@ def test_reordered_news_ends_where_the_bank_does(sandbox: RunningSandbox) -> Non
         hurry()
         process()
     assert Escalation.objects.get().kind == "event_failed"
+    verify()
+
+
+def test_news_that_comes_after_the_bank_was_asked_changes_nothing(sandbox: RunningSandbox) -> None:
+    """Late: by the time of the callback the answer had been fetched, and the money posted."""
+    account, made, row = dispatched()
+    sandbox.bank.decide(row.key, "settled")
+    hurry()
+    flows.settle_everything()
+    assert flows.status(made) == "cleared"
+    assert deliver(sandbox) == [200]
+    process()
+    flows.settle_everything()
+    assert (flows.balances(account), suspense()) == ((4_000, 4_000), 0)
+    assert not Escalation.objects.exists()
     verify()
 
 
