@@ -1,6 +1,7 @@
 """Which functions of the money core each test runs, in the database and in Python: the others can't notice a change."""
 
 import ast
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -15,6 +16,7 @@ from tests.support.servers import TestServers
 from wallet_project.embedded import roles
 from wallet_project.embedded.postgres import ADMIN
 
+_ENDS_SECONDS = 2.0
 _COUNTED = "SELECT funcname FROM pg_stat_user_functions WHERE calls > 0"
 #: What has run since the last test: functions of the database, and `file:function` of Python.
 seen: set[str] = set()
@@ -31,6 +33,10 @@ def watch_databases(servers: TestServers) -> None:
     drop = Databases._drop
 
     def read_and_drop(self: Databases, name: str) -> None:
+        # A session reports what it has counted when it ends.
+        deadline = time.monotonic() + _ENDS_SECONDS
+        while time.monotonic() < deadline and self._sessions(name):
+            time.sleep(0.005)
         with psycopg.connect(servers.database_url(ADMIN, name), autocommit=True) as connection:
             seen.update(row[0] for row in connection.execute(_COUNTED))
         drop(self, name)

@@ -37,10 +37,6 @@ class Experience:
     functions: Mapping[str, frozenset[str]]
     _of_place: Counter[tuple[str, str]] = field(default_factory=Counter)
     _of_file: Counter[tuple[str, str]] = field(default_factory=Counter)
-    _seen: frozenset[str] = frozenset()
-
-    def __post_init__(self) -> None:
-        self._seen = frozenset().union(*self.functions.values())
 
     def killed(self, file: str, place: str, test: str) -> None:
         self._of_place[place, test] += 1
@@ -56,6 +52,7 @@ class Experience:
             worth = 3 * self._of_place[mutant.place, test] + self._of_file[mutant.file, test]
             worth += 2 * sum(word in test for word in words)
             worth += 4 * any(word in test for word in _CLOSE)
+            worth += 4 * (mutant.place in self.functions.get(test, ()))
             worth += 10 * (about_locks and any(word in test for word in _RACES))
             return (-worth / (0.2 + self.seconds[test]), self.seconds[test])
 
@@ -64,15 +61,10 @@ class Experience:
         return [test for test, spent in zip(ranked, until, strict=True) if not patience or spent <= patience]
 
     def _that_can_notice(self, mutant: Mutant) -> Iterable[str]:
-        """A change within a function can be noticed only by who runs it, or reads it in the catalogue.
-
-        Nobody is seen to run an SQL function that PostgreSQL has put into its caller's query.
-        """
-        name = f"{mutant.file}:{mutant.place}" if mutant.area == "python" else mutant.place
-        if mutant.area == "catalogue" or mutant.operator == "attribute dropped":
+        """Who does not run a Python function can't notice a change of it."""
+        if mutant.area != "python":
             return self.seconds
-        if mutant.area == "sql" and name not in self._seen:
-            return self.seconds
+        name = f"{mutant.file}:{mutant.place}"
         return [test for test in self.seconds if name in self.functions.get(test, ())]
 
 

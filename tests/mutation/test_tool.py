@@ -153,14 +153,15 @@ def test_a_child_says_which_tests_fail_and_hang(request: pytest.FixtureRequest) 
     assert run(request, passes, hangs, seconds=1) == ["hangs too late"]
 
 
-def test_who_noticed_before_is_asked_first_and_who_does_not_run_it_is_not_asked() -> None:
+def test_who_noticed_before_is_asked_first_and_who_runs_it_before_who_does_not() -> None:
     mutant = next(m for m in sql_files.mutants_of(SQL, "fee.sql") if m.operator == "sign turned")
     experience = Experience(
         {"quick": 0.1, "slow": 1.0, "other": 0.1}, {"quick": frozenset({"fee"}), "slow": frozenset({"fee"})}
     )
-    assert experience.tests_for(mutant, patience=0) == ["quick", "slow"]
-    experience.killed("fee.sql", "fee", "slow")
-    assert experience.tests_for(mutant, patience=0) == ["slow", "quick"]
+    assert experience.tests_for(mutant, patience=0) == ["quick", "slow", "other"]
+    for _ in range(10):
+        experience.killed("fee.sql", "fee", "slow")
+    assert experience.tests_for(mutant, patience=0) == ["slow", "quick", "other"]
     assert experience.tests_for(mutant, patience=1) == ["slow"]
 
 
