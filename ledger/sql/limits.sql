@@ -5,23 +5,17 @@
 --   in:  transfers and deposits that have cleared, on the day they did
 -- What a customer moves between accounts of his own counts for the accounts and not for the customer.
 
--- ledger_count: which counters some transactions belong to, and with how much of `p_amounts` (one per transaction).
-CREATE OR REPLACE FUNCTION ledger_count(p_direction text, p_transactions uuid[], p_amounts bigint[])
+-- ledger_count: which outgoing counters some transactions belong to, and with how much of `p_amounts` (one a transaction).
+CREATE OR REPLACE FUNCTION ledger_count(p_transactions uuid[], p_amounts bigint[])
 RETURNS TABLE (owner_id uuid, currency varchar, day date, amount bigint)
 LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
-    SELECT l.owner_id, l.currency,
-           ((CASE p_direction WHEN 'out' THEN t.created_at ELSE clock_timestamp() END) AT TIME ZONE 'UTC')::date AS day,
-           sum(moved.amount)::bigint
+    SELECT l.owner_id, l.currency, (t.created_at AT TIME ZONE 'UTC')::date, sum(moved.amount)::bigint
     FROM unnest(p_transactions, p_amounts) AS moved (id, amount)
-    JOIN ledger_transaction t ON t.id = moved.id
-        AND (t.kind = 'transfer' OR t.kind = CASE p_direction WHEN 'out' THEN 'withdrawal' ELSE 'deposit' END)
-    JOIN accounts_account mine
-        ON mine.id = CASE p_direction WHEN 'out' THEN t.debit_account_id ELSE t.credit_account_id END
-    JOIN accounts_account other
-        ON other.id = CASE p_direction WHEN 'out' THEN t.credit_account_id ELSE t.debit_account_id END
-    JOIN ledger_limit l ON l.owner_id IN (mine.id, mine.customer_id)
-        AND l.direction = p_direction AND l.currency = t.currency
-        AND (l.scope = 'account' OR other.customer_id IS DISTINCT FROM mine.customer_id)
+    JOIN ledger_transaction t ON t.id = moved.id AND t.kind IN ('transfer', 'withdrawal')
+    JOIN accounts_account d ON d.id = t.debit_account_id
+    JOIN accounts_account c ON c.id = t.credit_account_id
+    JOIN ledger_limit l ON l.owner_id IN (d.id, d.customer_id) AND l.direction = 'out' AND l.currency = t.currency
+        AND (l.scope = 'account' OR c.customer_id IS DISTINCT FROM d.customer_id)
     GROUP BY 1, 2, 3
 $$;
 
@@ -110,12 +104,12 @@ END $$;
 CREATE OR REPLACE FUNCTION ledger_give_back(p_transactions uuid[], p_amounts bigint[])
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
-    PERFORM FROM ledger_usage u JOIN ledger_count('out', p_transactions, p_amounts) c
+    PERFORM FROM ledger_usage u JOIN ledger_count(p_transactions, p_amounts) c
         ON u.owner_id = c.owner_id AND u.currency = c.currency AND u.day = c.day
     WHERE u.direction = 'out'
     ORDER BY u.owner_id, u.direction, u.currency, u.day FOR NO KEY UPDATE OF u;
     UPDATE ledger_usage u SET amount = u.amount - c.amount
-    FROM ledger_count('out', p_transactions, p_amounts) c
+    FROM ledger_count(p_transactions, p_amounts) c
     WHERE u.owner_id = c.owner_id AND u.currency = c.currency AND u.day = c.day AND u.direction = 'out';
 END $$;
 
