@@ -7,6 +7,7 @@ from uuid import UUID
 from rest_framework import serializers
 
 from accounts.selectors import format_time
+from accounts.serializers import BalancesOutput
 from ledger.failures import public_failure
 from ledger.selectors.balances import BalanceAt, Explanation, reserves
 from ledger.selectors.entries import EntryView
@@ -106,14 +107,6 @@ class EntryOutput(serializers.Serializer[EntryView]):
             "reference": instance.reference,
             "created_at": format_time(instance.created_at),
         }
-
-
-class BalancesOutput(serializers.Serializer[Any]):
-    """Minor units."""
-
-    cleared = serializers.IntegerField(help_text="What has been posted.")
-    reserved = serializers.IntegerField(help_text="What pending debits keep from being spent.")
-    available = serializers.IntegerField(help_text="cleared - reserved")
 
 
 class BalanceAtOutput(serializers.Serializer[BalanceAt]):

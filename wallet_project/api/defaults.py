@@ -78,10 +78,13 @@ SPECTACULAR_SETTINGS: Final[dict[str, Any]] = {
     "REDOC_DIST": "SIDECAR",
     "SORT_OPERATIONS": False,
     "PATH_CONVERTER_OVERRIDES": {"id": UUID},
-    # Two resources have a `status` of their own: each gets a name that a generated client can live with.
+    # What several resources have in other choices: each gets a name that a generated client can live with.
     "ENUM_NAME_OVERRIDES": {
         "AccountStatus": "accounts.states.AccountStatus",
         "TransactionStatus": "ledger.selectors.LISTED_STATUSES",
+        "TransactionKind": "ledger.selectors.LISTED_KINDS",
+        "ChargedKind": "ledger.fees.CHARGED_KINDS",
+        "CaptureMode": ["automatic", "manual"],
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
