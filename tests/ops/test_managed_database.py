@@ -29,6 +29,7 @@ PAGE = (ROOT / "docs" / "database.md").read_text()
 NAMES = {
     "wallet_owner": f"house_{os.getpid()}",
     "wallet_app": f"guest_{os.getpid()}",
+    "wallet_notary": f"witness_{os.getpid()}",
     "wallet": f"rented_{os.getpid()}",
 }
 LANDLORD = f"landlord_{os.getpid()}"
@@ -82,7 +83,7 @@ def rented(servers: TestServers) -> Iterator[Rented]:
             yield Rented(name, dsn)
         finally:
             admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
-            for role in (app, owner, LANDLORD):
+            for role in (app, owner, NAMES["wallet_notary"], LANDLORD):
                 admin.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
 
 
