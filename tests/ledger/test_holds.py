@@ -372,6 +372,21 @@ def test_what_was_captured_of_a_payer_who_was_frozen_since_waits_for_a_human() -
     verify("--no-bank")
 
 
+def test_what_was_captured_in_part_and_failed_by_staff_goes_back_once(settings: Any) -> None:
+    settings.FEES = {"transfer": {"EUR": [{"flat": 10}]}}
+    source, destination = make_account(funded=10_000), make_account()
+    made = held(source, destination)
+    capture(made, destination, 500)
+    assert flows.balances(source) == (10_000, 9_498)
+    assert made.group is not None
+    with transaction.atomic():
+        steps.fail([made.group], code="not_permitted", actor=system_actor(), reason="a test")
+    assert (flows.balances(source), flows.balances(destination)) == ((10_000, 10_000), (0, 0))
+    assert post(destination, made, "capture", {"amount": 500}).json()["status"] == "failed"
+    assert refusal(post(destination, made, "capture", {"amount": 600})) == (409, "already_captured")
+    verify("--no-bank")
+
+
 def test_the_fee_of_a_hold_is_captured_in_proportion(settings: Any) -> None:
     settings.FEES = {"transfer": {"EUR": [{"basis_points": 100}]}}
     source, destination = make_account(funded=10_000), make_account()
@@ -401,6 +416,16 @@ def test_what_is_done_with_a_hold_asks_the_database_twice(django_assert_num_quer
         assert payee.post(f"/api/v1/transactions/{one.id}/capture", {}, headers=keyed()).status_code == 200
     with django_assert_num_queries(2):
         assert payee.post(f"/api/v1/transactions/{two.id}/void").status_code == 200
+
+
+def test_the_same_hold_asked_for_twenty_times_at_once_is_one(settings: Any) -> None:
+    settings.FEES = {"transfer": {"EUR": [{"flat": 10}]}}
+    source, destination = make_account(funded=10_000), make_account()
+    made = at_once(*[lambda: flows.transfer(source, destination, 700, expires_in=AN_HOUR, key="a-key")] * 20)
+    assert len({view.id for view in made}) == 1
+    assert {view.fee for view in made} == {10}
+    assert flows.balances(source) == (10_000, 9_290)
+    verify("--no-bank")
 
 
 @pytest.mark.parametrize("_round", range(3))
