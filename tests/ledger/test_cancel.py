@@ -1,6 +1,8 @@
 """The payer may cancel what is pending and no bank has yet."""
 
+from collections.abc import Callable
 from random import Random
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -11,7 +13,7 @@ from ledger.services import payments, rails
 from tests.ledger import flows
 from tests.ledger.test_escalations import freeze
 from tests.ledger.test_races import at_once
-from tests.support.factories import api_client, make_account
+from tests.support.factories import api_client, keyed, make_account
 from tests.support.pipeline import run_until, run_until_idle, verify
 from wallet_project.sandbox.embedding import RunningSandbox
 
@@ -35,6 +37,19 @@ def test_a_pending_transfer_is_cancelled_and_its_funds_released() -> None:
     run_until_idle()
     assert flows.balances(destination) == (0, 0)
     verify("--no-bank")
+
+
+def test_a_group_of_fifty_is_cancelled_in_as_few_statements_as_one(
+    django_assert_num_queries: Callable[..., Any],
+) -> None:
+    source, destination = make_account(funded=5_000), make_account()
+    client = api_client(source.customer)
+    part = {"source": str(source.id), "destination": str(destination.id), "amount": 1, "currency": "EUR"}
+    group = client.post("/api/v1/groups", {"transfers": [part] * 50}, format="json", headers=keyed()).json()
+    # Of these four look, two lock and end it, and two begin and commit.
+    with django_assert_num_queries(8):
+        assert client.post(f"/api/v1/transactions/{group['transactions'][0]['id']}/cancel").status_code == 200
+    assert flows.balances(source) == (5_000, 5_000)
 
 
 def test_what_has_cleared_or_failed_is_not_cancelled() -> None:
