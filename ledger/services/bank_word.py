@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from accounts.models import IdempotencyClaim
 from ledger import steps
 from ledger.failures import FailureCode
 from ledger.models import RailTransfer
@@ -41,6 +42,8 @@ def apply(row: RailTransfer, report: PaymentReport, *, now: datetime) -> None:
                 raise BankContradictsItself()
         case "settled" if row.status in (RailStatus.REJECTED, RailStatus.CANCELLED):
             _settled_after_failing(row, report)
+        case "settled" | "rejected" if as_asked and _moved_otherwise(row):
+            raise BankContradictsItself()
         case "settled" if as_asked:
             _settled(row, report, now=now)
         case "settled":
@@ -54,6 +57,17 @@ def apply(row: RailTransfer, report: PaymentReport, *, now: datetime) -> None:
             steps.fail([unit_of(row)], code=FailureCode.BANK_REJECTED, actor=system_actor(), reason=report.reason)
             if (item := steps.item_of_return(row.transaction)) is not None:
                 steps.ask_whose(item, why="the bank did not return it to its sender", bank_said=report.reason)
+
+
+def _moved_otherwise(row: RailTransfer) -> bool:
+    """It has said before that it moved another amount for this payment, which is in suspense; a human is on it."""
+    booked = IdempotencyClaim.objects.filter(principal=system_actor().principal_id, key=_booking(row))
+    return row.status == RailStatus.SUBMITTED and booked.exists()
+
+
+def _booking(row: RailTransfer) -> str:
+    """The key under which what moved for a payment is in suspense, once."""
+    return f"bank-payment-{row.key}"
 
 
 def unit_of(row: RailTransfer) -> UUID:
@@ -104,7 +118,7 @@ def _book(row: RailTransfer, report: PaymentReport, *, why: str) -> tuple[UUID |
         return None, True
     returned = steps.item_of_return(row.transaction)
     booked, made = steps.post_to_suspense(
-        key=f"bank-payment-{row.key}",
+        key=_booking(row),
         direction="in" if row.direction == RailDirection.COLLECTION else "out",
         amount=report.amount,
         currency=report.currency,

@@ -260,6 +260,26 @@ def test_a_withdrawal_settled_for_another_amount_waits_for_a_human(sandbox: Runn
     assert possible_resolutions(Escalation.objects.get()) == ()
 
 
+@pytest.mark.parametrize("word", ["settled", "rejected"])
+def test_after_another_amount_the_bank_does_not_settle_or_reject_what_was_asked(
+    sandbox: RunningSandbox, word: str
+) -> None:
+    """The money that moved is in suspense; believing both would book it twice, or give back what has gone."""
+    account = make_account()
+    flows.fund_over_the_bank(account, 5_000, sandbox)
+    made = flows.withdraw(account, 2_000, name="SBX-SHORT")
+    flows.approve(made)
+    run_until(Escalation.objects.exists, sandbox=sandbox, ledger_only=True)
+    tell(sandbox, f"payment.{word}", report(RailTransfer.objects.get(transaction=made.id), word))
+    for _ in range(MAX_TRIES):
+        hurry()
+        process()
+    flows.settle_everything()
+    assert (flows.status(made), flows.balances(account), suspense()) == ("pending", (5_000, 3_000), -1_000)
+    assert sorted(Escalation.objects.values_list("kind", flat=True)) == ["event_failed", "unmatched_money"]
+    verify()
+
+
 def test_another_currency_is_another_amount(sandbox: RunningSandbox) -> None:
     _account, made, row = dispatched()
     tell(sandbox, "payment.settled", report(row, "settled", currency="USD"))
