@@ -115,7 +115,7 @@ DATABASES = {
 }
 WALLET_APP_ROLE = DATABASES["default"]["USER"]
 #: Signs the chain's heads and reads nothing else (docs/chain.md).
-WALLET_NOTARY_ROLE = "wallet_notary"
+WALLET_NOTARY_ROLE = env.str("WALLET_NOTARY_ROLE", default="wallet_notary")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = api_defaults.caches(REDIS_URL)
 USE_TZ = True

@@ -11,7 +11,8 @@ from django.conf import settings
 from django.db import connections
 
 from tests.chain.chains import head, offences, result, seal_all, some_blocks
-from tests.support import factories
+from tests.chain.conftest import Tamper
+from tests.support import factories, money
 from wallet_project.chain import definitions, selectors
 from wallet_project.chain.declarations import Sealed, declared
 from wallet_project.chain.sealing import seal
@@ -37,7 +38,7 @@ def test_everything_that_was_written_is_sealed_and_verifies() -> None:
     assert found.figures["blocks"] == last + 1 >= 4
     (counted,) = rows(
         "SELECT (SELECT count(*) FROM ledger_entry) + (SELECT count(*) FROM ledger_statechange)"
-        " + (SELECT count(*) FROM accounts_statechange) AS count"
+        " + (SELECT count(*) FROM ledger_transaction) + (SELECT count(*) FROM accounts_statechange) AS count"
     )
     assert found.figures["rows"] == counted["count"] > 10
     assert selectors.oldest_unsealed_seconds() == [(("seal",), 0.0)]
@@ -240,6 +241,35 @@ def test_free_text_and_raw_answers_are_salted() -> None:
         for column, kind in zip(source["columns"], source["kinds"], strict=True):
             assert kind.startswith("salted ") == (column in table.salted)
             assert column not in texts or column in table.salted, (table.table, column)
+
+
+def test_nothing_under_seal_is_the_applications_to_change() -> None:
+    changeable = rows(
+        "SELECT s.table_name, c.name FROM chain_source s CROSS JOIN LATERAL unnest(s.columns) AS c (name)"
+        " WHERE has_column_privilege('wallet_app', s.table_name, c.name, 'UPDATE')"
+    )
+    assert changeable == []
+
+
+def test_what_was_asked_of_a_transaction_is_under_seal_and_what_became_of_it_is_not(tamper: Tamper) -> None:
+    account = factories.make_account(funded=100)
+    seal_all()
+    tamper("UPDATE ledger_transaction SET reference = 'somebody else''s' WHERE credit_account_id = %s", account.id)
+    assert {row["problem"] for row in offences()} == {"a text is not as it was sealed"}
+    tamper("UPDATE ledger_transaction SET initiator_id = gen_random_uuid() WHERE credit_account_id = %s", account.id)
+    assert "a row is not as it was sealed" in {row["problem"] for row in offences()}
+
+
+def test_a_transaction_that_was_sealed_while_it_was_pending_goes_on(app_connection: psycopg.Connection) -> None:
+    account = factories.make_account(funded=100)
+    payment = factories.make_account(account.customer)
+    posted = money.post(money.leg("transfer", account, payment, 60))
+    seal_all()
+    assert not offences()
+    money.approve(posted)
+    money.clear()
+    seal_all()
+    assert not offences()
 
 
 def test_a_column_that_is_new_is_covered_and_what_was_sealed_still_verifies(

@@ -16,13 +16,15 @@ class Sealed:
     """One table. What isn't named here is hashed as it stands: a column that is new is covered by itself.
 
     `salted`: free text and what others tell us, hashed with a salt that can be thrown away with the text.
-    `mutable`: columns that change in a row's life, which the chain leaves out.
+    `mutable`: columns that change in a row's life, which the chain leaves out; or, where most of them do, `only`: those
+    that never change.
     `moment`: when the row was written (the metric's age of the oldest unsealed row). `key`: the primary key."""
 
     table: str
     moment: str
     salted: Sequence[str] = ()
     mutable: Sequence[str] = ()
+    only: Sequence[str] = ()
     key: str = "id"
 
 

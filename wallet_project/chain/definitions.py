@@ -74,10 +74,11 @@ def _define(cursor: CursorWrapper, table: Sealed) -> bool:
 
 
 def _definition(table: Sealed, types: dict[str, str]) -> tuple[list[str], list[str]]:
-    named = {table.key, table.moment, *table.salted, *table.mutable}
+    always = {table.key, table.moment, XACT, *table.salted}
+    named = {*always, *table.mutable, *table.only}
     if missing := named - set(types):
         raise NotSealable(f"{table.table} has no column {', '.join(sorted(missing))}")
-    columns = sorted(name for name in types if name not in table.mutable)
+    columns = sorted({*table.only, *always} if table.only else set(types) - set(table.mutable))
     if unknown := [f"{name} {types[name]}" for name in columns if types[name] not in KINDS]:
         raise NotSealable(f"{table.table}: nobody has said how to write {', '.join(unknown)}")
     kinds = [("salted " if name in table.salted else "") + KINDS[types[name]] for name in columns]

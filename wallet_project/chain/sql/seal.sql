@@ -11,7 +11,8 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, public, pg_temp AS $$
     END
 $$;
 
--- SQL for one line of a row: name=length:value, name=- for null, name#digest for a salted text.
+-- SQL for one line of a row: name=length:value, name=- for null, name#digest for a salted text that is
+-- not empty ('', {} and [] tell nothing).
 CREATE OR REPLACE FUNCTION chain_line(p_source chain_source, p_column text, p_kind text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
@@ -22,7 +23,7 @@ BEGIN
         RETURN v_plain;
     END IF;
     RETURN format(
-        'CASE WHEN coalesce(%s, '''') = '''' THEN %s ELSE %L || (SELECT encode(s.digest, ''hex'') FROM chain_salt s '
+        'CASE WHEN coalesce(%s, '''') IN ('''', ''{}'', ''[]'') THEN %s ELSE %L || (SELECT encode(s.digest, ''hex'') FROM chain_salt s '
         'WHERE s.source_id = %s AND s.row_id = t.%I::text AND s.column_name = %L) || E''\n'' END',
         v_text, v_plain, p_column || '#', p_source.id, p_source.key_column, p_column);
 END $$;
@@ -71,7 +72,7 @@ BEGIN
             'INSERT INTO chain_salt (source_id, row_id, column_name, salt, digest) '
             'SELECT $1, row_id, $2, salt, sha256(salt || convert_to(value, ''UTF8'')) FROM ('
             'SELECT t.%I::text AS row_id, %s AS value, uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) AS salt '
-            'FROM %I t WHERE t.xact >= $3 AND t.xact < $4 AND %s <> '''') x',
+            'FROM %I t WHERE t.xact >= $3 AND t.xact < $4 AND %s NOT IN ('''', ''{}'', ''[]'')) x',
             p_source.key_column, v_salted.value, p_source.table_name, v_salted.value)
         USING p_source.id, v_salted.name, p_from, p_to;
     END LOOP;
