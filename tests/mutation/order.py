@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import accumulate
 from pathlib import Path
 
 from tests.mutation.mutants import Mutant
@@ -42,10 +41,15 @@ class Experience:
         self._of_place[place, test] += 1
         self._of_file[file, test] += 1
 
-    def tests_for(self, mutant: Mutant, *, patience: float) -> list[str]:
-        """Those that run it, until they would take `patience` seconds together without a mutant (0: all of them)."""
+    def tests_for(self, mutant: Mutant, *, patience: int) -> list[str]:
+        """The first `patience` of those that may notice (0: all of them)."""
         about_locks = any(words in mutant.before for words in _LOCKS)
         words = _words(mutant)
+        exact = (
+            [word for word in mutant.before.split()[:4] if "_" in word]
+            if mutant.area == "catalogue"
+            else [mutant.place]
+        )
 
         @cache
         def rank(test: str) -> tuple[float, float]:
@@ -54,11 +58,11 @@ class Experience:
             worth += 4 * any(word in test for word in _CLOSE)
             worth += 4 * (mutant.place in self.functions.get(test, ()))
             worth += 10 * (about_locks and any(word in test for word in _RACES))
-            return (-worth / (0.2 + self.seconds[test]), self.seconds[test])
+            worth += 20 * any(name in test for name in exact)
+            return (-worth / (1 + self.seconds[test]), self.seconds[test])
 
         ranked = sorted(self._that_can_notice(mutant), key=rank)
-        until = accumulate(self.seconds[test] for test in ranked)
-        return [test for test, spent in zip(ranked, until, strict=True) if not patience or spent <= patience]
+        return ranked[:patience] if patience else ranked
 
     def _that_can_notice(self, mutant: Mutant) -> Iterable[str]:
         """Who does not run a Python function can't notice a change of it."""

@@ -32,7 +32,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--retry", action="store_true", help="judge those that survived again")
     parser.add_argument("--slowest", type=float, default=15.0, help="leave out tests that take longer, in seconds")
-    parser.add_argument("--patience", type=float, default=0.0, help="seconds of tests for a mutant; 0: all that run it")
+    parser.add_argument("--patience", type=int, default=0, help="tests that a mutant is shown to; 0: all")
     parser.add_argument("--report", action="store_true", help="say what is known, and run nothing")
     parser.add_argument("--folder", type=Path, default=results.KEPT_IN, help="where results are kept between runs")
     parser.add_argument("--tests", nargs="*", default=TESTS, help="what may notice")

@@ -16,7 +16,7 @@ from tests.mutation.results import Result
 class Selection:
     """`only`: parts of names, one of which a mutant's must have; `sample` of those, drawn with `seed`; of these the
     `share`-th of `shares`. `retry`: judge those that survived once more. `slowest`: tests that take longer are left
-    out, `patience`: how long the tests of a mutant may take together without it (seconds)."""
+    out (seconds). `patience`: how many tests a mutant is shown to; 0: all."""
 
     kept_in: str
     only: tuple[str, ...] = ()
@@ -26,7 +26,7 @@ class Selection:
     shares: int = 1
     retry: bool = False
     slowest: float = 15.0
-    patience: float = 0.0
+    patience: int = 0
     only_baseline: bool = False
 
     @property
