@@ -57,23 +57,28 @@ class AtTheBank(Staff):
             case "rejected" if unit.rail == "submitted":
                 unit.rail, unit.asks = "rejected", False
                 self.fail(unit, "bank_rejected")
+                if unit.item:
+                    self.ask_whose(unit.item)
             case "settled" if unit.rail == "submitted" and amount == leg.amount:
                 unit.rail, unit.asks = "confirmed", False
                 self.resume(unit)
             case "settled" if unit.rail == "submitted":
                 self._settled_otherwise(unit, amount)
             case "settled" if unit.rail == "rejected":
-                self._book(unit, amount, tell="after failing")
+                self._book(unit, amount, again=False)
 
     def _settled_otherwise(self, unit: Unit, amount: int) -> None:
-        self._book(unit, amount, tell="always")
         unit.asks = False
-        if unit.legs[0].kind == "deposit":
+        if unit.legs[0].kind == "deposit" or unit.item:
             unit.rail = "rejected"
             self.fail(unit, "bank_amount_differs")
+        self._book(unit, amount, again=True)
 
-    def _book(self, unit: Unit, amount: int, *, tell: str) -> None:
+    def _book(self, unit: Unit, amount: int, *, again: bool) -> None:
+        """What moved is in suspense, and it is asked on the payment itself whose it is; of money that was to be
+        returned, on what came in. `again`: also when it was asked before."""
         change = amount if unit.legs[0].kind == "deposit" else -amount
-        made = self.to_suspense(f"bank-payment-{unit.name}", change)
-        if (made or tell == "always") and "unmatched_money" not in unit.escalations:
+        name = f"bank-payment-{unit.name}"
+        made = self.to_suspense(name, change, item=unit.item, ask=bool(unit.item))
+        if not unit.item and (made or again) and "unmatched_money" not in unit.escalations:
             unit.escalations.append("unmatched_money")

@@ -1,7 +1,7 @@
 """All of the model, part upon part."""
 
-from tests.ledger.model.givings import Givings
+from tests.ledger.model.adjustments import Adjustments
 
 
-class Book(Givings):
+class Book(Adjustments):
     """The wallet as it ought to be."""

@@ -12,16 +12,17 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts import steps as accounts
+from accounts.selectors import system_account_id
 from ledger import posting, steps
 from ledger.models import Escalation, InboundEvent, RailTransfer
-from ledger.services import groups, holds, payments, reversals
+from ledger.services import adjustments, groups, holds, payments, proposals, reversals, suspense
 from ledger.services.accounts import close_account
 from ledger.services.clearing import clear_due
 from ledger.services.events import process_bank_events, receive_bank_event
 from ledger.services.rails import dispatch_rails
 from ledger.states import Stage
 from tests.ledger.model.bank import CURRENCY, Bank, Desk
-from tests.ledger.model.model import OWN
+from tests.ledger.model.model import OWN, Name
 from tests.ledger.model.town import OWNERS, Founded, Town
 from wallet_project.utils.context import request_id, system_actor
 from wallet_project.utils.errors import DomainError, Unavailable
@@ -49,6 +50,8 @@ class Hands:
     def __init__(self, origin: Founded, town: Town) -> None:
         self._accounts, self._actors, self._town = origin.accounts, origin.actors, town
         self._funding = set(origin.funding)
+        self._seniors = origin.seniors
+        self._proposals: dict[int, UUID] = {}
         self.bank = Bank()
         for reference, amount in origin.funding.items():
             self.bank.enter("in", amount, reference)
@@ -82,7 +85,14 @@ class Hands:
     def _name(self, key: str) -> str:
         """Our keys are numbers; the wallet's own are made of the ids of what they are about."""
         start, separator, id_ = key.rpartition("wallet-")
-        return start + self._names[UUID(id_)] if separator else key
+        if separator:
+            return start + self._names[UUID(id_)]
+        start, separator, id_ = key.rpartition("adjustment-")
+        return f"staff-{self._numbers[UUID(id_)]}" if separator else key
+
+    @property
+    def _numbers(self) -> dict[UUID, int]:
+        return {id_: number for number, id_ in self._proposals.items()}
 
     # Customers.
 
@@ -257,6 +267,56 @@ class Hands:
     def officer(self, number: int, verdict: str) -> Told:
         return self._judge(self._unit(number), verdict, None)
 
+    def propose_correction(self, number: int, by: int, debit: Name, credit: Name, amount: int) -> Told:
+        return self._proposed(
+            number,
+            lambda: proposals.propose_correction(
+                actor=self._seniors[by],
+                debit=self._account(debit),
+                credit=self._account(credit),
+                amount=amount,
+                reason="a test",
+            ),
+        )
+
+    def propose_reversal(self, number: int, by: int, of: int, amount: int | None, at_loss: bool) -> Told:
+        return self._proposed(
+            number,
+            lambda: proposals.propose_reversal(
+                actor=self._seniors[by],
+                transaction_id=self._main(of),
+                amount=amount,
+                reason="a test",
+                at_loss=at_loss,
+            ),
+        )
+
+    def propose_assignment(self, number: int, by: int, about: str, account: int) -> Told:
+        to = self._accounts[account].id
+        return self._asked_whose(number, by, about, suspense.propose_assignment, account_id=to)
+
+    def propose_return(self, number: int, by: int, about: str) -> Told:
+        return self._asked_whose(number, by, about, suspense.propose_return, beneficiary=_BENEFICIARY)
+
+    def propose_charge(self, number: int, by: int, about: str, account: int | None, at_loss: bool) -> Told:
+        payer = None if account is None else self._accounts[account].id
+        return self._asked_whose(number, by, about, suspense.propose_charge, account_id=payer, at_loss=at_loss)
+
+    def agree(self, proposal: int, by: int) -> Told:
+        try:
+            answered = adjustments.approve(
+                actor=self._seniors[by], adjustment_id=self._proposals[proposal], now=timezone.now()
+            )
+        except DomainError as refusal:
+            return _code(refusal), None
+        return f"refused: {answered.refusal.code}" if answered.refusal else "ok", None
+
+    def disagree(self, proposal: int, by: int) -> Told:
+        return self._answer(adjustments.decline, proposal, by)
+
+    def take_back(self, proposal: int, by: int) -> Told:
+        return self._answer(adjustments.withdraw, proposal, by)
+
     def freeze(self, account: int) -> Told:
         return self._turn(account, "freeze")
 
@@ -274,7 +334,7 @@ class Hands:
         self._town.pass_days(days)
         return "ok", None
 
-    def resolve(self, number: int, kind: str, action: Any) -> Told:
+    def resolve(self, number: int | str, kind: str, action: Any) -> Told:
         about = Escalation.objects.filter(status="open", kind=kind, transaction__in=self._transactions[str(number)])
         found = about.first()
         if found is None:
@@ -352,6 +412,31 @@ class Hands:
                         [unit], code="not_permitted", actor=system_actor(), reason="a test", tokens=tokens
                     )
         return "ok" if done else "nothing", None
+
+    def _answer(self, use_case: Callable[..., Any], proposal: int, by: int) -> Told:
+        about = self._proposals[proposal]
+        return self._done(
+            lambda: use_case(actor=self._seniors[by], adjustment_id=about, reason="a test", now=timezone.now())
+        )
+
+    def _proposed(self, number: int, act: Callable[[], Any]) -> Told:
+        try:
+            self._proposals[number] = act().id
+        except DomainError as refusal:
+            return _code(refusal), None
+        return "ok", None
+
+    def _asked_whose(self, number: int, by: int, about: str, use_case: Callable[..., Any], **more: Any) -> Told:
+        asked = Escalation.objects.filter(
+            status="open", kind="unmatched_money", transaction__in=self._transactions[about]
+        ).first()
+        if asked is None:
+            return "nothing", None
+        actor = self._seniors[by]
+        return self._proposed(number, lambda: use_case(actor=actor, escalation_id=asked.id, reason="a test", **more))
+
+    def _account(self, name: Name) -> UUID:
+        return self._accounts[name].id if isinstance(name, int) else system_account_id(name, CURRENCY)
 
     def _turn(self, account: int, transition: str) -> Told:
         def act() -> None:

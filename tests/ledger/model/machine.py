@@ -22,6 +22,7 @@ _amounts = st.integers(1, 700)
 TOGETHER = (
     "transfer", "withdraw", "deposit", "hold", "pay", "reverse", "replay", "cancel", "capture", "void", "expire",
     "claim", "decide", "officer", "clear", "dispatch", "deliver", "freeze", "close", "resolve", "set_limit",
+    "answer",
 )  # fmt: skip
 
 #: As the model has them (tests/ledger/model/requests.py): 3 for a payout; 5 and a per cent for transfers from 100 on.
@@ -148,8 +149,11 @@ class Machine(RuleBasedStateMachine):
             unit.request = act
 
     def draw(self, a: int, b: int, amount: int) -> Draw:
+        return Draw(self.book, self.hands.bank, a, b, amount, self.next_number(), self.leases, self.next_number)
+
+    def next_number(self) -> int:
         self.numbers += 1
-        return Draw(self.book, self.hands.bank, a, b, amount, self.numbers, self.leases)
+        return self.numbers
 
     def look(self) -> State:
         self.book.midnights = (datetime.now(UTC).date() - self.born).days

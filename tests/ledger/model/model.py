@@ -65,6 +65,9 @@ class Unit:
     #: The day on which a hold is over; None when it is none.
     over: int | None = None
     reverses: str = ""
+    #: Of what is returned from suspense: its item there. The order in which units were asked for.
+    item: str = ""
+    order: int = 0
     cleared_on: int = 0
     #: The act by which it was asked for, to be repeated.
     request: Any = None
@@ -92,6 +95,9 @@ class Ledger:
         #: Captures by (owner, key); limits.
         self.captures: dict[tuple[int | None, str], object] = {}
         self.limits: list[Any] = []
+        self.proposals: dict[int, Any] = {}
+        #: What is in suspense, by what began it: above zero it came in.
+        self.items: dict[str, int] = {}
         #: Days that were let pass, and midnights that came by themselves.
         self.today = 0
         self.midnights = 0
@@ -133,6 +139,7 @@ class Ledger:
     ) -> Unit:
         """A request that is well formed: pending with its funds reserved."""
         unit = Unit(str(number), asked, by, legs, self.date, over=over, reverses=reverses)
+        unit.order = number if isinstance(number, int) else 0
         self.units[unit.name] = unit
         for leg in legs:
             self._reserve(leg.debit, leg.amount)
@@ -178,6 +185,9 @@ class Ledger:
         for leg in unit.legs:
             self._reserve(leg.debit, -leg.worth)
             self.move(leg.debit, leg.credit, leg.worth)
+            if unit.item:
+                change = leg.worth if leg.credit == "suspense" else -leg.worth
+                self.items[unit.item] = self.items.get(unit.item, 0) + change
         unit.status, unit.cleared_on = "cleared", self.date
         self._end(unit)
 
@@ -195,16 +205,24 @@ class Ledger:
         self._end(unit)
         return True
 
-    def to_suspense(self, name: str, change: int) -> bool:
-        """Money that moved at the bank and has no home, `change` from the wallet's point of view; False when it was
-        booked before."""
+    def to_suspense(self, name: str, change: int, *, item: str = "", ask: bool = True) -> bool:
+        """Money that moved at the bank and has no home, `change` from the wallet's point of view: an item of its own,
+        or a part of one. With `ask` it is asked whose it is. False when it was booked before."""
         if name in self.units:
             return False
         debit, credit = ("settlement", "suspense") if change > 0 else ("suspense", "settlement")
         legs = [Leg("adjustment", debit, credit, abs(change))]
         unit = self.units[name] = Unit(name, None, None, legs, self.date, approved=True)
+        unit.item = item or name
         self.post(unit)
+        if ask:
+            self.ask_whose(unit.item)
         return True
+
+    def ask_whose(self, item: str) -> None:
+        about = self.units[item]
+        if self.items[item] and "unmatched_money" not in about.escalations:
+            about.escalations.append("unmatched_money")
 
     def move(self, debit: Name, credit: Name, amount: int) -> None:
         self.purses[debit].cleared -= amount

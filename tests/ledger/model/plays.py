@@ -28,6 +28,7 @@ class Draw:
     amount: int
     number: int
     leases: list[tuple[int, int]]
+    another: Callable[[], int]
 
     @property
     def account(self) -> int:
@@ -55,7 +56,15 @@ def _of(book: Book, stage: str) -> list[Unit]:
 
 
 def _escalated(book: Book) -> list[Unit]:
-    return [unit for unit in requests(book) if unit.escalations]
+    return [unit for unit in book.units.values() if unit.escalations]
+
+
+def _asked_whose(book: Book) -> list[Unit]:
+    return [unit for unit in book.units.values() if "unmatched_money" in unit.escalations]
+
+
+def _proposed(book: Book) -> list[int]:
+    return [number for number, row in book.proposals.items() if row.status == "proposed"] or list(book.proposals)
 
 
 def _ask(draw: Draw, name: str, **arguments: int) -> Iterator[Act]:
@@ -190,6 +199,34 @@ def _held(draw: Draw) -> Iterator[Act]:
     yield from _screen(draw)
 
 
+def _shop(draw: Draw) -> Iterator[Act]:
+    """A hold from its beginning to its capture in part, which its payee may be too late for; or its payer would rather
+    have the money back."""
+    whole = draw.amount
+    between = {"source": draw.account, "destination": draw.other}
+    yield "hold", {"number": draw.number, **between, "amount": whole, "days": 1}
+    yield from _screen(draw)
+    if str(draw.number) in draw.book.units:
+        if draw.b % 3 == 0:
+            yield "pass_days", {"days": 1}
+        if draw.b % 3 == 1:
+            yield "void", {"number": draw.number, "by": draw.account}
+        part = {"amount": 1 + draw.a % whole, "key": ""}
+        yield "capture", {"number": draw.number, "by": draw.other, **part}
+
+
+def _regret(draw: Draw) -> Iterator[Act]:
+    """A transfer that clears, of which more is given back than it brought, one half at a time."""
+    between = {"source": draw.account, "destination": draw.other}
+    yield "transfer", {"number": draw.number, **between, "amount": draw.amount}
+    yield from _screen(draw)
+    yield "clear", {"limit": 1_000}
+    if str(draw.number) in draw.book.units:
+        half = {"of": draw.number, "by": draw.other, "amount": draw.amount // 2 + 1}
+        yield "reverse", {"number": draw.another(), **half}
+        yield "reverse", {"number": draw.another(), **half}
+
+
 def _work(draw: Draw) -> Iterator[Act]:
     """All that waits for nobody is worked off."""
     yield from _screen(draw)
@@ -240,7 +277,44 @@ def _close(draw: Draw) -> Iterator[Act]:
 def _resolve(draw: Draw) -> Iterator[Act]:
     unit = draw.one(_escalated(draw.book))
     kind = draw.second(unit.escalations)
-    yield "resolve", {"number": int(unit.name), "kind": kind, "action": _ACTIONS[draw.amount % len(_ACTIONS)]}
+    yield "resolve", {"number": unit.name, "kind": kind, "action": _ACTIONS[draw.amount % len(_ACTIONS)]}
+
+
+def _correct(draw: Draw) -> Iterator[Act]:
+    purses = (*range(_ACCOUNTS), "fees", "loss")
+    between = {"debit": purses[draw.a % len(purses)], "credit": purses[draw.b % len(purses)]}
+    yield "propose_correction", {"number": draw.number, "by": draw.amount % 3, **between, "amount": draw.amount}
+
+
+def _give_back(draw: Draw) -> Iterator[Act]:
+    cleared = [unit for unit in requests(draw.book) if unit.status == "cleared" and unit.legs[0].kind == "transfer"]
+    unit = draw.one(cleared or requests(draw.book))
+    amount = draw.second((None, max(1, unit.legs[0].worth // 2), unit.legs[0].worth + 1))
+    arguments = {"of": int(unit.name), "amount": amount, "at_loss": draw.amount % 2 == 0}
+    yield "propose_reversal", {"number": draw.number, "by": draw.amount % 3, **arguments}
+
+
+def _say_whose(draw: Draw) -> Iterator[Act]:
+    """Mostly what fits: what came in is assigned or returned, what went out is charged."""
+    unit = draw.one(_asked_whose(draw.book))
+    came_in = draw.book.items[draw.book.item_of(unit.name)] > 0
+    arguments = {"number": draw.number, "by": draw.amount % 3, "about": unit.name}
+    if came_in == (draw.b % 7 != 0):
+        if draw.b % 2:
+            yield "propose_assignment", {**arguments, "account": draw.account}
+        else:
+            yield "propose_return", arguments
+    else:
+        account = draw.account if draw.b % 3 == 0 else None
+        yield "propose_charge", {**arguments, "account": account, "at_loss": draw.b % 5 == 0}
+
+
+def _answer(draw: Draw) -> Iterator[Act]:
+    """Mostly agreed to, and mostly by somebody else."""
+    proposal = draw.one(_proposed(draw.book))
+    maker = draw.book.proposals[proposal].maker
+    by = maker if draw.b % 6 == 0 else (maker + 1) % 3
+    yield draw.second(("agree", "agree", "agree", "agree", "disagree", "take_back")), {"proposal": proposal, "by": by}
 
 
 def _pass_days(draw: Draw) -> Iterator[Act]:
@@ -263,6 +337,8 @@ PLAYS: dict[str, Play] = {
         Play("transfer", _transfer),
         Play("hold", _hold),
         Play("held", _held),
+        Play("shop", _shop),
+        Play("regret", _regret),
         Play("capture", _capture, lambda book, bank: _holds(book)),
         Play("void", _void, lambda book, bank: _holds(book)),
         Play("expire", _expire, lambda book, bank: _holds(book)),
@@ -285,6 +361,10 @@ PLAYS: dict[str, Play] = {
         Play("freeze", _freeze),
         Play("close", _close, lambda book, bank: any(purse.cleared == 0 for purse in book.purses.values())),
         Play("resolve", _resolve, lambda book, bank: _escalated(book)),
+        Play("correct", _correct),
+        Play("give_back", _give_back, lambda book, bank: requests(book)),
+        Play("say_whose", _say_whose, lambda book, bank: _asked_whose(book)),
+        Play("answer", _answer, lambda book, bank: book.proposals),
         Play("pass_days", _pass_days),
     )
 }

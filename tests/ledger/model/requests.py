@@ -66,7 +66,7 @@ class Requests(Limits):
         return "ok"
 
     def clear(self, limit: int, took: list[str]) -> str:
-        for unit in sorted(self.taken(took, self.waiting("clearing"), limit), key=lambda unit: int(unit.name)):
+        for unit in sorted(self.taken(took, self.waiting("clearing"), limit), key=lambda unit: unit.order):
             self._clear(unit)
         return "ok"
 

@@ -29,9 +29,9 @@ class Staff(Requests):
             return "account_has_pending"
         return self.close_by_staff(account)
 
-    def resolve(self, number: int, kind: str, action: str) -> str:
+    def resolve(self, number: int | str, kind: str, action: str) -> str:
         """An officer sees to what was set aside."""
-        unit = self.unit(number)
+        unit = self.units[str(number)]
         if kind not in unit.escalations:
             return "nothing"
         if refusal := self._refusal(number, kind, action):
@@ -46,12 +46,13 @@ class Staff(Requests):
                 unit.rail = "rejected"
             if unit.rail == "confirmed" and unit.legs[0].kind == "deposit":
                 self.to_suspense(f"bank-payment-{unit.name}", unit.legs[0].amount)
-            told = {"rail_refused": "bank_rejected", "unmatched_money": "bank_amount_differs"}
-            self.fail(unit, told.get(kind, "not_permitted"))
+            self.fail(unit, "bank_rejected" if kind == "rail_refused" else "not_permitted")
+            if unit.item:
+                self.ask_whose(unit.item)
         return "ok"
 
-    def _refusal(self, number: int, kind: str, action: str) -> str:
-        unit = self.unit(number)
+    def _refusal(self, number: int | str, kind: str, action: str) -> str:
+        unit = self.units[str(number)]
         if kind == "unmatched_money":
             return "still_in_suspense"
         silent = unit.rail in ("queued", "submitted") and not unit.asks
