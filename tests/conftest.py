@@ -31,6 +31,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     how_deep.addoption("--rounds", type=int, default=3, help="how often each race is run")
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """In depth, whatever happens at once happens more than once: one run for each twenty of `--rounds`."""
+    runs = metafunc.config.getoption("--rounds") // 20
+    if runs > 1 and "_at_once" in metafunc.function.__name__:
+        metafunc.fixturenames.append("_run")
+        metafunc.parametrize("_run", range(runs))
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Before pytest-django sets Django up: point its settings at this run's servers."""
     global _servers, _servers_process
