@@ -342,6 +342,29 @@ def test_agreed_and_withdrawn_at_once_is_one_of_them() -> None:
     assert flows.balances(source)[0] == {"posted": 700, "withdrawn": 1_000}[proposed.status]
 
 
+def test_opposing_corrections_and_reversals_while_others_pay_never_deadlock() -> None:
+    one, two = make_account(funded=50_000), make_account(funded=50_000)
+    made = paid(one, two, 5_000)
+    maker, checkers = staff(), [staff("Senior officer") for _ in range(4)]
+    rows = [correct(*pair, 10, actor=maker) for pair in [(one, two), (two, one)] * 4]
+    rows += [reverse(made, 100, actor=maker) for _ in range(4)]
+
+    def answer(mine: list[Adjustment], checker: Actor) -> None:
+        for row in mine:
+            agree(row, checker)
+
+    def pay() -> None:
+        for source, destination in [(one, two), (two, one)] * 4:
+            flows.transfer(source, destination, 3)
+            flows.settle_everything()
+
+    results = at_once(*[lambda i=i: answer(rows[i::4], checkers[i]) for i in range(4)], pay, pay)
+    assert [result for result in results if isinstance(result, Exception)] == []
+    assert Adjustment.objects.filter(status="posted").count() == 12
+    assert flows.balances(one)[0] + flows.balances(two)[0] == 100_000
+    verify("--no-bank")
+
+
 def test_the_application_can_not_rewrite_a_proposal(app_connection: psycopg.Connection) -> None:
     proposed = correct(make_account(funded=1_000), make_account())
     for change in ("amount = 1", "reason = 'x'", "maker_id = checker_id"):

@@ -13,10 +13,11 @@ from ledger.models import Adjustment, Entry, Escalation, RailTransfer, Transacti
 from ledger.posting import CurrencyMismatch
 from ledger.rails import configured_rail
 from ledger.services import adjustments, proposals, rails, suspense
+from ledger.steps import EscalationAlreadyResolved, StillInSuspense
 from ledger.suspense import open_items
 from tests.compliance.people import at_once, staff, user_of
 from tests.ledger import flows
-from tests.ledger.test_bank_events import dispatched, process
+from tests.ledger.test_bank_events import dispatched, process, report, tell
 from tests.ledger.test_escalations import close_by_hand, freeze, resolve
 from tests.support.factories import make_account
 from tests.support.pipeline import deliver, run_until, verify
@@ -302,6 +303,22 @@ def test_a_payout_settled_for_another_amount_fails_and_its_customer_is_charged_i
     assert (flows.balances(account), in_suspense()) == ((4_000, 4_000), 0)
     assert not Escalation.objects.filter(status="open").exists()
     assert RailTransfer.objects.get(transaction=made.id).status == "rejected"
+    verify()
+
+
+def test_a_charge_and_the_bank_s_word_at_once_settle_it_once(sandbox: RunningSandbox) -> None:
+    account, made = paid_out_otherwise(sandbox)
+    row = RailTransfer.objects.get(transaction=made.id)
+    for _ in range(6):
+        tell(sandbox, "payment.settled", report(row, "settled", amount=1_000))
+    proposed, checker, escalation = charge(open_escalation()), staff("Senior officer"), open_escalation()
+    results = at_once(lambda: agree(proposed, checker), process, process, lambda: resolve(escalation, "fail"))
+    assert [type(result) for result in results[:3]] == [adjustments.Answered, int, int]
+    assert isinstance(results[3], StillInSuspense | EscalationAlreadyResolved)
+    flows.settle_everything()
+    assert (flows.balances(account), in_suspense()) == ((4_000, 4_000), 0)
+    assert flows.status(made) == "failed: bank_amount_differs"
+    assert not Escalation.objects.filter(status="open").exists()
     verify()
 
 
