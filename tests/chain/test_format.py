@@ -1,0 +1,69 @@
+"""The format is the one that docs/chain.md describes: computed here by hand, with nothing of the chain's own code."""
+
+from hashlib import sha256
+
+import psycopg
+import pytest
+
+from tests.chain.chains import seal_all
+from tests.chain.conftest import Tamper
+from tests.chain.test_seal import LOG
+from wallet_project.chain.verification import LateCheck
+from wallet_project.utils.verification import rows, verify
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def block(app_connection: psycopg.Connection) -> dict[str, object]:
+    """That holds one line of one log alone."""
+    seal_all()
+    app_connection.execute(LOG, ["Grüße"])
+    seal_all()
+    (found,) = rows("SELECT * FROM chain_block ORDER BY number DESC LIMIT 1")
+    assert found["row_count"] == 1
+    return found
+
+
+def test_a_row_and_its_section_are_hashed_as_the_page_says(block: dict[str, object]) -> None:
+    (row,) = rows("SELECT l.*, xact FROM ledger_statechange l ORDER BY id DESC LIMIT 1")
+    (salt,) = rows("SELECT * FROM chain_salt ORDER BY id DESC LIMIT 1")
+    digest = sha256(bytes(salt["salt"]) + "Grüße".encode())
+    assert bytes(salt["digest"]) == digest.digest()
+    at = f"{row['at']:%Y-%m-%dT%H:%M:%S.%f}Z"
+    line = (
+        f"actor_id=36:{row['actor_id']}\nat=27:{at}\nfrom_state=0:\nid={len(str(row['id']))}:{row['id']}\n"
+        f"machine=4:test\nreason#{digest.hexdigest()}\nrequest_id=0:\nsubject_id=36:{row['subject_id']}\n"
+        f"to_state=4:made\nxact={len(str(row['xact']))}:{row['xact']}\n"
+    )
+    leaf = sha256(b"\x00" + line.encode()).digest()
+    definition = sha256(
+        b"wallet-chain-source-v1\ntable=ledger_statechange\nversion=1\nkey=id\n"
+        b"actor_id uuid\nat time\nfrom_state text\nid integer\nmachine text\nreason salted text\nrequest_id text\n"
+        b"subject_id uuid\nto_state text\nxact integer\n"
+    ).digest()
+    (section,) = rows("SELECT * FROM chain_section WHERE block_id = %(number)s", {"number": block["number"]})
+    assert section["row_ids"] == [str(row["id"])]
+    assert bytes(section["leaves"]) == leaf
+    assert bytes(section["digest"]) == sha256(b"\x01" + definition + leaf).digest()
+    assert bytes(block["content"]) == sha256(b"\x02" + bytes(section["digest"])).digest()  # type: ignore[call-overload]
+
+
+def test_a_block_is_hashed_as_the_page_says(block: dict[str, object]) -> None:
+    (previous,) = rows("SELECT hash FROM chain_block WHERE number = %(number)s - 1", {"number": block["number"]})
+    (content,) = rows("SELECT encode(content, 'hex') AS hex, hash FROM chain_block ORDER BY number DESC LIMIT 1")
+    text = (
+        f"wallet-chain-block-v1\nnumber={block['number']}\nepoch=1\nfrom_xact={block['from_xact']}\n"
+        f"to_xact={block['to_xact']}\nrow_count=1\nsealed_at={block['sealed_at']:%Y-%m-%dT%H:%M:%S.%f}Z\n"
+        f"previous={bytes(previous['hash']).hex()}\ncontent={content['hex']}\n"
+    )
+    assert bytes(content["hash"]) == sha256(b"\x03" + text.encode()).digest()
+
+
+def test_rows_that_wait_for_their_seal_too_long_are_seen(app_connection: psycopg.Connection, tamper: Tamper) -> None:
+    seal_all()
+    app_connection.execute(LOG, [""])
+    assert verify([LateCheck()], timeout_seconds=30)[0].holds
+    tamper("UPDATE ledger_statechange SET at = now() - interval '1 hour' WHERE machine = 'test'")
+    (found,) = verify([LateCheck()], timeout_seconds=30)[0].offending
+    assert found["problem"] == "rows wait for their seal"
