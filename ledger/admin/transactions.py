@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 
 from accounts.admin.history import StateChangeAdmin, history_panel
 from ledger.admin.parties import NAMED, SEARCH_HELP, account_link, accounts_of_email, accounts_of_id, both_sides
+from ledger.admin.statements import StatementsMixin
 from ledger.models import Adjustment, Entry, Escalation, StateChange, Transaction, WorkItem
 from ledger.states import Stage
 from wallet_project.utils.admin import (
@@ -138,7 +139,7 @@ class TransactionAdmin(StaffActionsMixin, ExactSearchMixin, BigTableAdmin):
 
 
 @admin.register(Entry)
-class EntryAdmin(ExactSearchMixin, BigTableAdmin):
+class EntryAdmin(StatementsMixin, ExactSearchMixin, BigTableAdmin):
     page_hint = "One side of a cleared transaction. Nobody, the application included, can change or remove it."
     list_display = [
         "entry",

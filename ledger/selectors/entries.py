@@ -138,8 +138,9 @@ def statement_of(
 
 def lines_of(statement: Statement, *, after: int, limit: int) -> list[EntryView]:
     """At most `limit` of its lines with numbers above `after`, in the order in which they were posted. One query."""
-    values = {"account": statement.account_id, "after": after, "up_to": statement.last, "limit": limit}
-    return [EntryView(**row) for row in read(f"{_LINES} ORDER BY e.sequence LIMIT %(limit)s", values)]
+    # Numbers have no gap: the range says how many there are.
+    values = {"account": statement.account_id, "after": after, "up_to": min(statement.last, after + limit)}
+    return [EntryView(**row) for row in read(f"{_LINES} ORDER BY e.sequence", values)]
 
 
 def all_lines_of(statement: Statement) -> Iterator[EntryView]:

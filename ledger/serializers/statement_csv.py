@@ -10,9 +10,18 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Final
 
+import structlog
+from django.http import StreamingHttpResponse
+
 from accounts.selectors import format_time
-from ledger.selectors.entries import EntryView, Statement
+from ledger.selectors.entries import EntryView, Statement, all_lines_of
+from wallet_project.utils.errors import Refused
 from wallet_project.utils.money import exponent
+
+logger = structlog.get_logger(__name__)
+
+#: A file of more lines is no statement that anybody reads, and would keep a thread for minutes.
+MAX_LINES: Final = 250_000
 
 COLUMNS: Final = (
     "time", "line", "type", "kind", "amount", "currency", "balance", "counterparty", "reference", "transaction",
@@ -23,11 +32,43 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "�
 _PIECE: Final = 500
 
 
+class StatementTooLong(Refused):
+    """`lines` it would have, `most` it may have."""
+
+    code = "statement_too_long"
+    message = "The period has too many lines for one file; ask for a shorter one, or for JSON, which comes in pages."
+    example_facts = {"lines": 300_000, "most": MAX_LINES}
+
+
 class _Piece:
     """What the csv module writes to; it hands over line by line."""
 
     def write(self, line: str) -> str:
         return line
+
+
+def statement_file(statement: Statement) -> StreamingHttpResponse:
+    """The answer that streams the file. Raises StatementTooLong."""
+    if statement.count > MAX_LINES:
+        raise StatementTooLong(lines=statement.count, most=MAX_LINES)
+    days = f"{statement.since:%Y-%m-%d}-{statement.until:%Y-%m-%d}"
+    return StreamingHttpResponse(
+        _stream(statement),
+        content_type="text/csv; charset=utf-8; header=present",
+        headers={
+            "Content-Disposition": f'attachment; filename="statement-{statement.account_id}-{days}.csv"',
+            "Cache-Control": "private, no-store",
+        },
+    )
+
+
+def _stream(statement: Statement) -> Iterator[str]:
+    """The status line is gone by now: an error on the way cuts the file off, before its closing balance."""
+    try:
+        yield from statement_csv(statement, all_lines_of(statement))
+    except Exception:
+        logger.exception("statement_cut_off", account_id=str(statement.account_id))
+        raise
 
 
 def statement_csv(statement: Statement, lines: Iterable[EntryView]) -> Iterator[str]:

@@ -1,12 +1,10 @@
 """Reading transactions, entries, balances and statements."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
-import structlog
-from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
@@ -41,7 +39,7 @@ from ledger.serializers.outputs import (
     TransactionOutput,
 )
 from ledger.serializers.outputs import balances as balances_shown
-from ledger.serializers.statement_csv import statement_csv
+from ledger.serializers.statement_csv import StatementTooLong, statement_file
 from ledger.services import payments
 from wallet_project.api.authentication import actor_of
 from wallet_project.api.fields import MAX_METADATA_VALUE
@@ -49,12 +47,8 @@ from wallet_project.api.pagination import IdCursorPagination
 from wallet_project.api.queries import RepeatedParameter, UnknownParameter
 from wallet_project.api.schema import raises
 from wallet_project.api.serializers import QuerySerializer
-from wallet_project.utils.errors import InvalidInput, Refused
+from wallet_project.utils.errors import InvalidInput
 
-logger = structlog.get_logger(__name__)
-
-#: A file of more lines is no statement that anybody reads, and would keep a thread for minutes.
-MAX_CSV_LINES: Final = 250_000
 #: How the document shows `metadata[key]=value`.
 _METADATA: Final = OpenApiParameter(
     "metadata",
@@ -69,14 +63,6 @@ _SHORT_PAGES: Final = (
     "`limit`, or none, and still a `next`. The list ends where `next` is null."
 )
 _PARAMETERS: Final = (UnknownParameter, RepeatedParameter, InvalidInput)
-
-
-class StatementTooLong(Refused):
-    """`lines` it would have, `most` it may have."""
-
-    code = "statement_too_long"
-    message = "The period has too many lines for one file; ask for a shorter one, or for JSON, which comes in pages."
-    example_facts = {"lines": 300_000, "most": MAX_CSV_LINES}
 
 
 class ListView(GenericAPIView[Any]):
@@ -252,7 +238,9 @@ class StatementView(GenericAPIView[Any]):
         account = _account(request, account_id)
         asked = StatementQuery.of(request, besides=IdCursorPagination.own_parameters)
         if request.accepted_renderer.format == "csv":
-            return _file(entries.statement_of(account, since=asked["since"], until=asked["until"], now=timezone.now()))
+            return statement_file(
+                entries.statement_of(account, since=asked["since"], until=asked["until"], now=timezone.now())
+            )
         return self._page(account, asked)
 
     def _page(self, account: Account, asked: dict[str, Any]) -> Response:
@@ -294,26 +282,3 @@ class StatementView(GenericAPIView[Any]):
 
 def _account(request: Request, account_id: UUID) -> Account:
     return accounts_selectors.account_of(customer_id_of(actor_of(request)), account_id)
-
-
-def _file(statement: Statement) -> StreamingHttpResponse:
-    if statement.count > MAX_CSV_LINES:
-        raise StatementTooLong(lines=statement.count, most=MAX_CSV_LINES)
-    days = f"{statement.since:%Y-%m-%d}-{statement.until:%Y-%m-%d}"
-    return StreamingHttpResponse(
-        _stream(statement),
-        content_type="text/csv; charset=utf-8; header=present",
-        headers={
-            "Content-Disposition": f'attachment; filename="statement-{statement.account_id}-{days}.csv"',
-            "Cache-Control": "private, no-store",
-        },
-    )
-
-
-def _stream(statement: Statement) -> Iterator[str]:
-    """The status line is gone by now: an error on the way cuts the file off, before its closing balance."""
-    try:
-        yield from statement_csv(statement, entries.all_lines_of(statement))
-    except Exception:
-        logger.exception("statement_cut_off", account_id=str(statement.account_id))
-        raise

@@ -14,8 +14,8 @@ from rest_framework.test import APIClient
 
 from accounts.models import Account
 from ledger.selectors import entries
+from ledger.serializers import statement_csv
 from ledger.serializers.statement_csv import decimal, harmless
-from ledger.views import reads
 from tests.ledger import flows, history
 from tests.support import money
 from tests.support.factories import api_client, make_account, make_user
@@ -175,7 +175,7 @@ def test_a_file_is_read_in_chunks_and_is_of_one_moment(
     account: Account, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Callable[..., Any]
 ) -> None:
     monkeypatch.setattr(entries, "CHUNK", 3)
-    monkeypatch.setattr("ledger.serializers.statement_csv._PIECE", 1)
+    monkeypatch.setattr(statement_csv, "_PIECE", 1)
     client, other = client_of(account), make_account()
     url = f"/api/v1/accounts/{account.id}/statement?{ALWAYS}&format=csv"
     client.get(url)
@@ -214,7 +214,7 @@ def test_a_file_that_is_cut_off_has_no_closing_balance_and_the_cut_is_logged(
 
 
 def test_a_file_that_nobody_would_read_is_refused(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reads, "MAX_CSV_LINES", 7)
+    monkeypatch.setattr(statement_csv, "MAX_LINES", 7)
     url = f"/api/v1/accounts/{account.id}/statement?{ALWAYS}"
     answer = client_of(account).get(url, headers={"Accept": "text/csv"})
     assert (answer.status_code, answer["Content-Type"]) == (422, "application/problem+json")
