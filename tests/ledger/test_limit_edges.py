@@ -141,3 +141,13 @@ def test_deposits_count_as_coming_in_and_withdrawals_as_leaving(payer: Account) 
     assert bank.transactions[0].failure == "limit_exceeded"
     assert money.post(money.leg("deposit", money.system(), payer, 101)).outcome == "created"
     assert used(payer, "out") == 0
+
+
+def test_an_account_s_limit_counts_moves_to_the_owner_s_other_account(payer: Account) -> None:
+    second = money.new_account(customer=payer.customer)
+    clear_all(money.transfer(payer, second, 30))
+    limit(payer, per_day=100)
+    limit(second, "in", per_day=100)
+    assert (used(payer), used(second, "in")) == (30, 30)
+    clear_all(money.transfer(payer, second, 5))
+    assert (used(payer), used(second, "in")) == (35, 35)

@@ -361,3 +361,29 @@ def test_a_deposit_or_withdrawal_that_the_bank_has_not_confirmed_never_clears(
         RailTransfer.objects.update(status="confirmed")
         assert money.clear() == {unit_of(posted): "cleared"}
     assert money.balances(payer) == (1_000, 1_000)
+
+
+def test_a_group_goes_on_when_the_bank_has_spoken_of_each_of_its_payouts(payer: Account) -> None:
+    legs = [money.leg("withdrawal", payer, money.system(), amount) for amount in (10, 20)]
+    posted = money.post(*legs, actor=owner(payer))
+    unit = unit_of(posted)
+    money.approve(posted)
+    for confirmed, resumed in zip(legs, ("settling", "clearing"), strict=True):
+        RailTransfer.objects.filter(transaction_id=confirmed.id).update(status="confirmed")
+        with transaction.atomic():
+            assert posting.resume([unit]) == {unit}
+        assert stage(unit) == resumed
+    assert money.clear() == {unit: "cleared"}
+    assert money.balances(payer) == (970, 970)
+
+
+def test_a_group_of_holds_is_over_with_the_first_of_them(payer: Account, payee: Account) -> None:
+    legs = [replace(money.leg("transfer", payer, payee, 1), expires_in=seconds) for seconds in (7_200, 3_600)]
+    posted = money.post(*legs, actor=owner(payer))
+    money.approve(posted)
+    first = min(row.expires_at for row in posted.transactions if row.expires_at)
+    assert WorkItem.objects.get(unit_id=unit_of(posted)).next_at == first
+    with transaction.atomic():
+        posting.park([unit_of(posted)], "why")
+        posting.resume([unit_of(posted)])
+    assert WorkItem.objects.get(unit_id=unit_of(posted)).next_at == first

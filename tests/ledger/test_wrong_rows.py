@@ -7,10 +7,12 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from django.db.transaction import atomic
 from psycopg import sql
 from psycopg.errors import IntegrityError
 
 from accounts.models import Account, User
+from ledger import steps
 from ledger.models import Transaction
 from tests.support import money
 from wallet_project.utils.context import system_actor
@@ -106,6 +108,13 @@ def test_the_rows_that_the_others_are_made_from_may_be(house: House) -> None:
     house.insert("ledger_transaction", transaction())
     house.insert("ledger_transaction", pending())
     house.insert("ledger_transaction", pending(expires_at=LATER, captured_at=NOW, captured_amount=5))
+    house.insert("ledger_transaction", pending(expires_at=LATER, captured_at=NOW, captured_amount=1))
+    house.insert("ledger_transaction", transaction(amount=1))
+    house.insert("ledger_transaction", transaction(amount=10**15))
+    house.insert("ledger_adjustment", adjustment(amount=1))
+    house.insert("ledger_adjustment", adjustment(amount=10**15))
+    for zero in ("per_transaction", "per_day", "per_30_days"):
+        house.insert("ledger_limit", limit(**{"owner_id": uuid4(), "per_day": None, zero: 0}))
     house.insert("ledger_adjustment", adjustment())
     house.insert("ledger_limit", limit())
     house.insert("ledger_usage", usage())
@@ -188,12 +197,12 @@ def test_what_was_asked_of_a_transaction_never_changes(house: House, column: str
     )
 
 
-@pytest.mark.parametrize("column", ["approved_at", "captured_amount", "captured_at"])
+@pytest.mark.parametrize("column", ["approved_at", "captured_amount", "captured_at", "cleared_at"])
 @pytest.mark.parametrize("emptied", [True, False])
 def test_what_became_of_a_pending_transaction_is_written_once(house: House, column: str, emptied: bool) -> None:
     row = pending(expires_at=LATER)
     house.insert("ledger_transaction", row)
-    written: Row = {"approved_at": NOW, "captured_at": NOW, "captured_amount": 5}
+    written: Row = {"approved_at": NOW, "captured_at": NOW, "captured_amount": 5, "cleared_at": NOW}
     house.update("ledger_transaction", {"id": row["id"]}, written)
     house.update("ledger_transaction", {"id": row["id"]}, written)
     other = None if emptied else {"captured_amount": 4}.get(column, NOW + timedelta(seconds=1))
@@ -482,3 +491,16 @@ def test_a_wrong_principal(house: House, row: Row, guard: str) -> None:
     house.user = User.objects.create(email="nobody@example.com").id  # type: ignore[attr-defined]
     house.taken = house.payer.customer.user_id  # type: ignore[attr-defined, union-attr]
     assert refused_by(lambda: house.insert("accounts_principal", {"id": uuid4(), **row})) == guard
+
+
+def test_one_proposal_at_a_time_answers_an_escalation(house: House) -> None:
+    with atomic():
+        asked = steps.escalate(kind="unmatched_money", subject_type="unit", subject_id=uuid4()).id
+        other = steps.escalate(kind="unmatched_money", subject_type="unit", subject_id=uuid4()).id
+    first = adjustment(escalation_id=asked)
+    house.insert("ledger_adjustment", first)
+    house.insert("ledger_adjustment", adjustment(escalation_id=other))
+    again = adjustment(escalation_id=asked)
+    assert refused_by(lambda: house.insert("ledger_adjustment", again)) == "adjustment_one_proposal_per_escalation"
+    house.update("ledger_adjustment", {"id": first["id"]}, {"status": "withdrawn"})
+    house.insert("ledger_adjustment", again)

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.mutation.mutants import Mutant
 
 _RACES = ("race", "at_once", "lock_order")
 #: Tests of the ledger's own functions and guards, close to what is mutated.
-_CLOSE = ("test_posting", "test_clearing", "test_guards", "_functions", "_edges", "test_wrong_", "test_declared_keys")
+_CLOSE = ("test_posting", "test_clearing", "_functions", "_edges", "test_wrong_", "test_declared_keys")
 _LOCKS = ("FOR NO KEY UPDATE", "FOR KEY SHARE", "SKIP LOCKED")
 _WORD = re.compile(r"[a-z]{4,}")
 _SAY_NOTHING = {
@@ -61,7 +61,7 @@ class Experience:
             worth += 20 * any(name in test for name in exact)
             return (-worth / (1 + self.seconds[test]), self.seconds[test])
 
-        ranked = sorted(self._that_can_notice(mutant), key=rank)
+        ranked = _varied(sorted(self._that_can_notice(mutant), key=rank), lambda test: rank(test)[0])
         return ranked[:patience] if patience else ranked
 
     def _that_can_notice(self, mutant: Mutant) -> Iterable[str]:
@@ -72,7 +72,20 @@ class Experience:
         return [test for test in self.seconds if name in self.functions.get(test, ())]
 
 
+def _varied(ranked: list[str], rank: Callable[[str], float]) -> list[str]:
+    """The second case of a parametrised test counts half as much, the third a third: they notice much the same."""
+    cases: Counter[str] = Counter()
+    shared: dict[str, float] = {}
+    for test in ranked:
+        name = test.partition("[")[0]
+        cases[name] += 1
+        shared[test] = rank(test) / cases[name]
+    return sorted(ranked, key=shared.__getitem__)
+
+
 def _words(mutant: Mutant) -> set[str]:
     """What it is about, as tests may name it too: the function's or the constraint's words, without their plurals."""
-    named = " ".join(mutant.before.split()[:4]) if mutant.area == "catalogue" else Path(mutant.file).stem
+    named = Path(mutant.file).stem
+    if mutant.area == "catalogue":
+        named = " ".join([mutant.operator, *mutant.before.split()[:4]])
     return {word.rstrip("s") for word in _WORD.findall(f"{mutant.place} {named}".lower()) if word not in _SAY_NOTHING}
