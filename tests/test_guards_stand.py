@@ -83,8 +83,9 @@ def test_a_migrated_database_has_its_guards_and_no_other() -> None:
         ("GRANT UPDATE ON accounts_account TO wallet_app", "somebody may do what is not listed"),
         ("GRANT UPDATE (cleared) ON accounts_account TO wallet_app", "somebody may do what is not listed"),
         ("GRANT DELETE ON ledger_entry TO PUBLIC", "somebody may do what is not listed"),
+        ("GRANT SELECT ON accounts_profileversion TO wallet_notary", "somebody may do what is not listed"),
         ("GRANT EXECUTE ON FUNCTION ledger_clear TO PUBLIC", "somebody may do what is not listed"),
-        ("ALTER TABLE ledger_escalation OWNER TO wallet_app", "the application's role is more than that"),
+        ("ALTER TABLE ledger_escalation OWNER TO wallet_app", "a role of the wallet's is more than that"),
     ],
 )
 def test_what_was_changed_by_hand_is_found(admin_dsn: str, statement: str, problem: str) -> None:

@@ -17,6 +17,7 @@ from django.db import connection, models
 from django.db.migrations import RunSQL
 from django.db.migrations.loader import MigrationLoader
 
+from wallet_project.chain.grants import NOTARY_TABLES
 from wallet_project.grants import listed, withheld
 from wallet_project.utils.grants import columns_of, privileges_of
 from wallet_project.utils.verification import Check, Result, rows
@@ -170,7 +171,10 @@ _PRIVILEGES: Final = """
         FROM pg_proc p CROSS JOIN aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) x
         WHERE p.pronamespace = 'public'::regnamespace
             AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')
-    ) g WHERE g.grantee <> g.owner AND g.privilege_type <> 'SELECT'"""
+    ) g WHERE g.grantee <> g.owner
+        -- Others may be let read; the notary reads what it signs.
+        AND (g.privilege_type <> 'SELECT'
+             OR (g.grantee = to_regrole(%(notary)s) AND NOT g.object = ANY (%(signed)s)))"""
 _ROLE: Final = """
     SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls AS powerful,
            (SELECT string_agg(m.roleid::regrole::text, ', ') FROM pg_auth_members m
@@ -182,7 +186,7 @@ _ROLE: Final = """
 _MEMBERS: Final = """
     SELECT m.member::regrole::text AS member, m.roleid::regrole::text AS of FROM pg_auth_members m
     WHERE m.roleid IN (SELECT relowner FROM pg_class WHERE relnamespace = 'public'::regnamespace
-                       UNION SELECT oid FROM pg_roles WHERE rolname = %(role)s)
+                       UNION SELECT oid FROM pg_roles WHERE rolname = ANY (%(roles)s))
         AND (coalesce((to_jsonb(m) ->> 'set_option')::boolean, true)
              OR coalesce((to_jsonb(m) ->> 'inherit_option')::boolean, true))"""
 
@@ -204,7 +208,7 @@ class GuardsCheck:
             *_triggers(should),
             *_constraints(should),
             *_privileges(role),
-            *_roles(role),
+            *_roles([role, str(settings.WALLET_NOTARY_ROLE)]),
         ]
         figures = {
             "functions": len(should.functions),
@@ -267,16 +271,17 @@ def _privileges(role: str) -> Iterator[Mapping[str, Any]]:
             may.remove(("INSERT", table, None))
             with connection.cursor() as cursor:
                 may |= {("INSERT", table, column) for column in columns_of(cursor, table) if column not in never}
-    for row in rows(_PRIVILEGES):
+    for row in rows(_PRIVILEGES, {"notary": str(settings.WALLET_NOTARY_ROLE), "signed": list(NOTARY_TABLES)}):
         if row["grantee"] != role or (row["privilege"], row["object"], row["column"]) not in may:
             yield {"problem": "somebody may do what is not listed", **row}
 
 
-def _roles(role: str) -> Iterator[Mapping[str, Any]]:
-    for row in rows(_ROLE, {"role": role}):
-        if row["powerful"] or row["member_of"] or row["owns"]:
-            yield {"problem": "the application's role is more than that", "role": role, **row}
-    for row in rows(_MEMBERS, {"role": role}):
+def _roles(roles: list[str]) -> Iterator[Mapping[str, Any]]:
+    for role in roles:
+        for row in rows(_ROLE, {"role": role}):
+            if row["powerful"] or row["member_of"] or row["owns"]:
+                yield {"problem": "a role of the wallet's is more than that", "role": role, **row}
+    for row in rows(_MEMBERS, {"roles": roles}):
         yield {"problem": "somebody can become one of the wallet's roles", **row}
 
 
