@@ -2,7 +2,7 @@
 
 A file is made to be opened in a spreadsheet, which takes a cell that begins with one of `= + - @`, a tab or a line
 break for a formula. What is text of somebody's is preceded by an apostrophe then (OWASP, CSV injection); numbers stay
-numbers. The last line is the closing balance: a file without it was cut off.
+numbers. The last line is the closing balance: a file without it was cut off, and says so there.
 """
 
 import csv
@@ -20,6 +20,8 @@ from wallet_project.utils.money import exponent
 
 logger = structlog.get_logger(__name__)
 
+#: What stands in the column `type` of the last line, when an error has ended the file.
+CUT_OFF: Final = "incomplete, ask again"
 #: A file of more lines is no statement that anybody reads, and would keep a thread for minutes.
 MAX_LINES: Final = 250_000
 
@@ -63,27 +65,34 @@ def statement_file(statement: Statement) -> StreamingHttpResponse:
 
 
 def _stream(statement: Statement) -> Iterator[str]:
-    """The status line is gone by now: an error on the way cuts the file off, before its closing balance."""
+    """The status line is gone by now, and a server that is told of an error ends the answer as if it were whole: so the
+    file itself says that it was cut off, where it would have its closing balance."""
     try:
         yield from statement_csv(statement, all_lines_of(statement))
     except Exception:
         logger.exception("statement_cut_off", account_id=str(statement.account_id))
-        raise
+        yield _row(["", "", CUT_OFF, *[""] * (len(COLUMNS) - 3)])
 
 
 def statement_csv(statement: Statement, lines: Iterable[EntryView]) -> Iterator[str]:
     """The file, piece by piece."""
-    write = csv.writer(_Piece(), lineterminator="\r\n").writerow
     digits = exponent(statement.currency)
 
     def balance(time: str, name: str, amount: int) -> str:
-        return str(write([time, "", name, "", "", statement.currency, decimal(amount, digits), "", "", ""]))
+        return _row([time, "", name, "", "", statement.currency, decimal(amount, digits), "", "", ""])
 
-    yield str(write(COLUMNS)) + balance(format_time(statement.since), "opening balance", statement.opening)
-    rows = (str(write(_cells(line, digits))) for line in lines)
+    yield _row(COLUMNS) + balance(format_time(statement.since), "opening balance", statement.opening)
+    rows = (_row(_cells(line, digits)) for line in lines)
     while piece := "".join(islice(rows, _PIECE)):
         yield piece
     yield balance(format_time(statement.until), "closing balance", statement.closing)
+
+
+_write = csv.writer(_Piece(), lineterminator="\r\n").writerow
+
+
+def _row(cells: Iterable[object]) -> str:
+    return str(_write(cells))
 
 
 def _cells(line: EntryView, digits: int) -> list[object]:

@@ -224,8 +224,9 @@ class StatementView(GenericAPIView[Any]):
             "balance before and after: opening and lines add up to closing, and the closing of one period is the "
             "opening of the next. JSON comes in pages by `cursor`, all of the same lines whatever is posted meanwhile. "
             "As CSV it is one file (RFC 4180, UTF-8) with amounts as decimal numbers of the currency, debits negative. "
-            "Its first line is the opening balance and its last the closing one: a file without that was cut off, ask "
-            "again. A reference that a spreadsheet would take for a formula has an apostrophe before it."
+            "Its first line is the opening balance and its last the closing one: a file that ends with `incomplete, "
+            "ask again` instead was cut off by an error on the way. A reference that a spreadsheet would take for a "
+            "formula has an apostrophe before it."
         ),
         parameters=[StatementQuery],
         responses={
