@@ -70,8 +70,8 @@ class AccountAdmin(StaffActionsMixin, ExactSearchMixin, BigTableAdmin):
             name="unfreeze",
             label="Unfreeze",
             permission=staff.FREEZE_ACCOUNT,
-            consequence="The account works again, and what was set aside meanwhile goes on at once; what is not to go on, "
-            "fail in its case before.",
+            consequence="The account works again, and what was set aside meanwhile goes on at once; what is not to go "
+            "on, fail in its case before.",
             perform=_unfreeze,
             available=_customer_account_in(AccountStatus.FROZEN),
             tone="primary",
