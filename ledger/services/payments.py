@@ -183,7 +183,7 @@ def cancel(*, actor: Actor, transaction_id: UUID) -> TransactionView:
     """
     customer_id = customer_id_of(actor)
     with transaction.atomic(durable=True):
-        seen = see(actor=actor, transaction_id=transaction_id)
+        see(actor=actor, transaction_id=transaction_id)
         asked = Transaction.objects.filter(id=transaction_id, initiator__user__customer=customer_id)
         unit = asked.values_list("group_id", flat=True).first() or transaction_id
         stage = steps.lock([unit]).get(unit)
@@ -191,7 +191,8 @@ def cancel(*, actor: Actor, transaction_id: UUID) -> TransactionView:
         free = asked.filter(status=TransactionStatus.PENDING, captured_at=None).exists() and stage != Stage.HELD
         if free:
             steps.fail([unit], code=FailureCode.CANCELLED, actor=actor, reason="cancelled by its customer")
-            seen = see(actor=actor, transaction_id=transaction_id)
+        # As it is now: whoever had the lock before may have cancelled it.
+        seen = see(actor=actor, transaction_id=transaction_id)
         if seen.failure != FailureCode.CANCELLED:
             raise NotCancellable(transaction_status=seen.status)
         return seen

@@ -149,3 +149,13 @@ def test_cancelling_while_it_is_handed_to_the_bank_ends_one_way_or_the_other(san
     assert flows.balances(account) == (left, left)
     assert sandbox.book.balance("EUR") == left
     verify()
+
+
+def test_twenty_who_cancel_the_same_at_once_all_find_it_cancelled() -> None:
+    account, other = make_account(funded=500), make_account()
+    made = flows.transfer(account, other, 100)
+    cancelled = at_once(
+        *[lambda: payments.cancel(actor=flows.owner(account), transaction_id=made.id) for _ in range(20)]
+    )
+    assert [seen.failure for seen in cancelled] == ["cancelled"] * 20
+    assert flows.balances(account) == (500, 500)
