@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
 from tests.ledger.model.book import Book
-from tests.ledger.model.hands import Hands, Told
+from tests.ledger.model.draw import Draw
+from tests.ledger.model.hands import Hands
 from tests.ledger.model.model import Impossible, Purse
-from tests.ledger.model.plays import PLAYS, Act, Draw
+from tests.ledger.model.plays import PLAYS, Act
 from tests.ledger.model.town import DIED, OWNERS, STARTS, Founded, Town
+from tests.ledger.model.wallet import Told
 
 _numbers = st.integers(0, 999)
 _amounts = st.integers(1, 700)

@@ -6,45 +6,14 @@ from typing import Any
 
 from tests.ledger.model.bank import Bank
 from tests.ledger.model.book import Book
+from tests.ledger.model.draw import ACCOUNTS, Draw
 from tests.ledger.model.model import Unit
 
 Act = tuple[str, dict[str, Any]]
 
-_ACCOUNTS = 6
-_RECENT = 12
 _VERDICTS = ("approve", "approve", "approve", "approve", "review", "review", "reject")
 _PLANS = ("settle", "settle", "processing", "processing", "reject", "silent", "lost", "refuse", "settle otherwise")
 _ACTIONS = ("retry", "retry", "fail", "acknowledge")
-
-
-@dataclass
-class Draw:
-    """Numbers, and what they are to choose from."""
-
-    book: Book
-    bank: Bank
-    a: int
-    b: int
-    amount: int
-    number: int
-    leases: list[tuple[int, int]]
-    another: Callable[[], int]
-
-    @property
-    def account(self) -> int:
-        return self.a % _ACCOUNTS
-
-    @property
-    def other(self) -> int:
-        return self.b % _ACCOUNTS
-
-    def one(self, choices: Any) -> Any:
-        """The first number's choice: 0 is the last, which is the one that most probably still matters."""
-        last = list(choices)[-_RECENT:]
-        return last[-1 - self.a % len(last)]
-
-    def second(self, choices: Any) -> Any:
-        return choices[self.b % len(choices)]
 
 
 def requests(book: Book) -> list[Unit]:
@@ -131,7 +100,7 @@ def _reverse(draw: Draw) -> Iterator[Act]:
     cleared = [unit for unit in requests(draw.book) if unit.status == "cleared" and unit.legs[0].kind == "transfer"]
     unit = draw.one(requests(draw.book) if draw.b % 9 == 0 or not cleared else cleared)
     leg = unit.legs[0]
-    receiver = leg.credit if leg.credit in range(_ACCOUNTS) else draw.other
+    receiver = leg.credit if leg.credit in range(ACCOUNTS) else draw.other
     amount = draw.second((None, max(1, leg.worth // 2), leg.worth, leg.worth + 1, 1))
     arguments = {"number": draw.number, "of": int(unit.name), "by": _mostly(draw, receiver), "amount": amount}
     yield "reverse", arguments
@@ -139,9 +108,9 @@ def _reverse(draw: Draw) -> Iterator[Act]:
 
 def _pay(draw: Draw) -> Iterator[Act]:
     """From one's own accounts to two or three, each an amount of its own."""
-    parts = [(draw.account, draw.other, draw.amount), (draw.account, (draw.b + 1) % _ACCOUNTS, 1 + draw.amount // 2)]
+    parts = [(draw.account, draw.other, draw.amount), (draw.account, (draw.b + 1) % ACCOUNTS, 1 + draw.amount // 2)]
     if draw.amount % 3 == 0:
-        parts.append(((draw.a + draw.b) % _ACCOUNTS, (draw.a + 2) % _ACCOUNTS, 1 + draw.amount // 3))
+        parts.append(((draw.a + draw.b) % ACCOUNTS, (draw.a + 2) % ACCOUNTS, 1 + draw.amount // 3))
     yield "pay", {"number": draw.number, "by": draw.account, "parts": tuple(parts)}
 
 
@@ -263,7 +232,7 @@ def _deliver(draw: Draw) -> Iterator[Act]:
 
 def _freeze(draw: Draw) -> Iterator[Act]:
     """One at a time, mostly: where nothing is open, nothing happens."""
-    frozen = [account for account in range(_ACCOUNTS) if draw.book.purses[account].status == "frozen"]
+    frozen = [account for account in range(ACCOUNTS) if draw.book.purses[account].status == "frozen"]
     if frozen and draw.b % 4:
         yield "unfreeze", {"account": frozen[draw.a % len(frozen)]}
     else:
@@ -281,7 +250,7 @@ def _resolve(draw: Draw) -> Iterator[Act]:
 
 
 def _correct(draw: Draw) -> Iterator[Act]:
-    purses = (*range(_ACCOUNTS), "fees", "loss")
+    purses = (*range(ACCOUNTS), "fees", "loss")
     between = {"debit": purses[draw.a % len(purses)], "credit": purses[draw.b % len(purses)]}
     yield "propose_correction", {"number": draw.number, "by": draw.amount % 3, **between, "amount": draw.amount}
 
