@@ -94,8 +94,8 @@ def _of(node: ast.AST) -> Iterator[_Change]:
     yield from _statement(node)
     yield from _expression(node)
     for child in ast.iter_child_nodes(node):
-        # Places inside of an f-string are not to be relied on, an assertion states what holds anyway, and nobody runs the
-        # annotation of a local name.
+        # Places inside of an f-string are not to be relied on, an assertion states what holds anyway, and nobody runs
+        # the annotation of a local name.
         if not isinstance(child, ast.JoinedStr | ast.Assert) and child is not getattr(node, "annotation", None):
             yield from _of(child)
 
