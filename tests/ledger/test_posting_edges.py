@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from accounts.idempotency import IdempotencyKeyReused
 from accounts.models import Account
+from accounts.selectors import AccountNotFound
 from ledger import posting
 from ledger.models import Entry, RailTransfer, StateChange, Transaction, WorkItem
 from ledger.posting import Posted
@@ -334,6 +335,14 @@ def test_an_account_of_the_wallet_s_own_is_never_too_frozen_to_pay(payer: Accoun
     money.approve(posted)
     owner_connection.execute("UPDATE accounts_account SET status = 'frozen' WHERE kind = 'system'")
     assert money.clear() == {unit_of(posted): "cleared"}
+
+
+def test_an_account_that_is_not_there_is_said_before_one_that_is_not_open(payer: Account) -> None:
+    payer.freeze()
+    payer.save()
+    with pytest.raises(AccountNotFound) as refused:
+        money.post(money.leg("transfer", payer, uuid7(), 1), actor=owner(payer))
+    assert refused.value.facts["side"] == "credit"
 
 
 def test_a_frozen_payer_and_a_closed_payee_is_frozen_first(payer: Account, payee: Account) -> None:
