@@ -10,6 +10,7 @@ from tests.ledger.model.machine import Machine, run
 from tests.ledger.model.town import Founded
 
 STEPS_PER_SEED = 500
+_APART = 1_000_000
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -28,5 +29,8 @@ def test_the_wallet_behaves_as_its_model(
         pass
 
     Wallet.origin = origin
-    run(Wallet, number, steps=STEPS_PER_SEED, shrink=shrink)
-    assert Wallet.steps >= STEPS_PER_SEED * 0.9
+    # Hypothesis may end a town before its time: then the seed goes on with others.
+    more = 0
+    while Wallet.steps < STEPS_PER_SEED:
+        run(Wallet, number + more, steps=STEPS_PER_SEED - Wallet.steps, shrink=shrink)
+        more += _APART
