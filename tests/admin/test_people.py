@@ -159,8 +159,15 @@ def test_the_roles_may_what_they_should_and_no_more(db: None) -> None:
         rows = Group.objects.get(name=role).permissions.values_list("content_type__app_label", "codename")
         return {f"{app}.{code}" for app, code in rows if not code.startswith("view_")}
 
-    work = {"compliance.work_case", "accounts.freeze_account", "accounts.restart_verification"}
+    work = {
+        "compliance.work_case",
+        "accounts.freeze_account",
+        "accounts.restart_verification",
+        "ledger.propose_adjustment",
+        "ledger.set_limit",
+    }
+    audit = {"compliance.ask_self_audit"}
     assert beyond_viewing("Officer") == work
-    assert beyond_viewing("Senior officer") == work | {"compliance.approve_case"}
-    assert beyond_viewing("Auditor") == set()
-    assert beyond_viewing("Administrator") == {"accounts.add_user", "accounts.change_user"}
+    assert beyond_viewing("Senior officer") == work | audit | {"compliance.approve_case", "ledger.approve_adjustment"}
+    assert beyond_viewing("Auditor") == audit
+    assert beyond_viewing("Administrator") == audit | {"accounts.add_user", "accounts.change_user"}
