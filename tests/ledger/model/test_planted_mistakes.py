@@ -32,23 +32,8 @@ MISTAKES = {
         "r.status <> 'failed'",
         "r.status = 'cleared'",
     ),
-    "what fails is not given back to its limit": (
-        "ledger_fail",
-        "PERFORM ledger_give_back(array_agg(t.id), array_agg(coalesce(t.captured_amount, t.amount)))",
-        "PERFORM count(*)",
-    ),
     "money leaves a frozen account": ("ledger_clear", "d.kind = 'customer' AND d.status <> 'open'", "false"),
-    "two spend the same money at once": (
-        "ledger_post_pending",
-        "WHERE a.id = ANY (v_debits) AND a.kind = 'customer' ORDER BY a.id FOR NO KEY UPDATE",
-        "WHERE false",
-    ),
     "a key is replayed for another request": ("ledger_post_pending", "OR v_claim.request_hash <> p_hash", ""),
-    "a worker decides whose lease has passed on": (
-        "ledger_lock",
-        "AND (p_tokens IS NULL OR w.lease_token = p_tokens[array_position(p_units, w.unit_id)])",
-        "",
-    ),
 }
 
 
