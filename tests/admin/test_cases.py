@@ -1,6 +1,7 @@
 """Cases are decided by buttons: a GET only asks, a POST checks again, and the service has the last word."""
 
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import pytest
@@ -13,9 +14,9 @@ from compliance.models import Case, CaseNote, Decision, StateChange
 from compliance.services import case_queue
 from compliance.states import CaseStatus
 from ledger import steps
+from ledger.models import Escalation, Transaction
 from ledger.models import InboundEvent as BankEvent
-from ledger.models import Transaction
-from ledger.services import payments
+from ledger.services import events, payments
 from ledger.states import EscalationKind, TransactionStatus
 from tests.admin.house import House, action_url, come_in, take
 from tests.support.factories import NOW, actor_of
@@ -285,6 +286,21 @@ def test_amounts_of_the_bank_are_shown_as_money(house: House, login: Login) -> N
         assert "120.00 EUR" in html
         assert "123,456 JPY" in html
         assert "12000" not in html
+
+
+def test_an_escalation_about_money_of_nobody_shows_what_moved(house: House, login: Login) -> None:
+    credit = {"id": "crd_9", "amount": 43_210, "currency": "EUR", "reference": "invoice 12"}
+    events.receive_bank_event(event_id="evt_9", payload={"type": "credit.received", "data": credit})
+    events.process_bank_events(rail=None, now=NOW, rng=Random(1))
+    escalation = Escalation.objects.get(details__bank_reference="crd_9")
+    assert escalation.details["moved"] == {"amount": 43_210, "currency": "EUR"}
+    case_queue.open_cases(now=NOW)
+    escalation.refresh_from_db()
+    client = login("Officer")
+    detail = client.get(f"/admin/ledger/escalation/{escalation.id}/change/").text
+    for html in (page(client, escalation.case), detail):
+        assert "<dt>moved</dt>" in html
+        assert "432.10 EUR" in html
 
 
 def test_what_a_customer_calls_an_amount_is_left_alone(house: House, login: Login) -> None:

@@ -280,6 +280,26 @@ def test_after_another_amount_the_bank_does_not_settle_or_reject_what_was_asked(
     verify()
 
 
+def test_after_it_has_settled_the_bank_does_not_settle_another_amount(sandbox: RunningSandbox) -> None:
+    """What was asked for is booked; that another amount moved under the same key is for a human to find out."""
+    account, made, row = dispatched()
+    sandbox.bank.decide(row.key, "settled")
+    deliver(sandbox)
+    process()
+    flows.settle_everything()
+    tell(sandbox, "payment.settled", report(row, "settled", amount=3_000))
+    process()
+    told = InboundEvent.objects.latest("id")
+    assert (told.attempts, told.processed_at) == (1, None)
+    assert told.last_error.startswith("BankContradictsItself")
+    for _ in range(MAX_TRIES):
+        hurry()
+        process()
+    assert Escalation.objects.get().kind == "event_failed"
+    assert (flows.status(made), flows.balances(account), suspense()) == ("cleared", (4_000, 4_000), 0)
+    verify()
+
+
 def test_another_currency_is_another_amount(sandbox: RunningSandbox) -> None:
     _account, made, row = dispatched()
     tell(sandbox, "payment.settled", report(row, "settled", currency="USD"))

@@ -80,6 +80,55 @@ def test_a_passing_failure_undoes_the_batch_and_blames_nobody(owner_connection: 
     verify("--no-bank")
 
 
+def test_the_poisoned_unit_is_found_in_whatever_order_units_are_due(owner_connection: psycopg.Connection) -> None:
+    """A batch is halved by its units, not by how many they are: the one asked for first may be the last that is due."""
+    source, destination = make_account(funded=10_000), make_account()
+    bad = flows.transfer(source, destination, 10)
+    poison(owner_connection, bad.id)
+    made = [flows.transfer(source, destination, 10) for _ in range(3)]
+    flows.approve(*made)
+    for minutes, unit in enumerate((bad, *made)):
+        owner_connection.execute(
+            "UPDATE ledger_workitem SET next_at = now() - %s * interval '1 minute' WHERE unit_id = %s",
+            [minutes, unit.id],
+        )
+    assert clearing.clear_due() == 4
+    assert [flows.status(view) for view in made] == ["cleared"] * 3
+    assert Escalation.objects.get().transaction_id == bad.id
+    assert WorkItem.objects.get().stage == "parked"
+    verify("--no-bank")
+
+
+def test_a_passing_failure_of_a_unit_on_its_own_is_not_blamed_on_it(owner_connection: psycopg.Connection) -> None:
+    """The batch was refused for what it holds; when its last unit is tried alone, somebody else has the lock."""
+    (made,), source, _ = approved_transfers(1)
+    owner_connection.execute("CREATE SEQUENCE tries")
+    owner_connection.execute(
+        """CREATE FUNCTION refuse_and_then_time_out() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+           SET search_path = public AS $$
+           BEGIN
+               CASE nextval('tries')
+                   WHEN 1 THEN RAISE check_violation;
+                   WHEN 2 THEN RAISE lock_not_available;
+                   ELSE RETURN NEW;
+               END CASE;
+           END $$"""
+    )
+    owner_connection.execute(
+        "CREATE TRIGGER refuses_and_then_times_out BEFORE INSERT ON ledger_entry FOR EACH STATEMENT "
+        "EXECUTE FUNCTION refuse_and_then_time_out()"
+    )
+    with pytest.raises(OperationalError):
+        clearing.clear_due()
+    assert not Escalation.objects.exists()
+    assert (WorkItem.objects.get().stage, flows.status(made)) == ("clearing", "pending")
+    assert clearing.clear_due() == 1
+    assert (flows.status(made), flows.balances(source)) == ("cleared", (9_990, 9_990))
+    owner_connection.execute("DROP FUNCTION refuse_and_then_time_out CASCADE")
+    owner_connection.execute("DROP SEQUENCE tries")
+    verify("--no-bank")
+
+
 def test_a_full_batch_asks_for_another(nudges: list[str]) -> None:
     approved_transfers(5)
     lower_flag("ledger.clear_due")

@@ -18,6 +18,7 @@ from ledger import posting, steps
 from ledger.posting import Leg
 from tests.ledger.test_races import until_somebody_waits
 from tests.support import money
+from tests.support.factories import make_account, make_customer
 from wallet_project.utils.context import system_actor
 from wallet_project.utils.ids import uuid7
 
@@ -177,6 +178,23 @@ def test_a_customers_limit_locks_his_accounts_in_order(locks: Locks) -> None:
     customer = one.customer
     two = money.new_account(100, customer=customer)
     locks.are_in_order("accounts_account", [one.id, two.id], lambda: set_limit(customer.id, "customer"))
+
+
+def test_a_customers_limit_waits_for_an_account_that_he_is_being_given(locks: Locks) -> None:
+    customer = money.new_customer()
+    locks.are_in_order("accounts_customer", [customer.id], lambda: set_limit(customer.id, "customer"))
+
+
+def test_no_account_is_opened_while_its_customers_limit_is_being_added_up(admin_dsn: str) -> None:
+    customer = make_customer()
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            set_limit(customer.id, "customer")
+            opened = pool.submit(_alone, lambda: make_account(customer))
+            until_somebody_waits(admin_dsn)
+            assert not Account.objects.filter(customer=customer).exists()
+        account = opened.result(timeout=30)
+    assert (account.customer_id, account.status) == (customer.id, "open")
 
 
 def test_counters_of_limits_are_locked_in_order(locks: Locks, owner_connection: psycopg.Connection) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.db.models.functions import Now
 from django.utils import timezone
+from prometheus_client import REGISTRY
 
 from ledger.models import Escalation, RailTransfer, StateChange, WorkItem
 from ledger.rails import HttpPaymentRail, PaymentRail, RailAnswer, RailOrder
@@ -72,6 +73,18 @@ def test_two_failures_and_then_an_answer(sandbox: RunningSandbox, rail: PaymentR
     assert flows.balances(account) == (4_000, 4_000)
     assert not Escalation.objects.exists()
     verify()
+
+
+def test_only_tries_after_the_first_are_counted_as_such(sandbox: RunningSandbox, rail: PaymentRail) -> None:
+    def counted() -> float:
+        return REGISTRY.get_sample_value("wallet_retries_total", {"stage": "rail"}) or 0
+
+    asked_for_a_deposit("SBX-FAIL-TWICE")
+    before = counted()
+    for tries in range(3):
+        dispatch(rail)
+        assert counted() == before + tries
+        hurry()
 
 
 def test_a_timeout_before_the_bank_accepted_escalates_once_and_is_asked_about_for_ever(

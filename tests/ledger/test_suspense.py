@@ -2,10 +2,13 @@
 
 from random import Random
 from typing import Any
+from uuid import UUID
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
+from accounts.idempotency import IdempotencyKeyReused
 from accounts.models import Account
 from accounts.selectors import AccountNotFound
 from accounts.staff import AboutYourself, PermissionMissing
@@ -13,7 +16,7 @@ from ledger.models import Adjustment, Entry, Escalation, RailTransfer, Transacti
 from ledger.posting import CurrencyMismatch
 from ledger.rails import configured_rail
 from ledger.services import adjustments, proposals, rails, suspense
-from ledger.steps import EscalationAlreadyResolved, StillInSuspense
+from ledger.steps import EscalationAlreadyResolved, StillInSuspense, post_to_suspense
 from ledger.suspense import open_items
 from tests.compliance.people import at_once, staff, user_of
 from tests.ledger import flows
@@ -262,6 +265,30 @@ def test_a_return_that_the_bank_pays_in_part_leaves_the_rest_in_suspense(sandbox
     verify()
 
 
+def test_an_escalation_about_a_return_is_about_the_item_that_it_was_to_send_back(sandbox: RunningSandbox) -> None:
+    escalation = money_of_nobody(sandbox, 1_000)
+    item = escalation.transaction_id
+    agree(give_back(escalation, name="SBX-SHORT"))
+    run_until(lambda: Escalation.objects.count() == 2, sandbox=sandbox, ledger_only=True)
+    again = open_escalation()
+    assert (again.subject_id, again.transaction_id, again.details["direction"]) == (str(item), item, "in")
+    assert again.details["asked"] == {"amount": 1_000, "currency": "EUR"}
+    assert again.details["moved"] == {"amount": 500, "currency": "EUR"}
+
+
+def test_a_return_rejected_and_then_settled_after_all_asks_nobody_about_nothing(sandbox: RunningSandbox) -> None:
+    agree(give_back(money_of_nobody(sandbox), name="SBX-MANUAL"))
+    rails.dispatch_rails(rail=configured_rail(), now=timezone.now(), rng=Random(3))
+    key = RailTransfer.objects.get().key
+    for word in ("rejected", "settled"):
+        sandbox.bank.decide(key, word)
+        deliver(sandbox)
+        process()
+    assert (in_suspense(), open_items(), sandbox.book.balance("EUR")) == (0, [], 0)
+    assert Escalation.objects.count() == 2, "the money's own, and that of its rejected return"
+    verify()
+
+
 def test_a_return_rejected_and_then_settled_is_borne_by_whoever_has_the_money(sandbox: RunningSandbox) -> None:
     account = make_account()
     agree(give_back(money_of_nobody(sandbox), name="SBX-MANUAL"))
@@ -428,3 +455,23 @@ def test_an_escalation_about_no_money_in_suspense_has_nothing_to_assign() -> Non
     with pytest.raises(suspense.NothingInSuspense):
         assign(open_escalation(), destination)
     assert Entry.objects.filter(account=destination).count() == 0
+
+
+# --- Booked ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_the_bank_moved_is_booked_once_under_its_key(db: None) -> None:
+    def book(amount: int = 300) -> tuple[UUID, bool]:
+        with transaction.atomic():
+            return post_to_suspense(
+                key="bank-credit-1", direction="in", amount=amount, currency="EUR", bank_key="invoice", why="a test"
+            )
+
+    booked, made = book()
+    assert made
+    written = Entry.objects.count()
+    assert book() == (booked, False)
+    with pytest.raises(IdempotencyKeyReused):
+        book(301)
+    assert Transaction.objects.get().id == booked
+    assert (Entry.objects.count(), Account.objects.get(purpose="suspense", currency="EUR").cleared) == (written, 300)
