@@ -45,7 +45,7 @@ class Limits(Ledger):
             amounts = [leg.worth for leg in legs if self._counts(limit, leg)]
             if limit.direction != direction or not amounts:
                 continue
-            today, rolling = self._used(limit)
+            today, rolling = self.used(limit)
             ceilings = (
                 (max(amounts), limit.per_transaction),
                 (today + sum(amounts), limit.per_day),
@@ -55,7 +55,7 @@ class Limits(Ledger):
                 return True
         return False
 
-    def _used(self, limit: Limit) -> tuple[int, int]:
+    def used(self, limit: Limit) -> tuple[int, int]:
         """Of today, and of today and the 29 days before."""
         used = [
             (day, leg.worth)

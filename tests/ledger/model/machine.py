@@ -14,7 +14,7 @@ from tests.ledger.model.book import Book
 from tests.ledger.model.draw import Draw
 from tests.ledger.model.hands import Hands
 from tests.ledger.model.model import Impossible, Purse
-from tests.ledger.model.plays import PLAYS, Act
+from tests.ledger.model.plays import PLAYS, Act, rich, spend
 from tests.ledger.model.town import DIED, OWNERS, STARTS, Founded, Town
 from tests.ledger.model.wallet import Told
 
@@ -36,6 +36,7 @@ STEPS_PER_TOWN = 50
 
 State = dict[str, Any]
 Choice = tuple[str, int, int, int]
+_spending = st.sampled_from(("transfer", "withdraw"))
 _choices = st.tuples(st.sampled_from(TOGETHER), _numbers, _numbers, _amounts)
 
 
@@ -82,17 +83,36 @@ class Machine(RuleBasedStateMachine):
     def together(self, of_one: Choice, of_other: Choice, killed: bool) -> None:
         """Two at once: the first has done it all and is about to commit when the second comes. As if one had come after
         the other; and as if the first had never come, when his connection ends before his commit."""
-        self.at_once(of_one, of_other, killed)
+        self.at_once(self.ready(*of_one), self.ready(*of_other), killed)
 
     @rule(of_one=_choices, name=st.sampled_from(TOGETHER), b=_numbers, killed=st.booleans())
     def race(self, of_one: Choice, name: str, b: int, killed: bool) -> None:
         """Two at once for the same thing, or for the same account."""
         _, a, _, amount = of_one
-        self.at_once(of_one, (name, a, b, amount), killed)
+        self.at_once(self.ready(*of_one), self.ready(name, a, b, amount), killed)
 
-    def at_once(self, of_one: Choice, of_other: Choice, killed: bool) -> None:
+    @precondition(lambda self: bool(rich(self.book)))
+    @rule(names=st.tuples(_spending, _spending), a=_numbers, b=_numbers, amounts=st.tuples(_amounts, _amounts))
+    def rush(self, names: tuple[str, str], a: int, b: int, amounts: tuple[int, int]) -> None:
+        """Two spend from one account at once what is there for either of them, and not for both."""
+        one, two = (spend(self.draw(a, b, amount), name) for name, amount in zip(names, amounts, strict=True))
+        self.at_once(one, two, killed=False)
+
+    @rule(a=_numbers, b=_numbers, amount=_amounts, killed=st.booleans())
+    def overtake(self, a: int, b: int, amount: int, killed: bool) -> None:
+        """A worker whose lease has run out decides while another takes the same up."""
+        late, other = self.next_number(), self.next_number()
+        for act in (*PLAYS["transfer"].plan(self.draw(a, b, amount)), ("claim", {"lease": late, "limit": 1_000})):
+            self.act(act)
+        mine = [number for lease, number in self.leases if lease == late]
+        if mine:
+            self.act(("leases_run_out", {}))
+            decision = {"lease": late, "number": mine[-1], "verdict": "review" if b % 3 == 0 else "approve"}
+            self.at_once(("claim", {"lease": other, "limit": 1_000}), ("decide", decision), killed)
+
+    def at_once(self, first: Act, second: Act, killed: bool) -> None:
         type(self).steps += 1
-        acts = [self.ready(*of_one), self.ready(*of_other)]
+        acts = [first, second]
         if acts[0][0] == acts[1][0] == "dispatch":
             # Each would ask again what the other has just been told: when, is for nobody to predict.
             return

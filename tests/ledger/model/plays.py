@@ -7,12 +7,14 @@ from typing import Any
 from tests.ledger.model.bank import Bank
 from tests.ledger.model.book import Book
 from tests.ledger.model.draw import ACCOUNTS, Draw
+from tests.ledger.model.limits import Limit
 from tests.ledger.model.model import Unit
 
 Act = tuple[str, dict[str, Any]]
 
 _VERDICTS = ("approve", "approve", "approve", "approve", "review", "review", "reject")
 _PLANS = ("settle", "settle", "processing", "processing", "reject", "silent", "lost", "refuse", "settle otherwise")
+_ENOUGH = 100
 _ACTIONS = ("retry", "retry", "fail", "acknowledge")
 
 
@@ -155,12 +157,59 @@ def _clear(draw: Draw) -> Iterator[Act]:
     yield "clear", {"limit": 1 + draw.b % 6}
 
 
-def _screen(draw: Draw) -> Iterator[Act]:
-    """All that is to be screened is found to be good."""
+def _screen(draw: Draw, *, rejected: int = 0) -> Iterator[Act]:
+    """All that is to be screened is found to be good, but for that one."""
     yield "claim", {"lease": draw.number, "limit": 1_000}
     for lease, number in list(draw.leases):
         if lease == draw.number:
-            yield "decide", {"lease": lease, "number": number, "verdict": "approve"}
+            verdict = "reject" if number == rejected else "approve"
+            yield "decide", {"lease": lease, "number": number, "verdict": verdict}
+
+
+def _overtaken(draw: Draw) -> Iterator[Act]:
+    """A worker whose lease has run out decides after another has taken the same up, and before or after he decides."""
+    yield from _transfer(draw)
+    late, other = draw.number, draw.another()
+    yield "claim", {"lease": late, "limit": 1_000}
+    yield "leases_run_out", {}
+    yield "claim", {"lease": other, "limit": 1_000}
+    mine = [number for lease, number in draw.leases if lease == late]
+    if mine:
+        number = mine[draw.a % len(mine)]
+        decisions: list[Act] = [
+            ("decide", {"lease": late, "number": number, "verdict": draw.second(_VERDICTS)}),
+            ("decide", {"lease": other, "number": number, "verdict": _VERDICTS[draw.amount % len(_VERDICTS)]}),
+        ]
+        yield from decisions[:: 1 if draw.b % 2 else -1]
+
+
+def _brim(draw: Draw) -> Iterator[Act]:
+    """A limit that leaves room for one payment, which then ends without one: there is room for the same again, and for
+    not a cent more."""
+    payer, amount = draw.account, max(1, min(draw.amount, draw.book.purses[draw.account].available - 20))
+    payee = (payer + 1 + draw.b % (ACCOUNTS - 1)) % ACCOUNTS
+    whose = {"account": payer, "customer": None, "direction": "out"}
+    today, rolling = draw.book.used(Limit(payer, None, "out", None, None, None))
+    yield "set_limit", {**whose, "per_transaction": None, "per_day": today + amount, "per_30_days": rolling + amount}
+    between = {"source": payer, "destination": payee}
+    yield "hold", {"number": draw.number, **between, "amount": amount, "days": 1}
+    if str(draw.number) in draw.book.units:
+        match draw.amount % 4:
+            case 0:
+                yield "cancel", {"number": draw.number, "by": payer}
+            case 1:
+                yield from _screen(draw, rejected=draw.number)
+            case 2:
+                yield from _screen(draw)
+                yield "void", {"number": draw.number, "by": payee}
+            case _:
+                yield from _screen(draw)
+                yield "pass_days", {"days": 1}
+                yield "expire", {"limit": 1_000}
+    yield "transfer", {"number": draw.another(), **between, "amount": amount}
+    yield "transfer", {"number": draw.another(), **between, "amount": 1}
+    if draw.b % 3:
+        yield "set_limit", {**whose, "per_transaction": None, "per_day": None, "per_30_days": None}
 
 
 def _held(draw: Draw) -> Iterator[Act]:
@@ -286,6 +335,25 @@ def _answer(draw: Draw) -> Iterator[Act]:
     yield draw.second(("agree", "agree", "agree", "agree", "disagree", "take_back")), {"proposal": proposal, "by": by}
 
 
+def rich(book: Book) -> list[int]:
+    """Accounts with enough for one to take more than half of it and pay the fee."""
+    purses = ((account, book.purses[account]) for account in range(ACCOUNTS))
+    return [account for account, purse in purses if purse.status == "open" and purse.available >= _ENOUGH]
+
+
+def spend(draw: Draw, name: str) -> Act:
+    """More than half of what a rich account has: once is possible, and twice is not."""
+    accounts = rich(draw.book)
+    account = accounts[draw.a % len(accounts)]
+    available = draw.book.purses[account].available
+    least, most = available // 2 + 1, available * 9 // 10 - 6
+    amount = least + draw.amount % (most - least + 1)
+    if name == "withdraw":
+        return name, {"number": draw.number, "account": account, "amount": amount}
+    payee = (account + 1 + draw.b % (ACCOUNTS - 1)) % ACCOUNTS
+    return "transfer", {"number": draw.number, "source": account, "destination": payee, "amount": amount}
+
+
 def _pass_days(draw: Draw) -> Iterator[Act]:
     yield "pass_days", {"days": 1 + draw.b % 3}
 
@@ -322,6 +390,8 @@ PLAYS: dict[str, Play] = {
         Play("officer", _officer, lambda book, bank: _of(book, "review")),
         Play("clear", _clear, lambda book, bank: _of(book, "clearing")),
         Play("screen", _screen, lambda book, bank: book.waiting("screening")),
+        Play("overtaken", _overtaken),
+        Play("brim", _brim),
         Play("work", _work, lambda book, bank: any(unit.pending for unit in book.units.values())),
         Play("dispatch", _dispatch, lambda book, bank: _of(book, "settling")),
         Play("bank_ends", _bank_ends, lambda book, bank: _unfinished(bank)),
