@@ -23,7 +23,7 @@ class FailureCode(StrEnum):
 
 MESSAGES: Final[dict[str, str]] = {
     FailureCode.INSUFFICIENT_FUNDS: "The account's available balance does not cover the amount.",
-    FailureCode.LIMIT_EXCEEDED: "It goes beyond a limit of the account or of its owner.",
+    FailureCode.LIMIT_EXCEEDED: "It goes beyond a limit of the account or of its owner; its limits show what is left.",
     FailureCode.CANCELLED: "Its customer cancelled it.",
     FailureCode.VOIDED: "The payee released the hold.",
     FailureCode.EXPIRED: "The hold expired before its payee captured it.",

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from ledger.views import accounts, holds, payments, reads, reversals
+from ledger.views import accounts, holds, limits, payments, reads, reversals
 
 urlpatterns = [
     path("deposits", payments.DepositsView.as_view(), name="deposits"),
@@ -24,5 +24,6 @@ urlpatterns = [
     path("accounts/<id:account_id>/entries", reads.EntriesView.as_view(), name="entries"),
     path("accounts/<id:account_id>/balance", reads.BalanceView.as_view(), name="balance-at"),
     path("accounts/<id:account_id>/explain", reads.ExplainView.as_view(), name="explain-balance"),
+    path("accounts/<id:account_id>/limits", limits.LimitsView.as_view(), name="account-limits"),
     path("accounts/<id:account_id>/statement", reads.StatementView.as_view(), name="statement"),
 ]

@@ -115,7 +115,7 @@ def _set_of_customer(request: HttpRequest, row: Customer, values: dict[str, Any]
 _TAKES_EFFECT = (
     "It holds from now on, in place of the one in this direction; what was moved in the last 30 days counts. "
     "What goes out beyond it is refused at once, what comes in fails when it would be posted, and money from a bank "
-    "then waits in suspense. The customer is told that there is a limit, not how much."
+    "then waits in suspense. The customer sees the limit and what is left of it, not who set it or why."
 )
 
 

@@ -2,19 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
-from django.db import connection
-
-from ledger.models import Limit
+from ledger.selectors.transactions import read
 from ledger.states import LimitDirection, LimitScope
 
-_USED = """
-    SELECT u.owner_id, u.direction, u.currency,
-           coalesce(sum(u.amount) FILTER (WHERE u.day = today.day), 0)::bigint,
-           coalesce(sum(u.amount) FILTER (WHERE u.day > today.day - 30), 0)::bigint
-    FROM ledger_usage u, (SELECT (clock_timestamp() AT TIME ZONE 'UTC')::date AS day) today
-    WHERE u.owner_id = ANY (%s) GROUP BY 1, 2, 3"""
+_LIMITS: Final = """
+    SELECT l.owner_id, l.scope, l.direction, l.currency, l.per_transaction, l.per_day, l.per_30_days,
+           used.today AS used_today, used.in_30_days AS used_in_30_days
+    FROM ledger_limit l
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(u.amount) FILTER (WHERE u.day = today.day), 0)::bigint AS today,
+               coalesce(sum(u.amount), 0)::bigint AS in_30_days
+        FROM (SELECT (statement_timestamp() AT TIME ZONE 'UTC')::date AS day) today
+        JOIN ledger_usage u ON u.day BETWEEN today.day - 29 AND today.day
+        WHERE u.owner_id = l.owner_id AND u.direction = l.direction AND u.currency = l.currency
+    ) used
+    WHERE l.owner_id = ANY (%(owners)s) AND l.currency = coalesce(%(currency)s, l.currency)
+    ORDER BY l.scope, l.currency, l.direction DESC"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,22 +38,10 @@ class LimitView:
     used_in_30_days: int
 
 
-def limits_of(owners: Sequence[UUID]) -> list[LimitView]:
-    """The limits of accounts and customers. Two queries, however many owners."""
-    with connection.cursor() as cursor:
-        cursor.execute(_USED, [list(owners)])
-        used = {tuple(row[:3]): row[3:] for row in cursor.fetchall()}
+def limits_of(owners: Sequence[UUID], *, currency: str | None = None) -> list[LimitView]:
+    """The limits of accounts and customers, those of an account first, in one currency or in all. One query, so one
+    snapshot: what is used belongs to the limit that it is shown with."""
     return [
-        LimitView(
-            owner_id=row.owner_id,
-            scope=LimitScope(row.scope),
-            direction=LimitDirection(row.direction),
-            currency=row.currency,
-            per_transaction=row.per_transaction,
-            per_day=row.per_day,
-            per_30_days=row.per_30_days,
-            used_today=used.get((row.owner_id, row.direction, row.currency), (0, 0))[0],
-            used_in_30_days=used.get((row.owner_id, row.direction, row.currency), (0, 0))[1],
-        )
-        for row in Limit.objects.filter(owner_id__in=owners).order_by("scope", "currency", "-direction")
+        LimitView(**{**row, "scope": LimitScope(row["scope"]), "direction": LimitDirection(row["direction"])})
+        for row in read(_LIMITS, {"owners": list(owners), "currency": currency})
     ]
