@@ -1,11 +1,14 @@
 """The settings refuse to start what would not be safe."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.core import checks
 
 ROOT = Path(__file__).resolve().parent.parent
 PRODUCTION = {
@@ -94,17 +97,25 @@ def test_a_rail_of_ones_own_needs_no_address_of_a_bank() -> None:
         ("FEES", '{"transfer": {"EUR": [{"flat": 1}, {"flat": 2}]}}', "two bands that begin at the same amount"),
     ],
 )
-def test_a_limit_or_fee_that_is_none_is_said_before_anything_goes_by_it(name: str, value: str, said: str) -> None:
-    done = manage("check", **{name: value})
+def test_a_limit_or_fee_that_is_none_is_said_before_anything_goes_by_it(
+    name: str, value: str, said: str, settings: Any
+) -> None:
+    setattr(settings, name, json.loads(value))
+    [error] = [message for message in checks.run_checks() if message.level >= checks.ERROR]
+    assert said in str(error)
+
+
+def test_a_limit_and_a_fee_that_are_none_stop_every_command() -> None:
+    done = manage("check", SCREENING_LIMITS="[]", FEES="[]")
     assert done.returncode != 0
-    assert said in done.stderr
+    assert "SCREENING_LIMITS" in done.stderr
+    assert "FEES" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 MISTAKES = [
     ("PUBLIC_URL", "wallet.example"),
     ("PUBLIC_URL", "http://wallet.example"),
-    ("PUBLIC_URL", None),
     ("CALLBACK_URL", "web:8000"),
     ("CALLBACK_URL", "http://web:8000"),
     ("BANK_URL", "bank.example"),
@@ -117,11 +128,21 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("name", "value"), MISTAKES)
-def test_a_deployment_check_names_what_only_others_would_notice(name: str, value: str | None) -> None:
-    done = manage("check", "--deploy", **{name: value})
+def test_a_deployment_check_names_what_only_others_would_notice(name: str, value: str, settings: Any) -> None:
+    for correct in ("PUBLIC_URL", "CALLBACK_URL", "IDENTITY_URL", "BANK_URL"):
+        setattr(settings, correct, PRODUCTION.get(correct, PRODUCTION["PUBLIC_URL"]))
+    settings.SECURE_SSL_REDIRECT = True
+    setattr(settings, name, value)
+    found = [str(message) for message in checks.run_checks(include_deployment_checks=True)]
+    mistakes = [message for message in found if "wallet.E001" in message]
+    assert mistakes
+    assert all(f"(wallet.E001) {name}" in mistake and "hello" not in mistake for mistake in mistakes)
+
+
+def test_a_deployment_check_is_told_by_its_command() -> None:
+    done = manage("check", "--deploy", PUBLIC_URL=None)
     assert done.returncode != 0
-    assert f"(wallet.E001) {name}" in done.stderr
-    assert value is None or "hello" not in done.stderr
+    assert "(wallet.E001) PUBLIC_URL" in done.stderr
 
 
 def test_neither_web_nor_workers_start_with_a_mistake() -> None:

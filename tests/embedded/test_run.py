@@ -1,7 +1,9 @@
 """`python -m wallet_project.embedded.run`: the whole wallet, from an empty folder, and every way to end it."""
 
+import argparse
 import json
 import os
+import threading
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +16,10 @@ import pytest
 
 from tests.support.processes import Running, Way, all_gone, descendants
 from wallet_project.embedded import ports, processes
-from wallet_project.embedded.postgres import PostgresServer
+from wallet_project.embedded.dotlocal import DotLocal
+from wallet_project.embedded.errors import ServerFailed
+from wallet_project.embedded.run import Wallet
+from wallet_project.embedded.valkey import ValkeyServer
 
 START_SECONDS = 90.0
 
@@ -96,7 +101,7 @@ def test_it_serves_until_it_is_told_to_stop(folder: Path, monkeypatch: pytest.Mo
     assert not (folder / "env").exists()
 
 
-def test_after_it_was_killed_it_starts_again_with_its_data(folder: Path) -> None:
+def test_after_it_was_killed_it_starts_again_with_its_data_until_one_process_dies(folder: Path) -> None:
     run = WalletRun(folder)
     run.start()
     services = run.serves()
@@ -106,48 +111,48 @@ def test_after_it_was_killed_it_starts_again_with_its_data(folder: Path) -> None
     run.end(SIGKILL)
 
     again = WalletRun(folder)
-    again.start("--once")
-    code, said = again.result()
-    assert code == 0, said
-    assert all_gone(started, seconds=1)
-    assert {"base_url", "pid"}.isdisjoint(again.services())
-    server = PostgresServer(folder / "postgres")
-    server.start()
-    with psycopg.connect(server.owner_url) as connection:
+    again.start()
+    with psycopg.connect(again.serves()["database_owner_url"]) as connection:
         assert connection.execute("SELECT one FROM kept").fetchone() == (1,)
-    server.stop()
-
-
-def test_when_one_process_dies_all_end_and_it_is_named(folder: Path) -> None:
-    run = WalletRun(folder)
-    run.start()
-    run.serves()
-    started = descendants(run.pid)
+    # The servers of the first are the second's now.
+    started |= descendants(again.pid)
     worker, _ = json.loads((folder / "processes.json").read_text())["worker"]
     os.kill(worker, SIGKILL)
-    code, said = run.result()
+    code, said = again.result()
     assert code == 1
     assert "worker was killed by signal 9" in said
     assert "worker.log" in said
     assert all_gone(started, seconds=1)
+    assert {"base_url", "pid"}.isdisjoint(again.services())
 
 
-@pytest.mark.parametrize("server", ["PostgreSQL", "Valkey"])
-def test_when_a_server_dies_all_end_and_it_is_named(folder: Path, server: str) -> None:
+def test_when_a_server_dies_all_end_and_it_is_named(folder: Path) -> None:
     run = WalletRun(folder)
     run.start()
     run.serves()
     started = descendants(run.pid)
-    if server == "PostgreSQL":
-        killed = int((folder / "postgres" / "cluster" / "postmaster.pid").read_text().split()[0])
-    else:
-        [killed] = processes.find("valkey-server", folder / "valkey")
-    os.kill(killed, SIGKILL)
+    os.kill(int((folder / "postgres" / "cluster" / "postmaster.pid").read_text().split()[0]), SIGKILL)
     code, said = run.result()
     assert code == 1
-    assert f"{server} has ended. The end of {folder / 'log'}" in said
+    assert f"PostgreSQL has ended. The end of {folder / 'log'}" in said
     assert "Traceback" not in said
     assert all_gone(started, seconds=1)
+
+
+def test_a_valkey_that_dies_is_named(folder: Path) -> None:
+    options = argparse.Namespace(logs=False, once=False, story=False)
+    local = DotLocal(folder)
+    with local.locked():
+        wallet = Wallet(options, local, threading.Event())
+        local.logs.mkdir()
+        valkey = ValkeyServer(folder / "valkey", throwaway=True, log=local.logs / "valkey.log")
+        wallet._start_server(valkey)
+        wallet._check()
+        assert valkey.pid is not None
+        os.kill(valkey.pid, SIGKILL)
+        valkey.stop()
+        with pytest.raises(ServerFailed, match=r"Valkey has ended\. The end of"):
+            wallet._check()
 
 
 def test_it_can_be_stopped_while_it_starts(folder: Path) -> None:
