@@ -167,7 +167,9 @@ EMAIL_TIMEOUT = 5
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="wallet@localhost")
 
 # --- API --------------------------------------------------------------------------------------------------------
-REST_FRAMEWORK = api_defaults.REST_FRAMEWORK
+#: How often one user may call, by scope: over the defaults in api/defaults.py.
+THROTTLE_RATES = {**api_defaults.THROTTLE_RATES, **env.json("THROTTLE_RATES", default={})}
+REST_FRAMEWORK = {**api_defaults.REST_FRAMEWORK, "DEFAULT_THROTTLE_RATES": THROTTLE_RATES}
 SPECTACULAR_SETTINGS = api_defaults.SPECTACULAR_SETTINGS
 API_IDENTITY_LOADER = "accounts.selectors.load_identity"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024

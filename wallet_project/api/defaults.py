@@ -28,6 +28,13 @@ MIDDLEWARE: Final = [
 FAST_LANE_PREFIXES: Final = ("/api/", "/webhooks/", "/healthz", "/readyz", "/metrics")
 FAST_LANE_MIDDLEWARE: Final = ["django_prometheus.middleware.PrometheusAfterMiddleware"]
 
+#: Each answer about a handle tells a name, or that there is none: enough for a person, too little to try them all.
+THROTTLE_RATES: Final = {
+    "user": "1200/min",
+    "beneficiaries": "120/min",
+    "payees": "200/hour",
+    "handle": "20/hour",
+}
 REST_FRAMEWORK: Final[dict[str, Any]] = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["wallet_project.api.authentication.SessionTokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
@@ -36,13 +43,6 @@ REST_FRAMEWORK: Final[dict[str, Any]] = {
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "wallet_project.api.negotiation.JsonNegotiation",
     "DEFAULT_PAGINATION_CLASS": "wallet_project.api.pagination.IdCursorPagination",
     "DEFAULT_THROTTLE_CLASSES": ["wallet_project.api.throttling.FixedWindowThrottle"],
-    # Each answer about a handle tells a name, or that there is none: enough for a person, too little to try them all.
-    "DEFAULT_THROTTLE_RATES": {
-        "user": "1200/min",
-        "beneficiaries": "120/min",
-        "payees": "200/hour",
-        "handle": "20/hour",
-    },
     "DEFAULT_SCHEMA_CLASS": "wallet_project.api.schema.WalletSchema",
     "EXCEPTION_HANDLER": "wallet_project.api.problems.exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",

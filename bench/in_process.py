@@ -1,0 +1,172 @@
+"""What the views and the tasks call, called by two processes side by side, as two web servers or workers would."""
+
+import multiprocessing
+import random
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+from bench.town import Person
+
+PROCESSES = 2
+THREADS = 4
+#: Whom a transfer is from and to: a principal with his customer and the account, and the account that is paid.
+Draw = Callable[[random.Random], tuple[Person, str, str]]
+
+
+def uniform(people: list[Person]) -> Draw:
+    everybody = [(person, account) for person in people for account in person.accounts]
+
+    def draw(rng: random.Random) -> tuple[Person, str, str]:
+        (payer, source), (_, destination) = rng.sample(everybody, 2)
+        return payer, source, destination
+
+    return draw
+
+
+def to_one(people: list[Person], *, share: float = 1.0) -> Draw:
+    """`share` of all transfers go to the first account."""
+    merchant, rest = people[0].accounts[0], uniform(people[1:])
+
+    def draw(rng: random.Random) -> tuple[Person, str, str]:
+        payer, source, destination = rest(rng)
+        return payer, source, merchant if rng.random() < share else destination
+
+    return draw
+
+
+def from_one(people: list[Person]) -> Draw:
+    payer, rest = people[0], uniform(people[1:])
+
+    def draw(rng: random.Random) -> tuple[Person, str, str]:
+        return payer, payer.accounts[0], rest(rng)[1]
+
+    return draw
+
+
+def transfers(draw: Draw, *, seconds: float) -> float:
+    """Transfers a second, of eight threads that ask one after the other."""
+    made, took = _everywhere(_transfer_for, draw, seconds)
+    return made / took
+
+
+def screened() -> float:
+    """Transactions screened a second, until none is due."""
+    made, took = _everywhere(_screen_all)
+    return made / took
+
+
+def cleared() -> float:
+    """Transactions cleared a second, until none is due."""
+    made, took = _everywhere(_clear_all)
+    return made / took
+
+
+def sealed() -> None:
+    """Let the chain catch up, as its task does every three seconds."""
+    from wallet_project.chain.sealing import seal
+
+    while seal():
+        pass
+
+
+def _everywhere(work: Callable[..., int], *arguments: object) -> tuple[int, float]:
+    """What all processes did together, and how long it took from the moment at which all were ready."""
+    from django.db import connections
+
+    connections.close_all()
+    context = multiprocessing.get_context("fork")
+    barrier = context.Barrier(PROCESSES + 1)
+    results = context.SimpleQueue()
+    children = [context.Process(target=_child, args=(work, arguments, barrier, results)) for _ in range(PROCESSES)]
+    for child in children:
+        child.start()
+    barrier.wait(timeout=60)
+    began = time.perf_counter()
+    made = [results.get() for _ in children]
+    took = time.perf_counter() - began
+    for child in children:
+        child.join()
+    if any(isinstance(one, str) for one in made):
+        raise RuntimeError(f"a process of the bench failed: {made}")
+    return sum(made), took
+
+
+def _child(work: Callable[..., int], arguments: tuple[object, ...], barrier: object, results: object) -> None:
+    from django.db import connection
+
+    connection.ensure_connection()
+    barrier.wait(timeout=60)  # type: ignore[attr-defined]
+    try:
+        made: int | str = work(*arguments)
+    except Exception as error:
+        made = f"{type(error).__name__}: {error}"
+    results.put(made)  # type: ignore[attr-defined]
+
+
+def _transfer_for(draw: Draw, seconds: float) -> int:
+    until = time.perf_counter() + seconds
+    counts = [0] * THREADS
+    failures: list[Exception] = []
+
+    def go(number: int) -> None:
+        try:
+            counts[number] = _transfer_until(until, draw)
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=go, args=(number,)) for number in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+    return sum(counts)
+
+
+def _transfer_until(until: float, draw: Draw) -> int:
+    from django.db import connection
+
+    from ledger.services import payments
+    from wallet_project.utils.context import Actor
+    from wallet_project.utils.money import Money
+
+    rng = random.Random()  # noqa: S311 - whom to pay is no secret
+    amount = Money(1, "EUR")
+    made = 0
+    while time.perf_counter() < until:
+        payer, source, destination = draw(rng)
+        actor = Actor(principal_id=UUID(payer.principal), customer_id=UUID(payer.customer), kind="user")
+        payments.transfer(
+            actor=actor,
+            source=UUID(source),
+            destination=UUID(destination),
+            amount=amount,
+            key=uuid4().hex,
+            request_hash=bytes(32),
+        )
+        made += 1
+    connection.close()
+    return made
+
+
+def _screen_all() -> int:
+    from compliance.services.screening import screen_due
+
+    return _until_none(lambda: screen_due(now=datetime.now(UTC)))
+
+
+def _clear_all() -> int:
+    from ledger.services.clearing import clear_due
+
+    return _until_none(clear_due)
+
+
+def _until_none(batch: Callable[[], int]) -> int:
+    made = 0
+    while found := batch():
+        made += found
+    return made

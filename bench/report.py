@@ -1,0 +1,86 @@
+"""The table that people read and the file that programs do."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import version as version_of
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.catalogue import BY_KEY, summary
+
+if TYPE_CHECKING:
+    from bench.rounds import Bench
+
+_PACKAGES = ("Django", "djangorestframework", "psycopg", "celery", "granian", "redis")
+
+
+def results(bench: "Bench", *, version: str) -> dict[str, Any]:
+    """`figures` by key, and beside them where and with what they were measured."""
+    figures: dict[str, Any] = {}
+    for key in bench.wanted:
+        if found := bench.values.get(key):
+            figures[key] = summary(BY_KEY[key], found)
+            if reason := bench.void.get(key):
+                figures[key] |= {"verdict": "void", "void": reason}
+    rates = sorted(bench.tpcb)
+    return {
+        "figures": figures,
+        "tpcb_per_second": {"min": round(rates[0]), "median": round(rates[len(rates) // 2]), "max": round(rates[-1])}
+        if rates
+        else {},
+        "machine": {
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+            "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
+            "system": platform.platform(),
+        },
+        "versions": {
+            "PostgreSQL": version,
+            "Python": platform.python_version(),
+            **{name: version_of(name) for name in _PACKAGES},
+        },
+        "commit": _commit(),
+    }
+
+
+def show(results: dict[str, Any]) -> None:
+    lines = [f"\n{'':<48}{'median':>9}{'min':>9}{'max':>9}{'bound':>8}{'aim':>7}  verdict"]
+    for key, row in results["figures"].items():
+        bound = row.get("at_least", row.get("at_most"))
+        lines.append(
+            f"{BY_KEY[key].title:<48}{row['median']:>9.3f}{row['min']:>9.3f}{row['max']:>9.3f}{bound:>8g}"
+            f"{row['aim']:>7g}  {row['verdict']}, {row['unit']}"
+        )
+        if reason := row.get("void"):
+            lines.append(f"    void: {reason}")
+    lines.append(f"TPC-B transactions a second: {results['tpcb_per_second']}")
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+def write(results: dict[str, Any], path: Path) -> None:
+    path.write_text(json.dumps(results, indent=2) + "\n")
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def _commit() -> str:
+    """Of the checkout, with a + when there was more; empty where there is no git."""
+    try:
+        said = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+"],  # noqa: S607 - the caller's own
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return said.strip()

@@ -1,0 +1,269 @@
+"""One round of the bench: each figure in its turn, with the reference beside it."""
+
+import http.client
+import json
+import random
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from uuid import uuid4
+
+from bench import http_load, in_process
+from bench.catalogue import percentile
+from bench.servers import Servers, Wallet
+from bench.town import Person
+from wallet_project.embedded import processes
+
+#: What workers need to have cleared before the pipeline counts as running.
+_WARM_SECONDS = 2.0
+_READS_A_SECOND = 50.0
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """Seconds of a slice, of the reference beside it, and of what needs longer to show itself."""
+
+    slice: float
+    reference: float
+    sustained: float
+
+
+FULL = Lengths(slice=3, reference=2, sustained=8)
+QUICK = Lengths(slice=2, reference=2, sustained=5)
+
+
+@dataclass
+class Bench:
+    """`values` holds what each round found by figure; `void` why a figure does not count."""
+
+    servers: Servers
+    people: list[Person]
+    people_file: Path
+    lengths: Lengths
+    wanted: Collection[str]
+    values: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    void: dict[str, str] = field(default_factory=dict)
+    tpcb: list[float] = field(default_factory=list)
+
+    def round(self) -> None:
+        found: dict[str, float] = {}
+        for part in (self._posting, self._background, self._http, self._pipeline):
+            for key, value in part():
+                found[key] = value
+                sys.stdout.write(f"  {key:<24}{value:10.3f}\n")
+                sys.stdout.flush()
+        self._catch_up()
+        broken = verify_ledger()
+        for key, value in found.items():
+            if key not in self.wanted:
+                continue
+            self.values[key].append(value)
+            if broken:
+                self.void[key] = f"verify_ledger: {broken}"
+
+    def _posting(self) -> Iterator[tuple[str, float]]:
+        if not self._wants("transfer_in_process", "hot_receiver", "hot_sender"):
+            return
+        uniform = self._measure(in_process.uniform(self.people))
+        yield "transfer_in_process", uniform / self._reference()
+        if self._wants("hot_receiver"):
+            yield "hot_receiver", self._measure(in_process.to_one(self.people)) / uniform
+        if self._wants("hot_sender"):
+            again = self._measure(in_process.uniform(self.people))
+            yield "hot_sender", self._measure(in_process.from_one(self.people)) / again
+
+    def _background(self) -> Iterator[tuple[str, float]]:
+        if not self._wants("screening", "clearing_uniform", "clearing_hot"):
+            return
+        self._catch_up()
+        for key, draw in (
+            ("clearing_uniform", in_process.uniform(self.people)),
+            ("clearing_hot", in_process.to_one(self.people, share=0.8)),
+        ):
+            self._measure(draw)
+            rate = self._settled(in_process.screened)
+            reference = self._reference()
+            if key == "clearing_uniform":
+                yield "screening", rate / reference
+            yield key, self._settled(in_process.cleared) / reference
+
+    def _http(self) -> Iterator[tuple[str, float]]:
+        slices = {
+            "transfer_http_c8": (8, "uniform"),
+            "transfer_http_c128": (128, "uniform"),
+            "http_hot_sender": (128, "hot_sender"),
+            "http_hot_receiver": (128, "hot_receiver"),
+        }
+        if not self._wants(*slices, "read_p99"):
+            return
+        self._catch_up()
+        wallet = Wallet(self.servers)
+        with wallet.web() as base_url:
+            self._load(base_url, 8, 1, "uniform")  # Each process has answered something before it counts.
+            for key, (connections, draw) in slices.items():
+                if self._wants(key):
+                    self.servers.checkpoint()
+                    load = self._load(base_url, connections, self.lengths.slice, draw)
+                    yield key, load.per_second / self._reference()
+                    self._note_failures(key, load)
+            if self._wants("read_p99"):
+                yield "read_p99", self._reading(base_url)
+
+    def _pipeline(self) -> Iterator[tuple[str, float]]:
+        if not self._wants(
+            "pipeline", "time_to_cleared_p50_s", "time_to_cleared_p99_s", "web_worker_mb", "celery_worker_mb"
+        ):
+            return
+        self._catch_up()
+        wallet = Wallet(self.servers)
+        with wallet.web() as base_url:
+            wallet.start_workers()
+            self._load(base_url, 8, _WARM_SECONDS, "uniform")
+            began = database_time()
+            load = self._load(base_url, 32, self.lengths.sustained, "uniform")
+            per_second = cleared_since(began) / load.seconds
+            self._note_failures("pipeline", load)
+            yield "pipeline", per_second / self._reference()
+            wait_until_cleared()
+            times = self._times_to_cleared(base_url, rate=per_second / 2)
+            yield "time_to_cleared_p50_s", percentile(times, 0.5)
+            yield "time_to_cleared_p99_s", percentile(times, 0.99)
+            wallet.check()
+            yield "web_worker_mb", wallet.memory_mb("web")
+            yield "celery_worker_mb", wallet.memory_mb("worker")
+
+    def _measure(self, draw: in_process.Draw) -> float:
+        self.servers.checkpoint()
+        return in_process.transfers(draw, seconds=self.lengths.slice)
+
+    def _settled(self, work: Callable[[], float]) -> float:
+        self.servers.settle()
+        self.servers.checkpoint()
+        return work()
+
+    def _reference(self) -> float:
+        self.servers.checkpoint()
+        rate = self.servers.tpcb(self.lengths.reference)
+        self.tpcb.append(rate)
+        return rate
+
+    def _load(self, base_url: str, connections: int, seconds: float, draw: str) -> http_load.Load:
+        return http_load.transfers(base_url, self.people_file, connections=connections, seconds=seconds, draw=draw)
+
+    def _note_failures(self, key: str, load: http_load.Load) -> None:
+        if load.refused or load.broken:
+            self.void[key] = f"{load.refused} of {load.requests} requests were refused, {load.broken} not answered"
+
+    def _reading(self, base_url: str) -> float:
+        """The p99 of reading a balance while eight connections write, by the p99 when nobody does."""
+
+        def read(connection: http.client.HTTPConnection, number: int) -> None:
+            person = self.people[number % len(self.people)]
+            path = f"/api/v1/accounts/{person.accounts[0]}"
+            connection.request("GET", path, headers={"X-Session-Token": person.token})
+            _expect(connection, 200)
+
+        def p99() -> float:
+            found = http_load.latencies(base_url, read, rate=_READS_A_SECOND, seconds=self.lengths.sustained)
+            return percentile(found, 0.99)
+
+        p99()  # Whom each token belongs to is remembered from here on.
+        idle = p99()
+        seconds = self.lengths.sustained + 1
+        with http_load.writing(base_url, self.people_file, connections=8, seconds=seconds) as writers:
+            busy = p99()
+            writers.communicate()
+        return busy / idle
+
+    def _times_to_cleared(self, base_url: str, *, rate: float) -> list[float]:
+        """Seconds from a transfer's record to its clearing, by the database's clock, of an even load."""
+        rng = random.Random()  # noqa: S311 - whom to pay is no secret
+        began = database_time()
+
+        def send(connection: http.client.HTTPConnection, _: int) -> None:
+            payer, payee = rng.sample(self.people, 2)
+            body = {"source": payer.accounts[0], "destination": payee.accounts[1], "amount": 1, "currency": "EUR"}
+            headers = {
+                "Content-Type": "application/json",
+                "X-Session-Token": payer.token,
+                "Idempotency-Key": uuid4().hex,
+            }
+            connection.request("POST", "/api/v1/transfers", json.dumps(body), headers)
+            _expect(connection, 202)
+
+        http_load.latencies(base_url, send, rate=rate, seconds=self.lengths.sustained)
+        wait_until_cleared()
+        return times_since(began)
+
+    def _catch_up(self) -> None:
+        """Nothing waits from what came before, and its rows are sealed."""
+        in_process.screened()
+        in_process.cleared()
+        in_process.sealed()
+
+    def _wants(self, *keys: str) -> bool:
+        return any(key in self.wanted for key in keys)
+
+
+def _expect(connection: http.client.HTTPConnection, status: int) -> None:
+    answer = connection.getresponse()
+    body = answer.read()
+    if answer.status != status:
+        raise RuntimeError(f"answered {answer.status} where {status} was expected: {body[:300]!r}")
+
+
+def verify_ledger() -> str:
+    """What does not hold, by name; empty when all does. The bank's book is left out: nothing here goes over a bank."""
+    from django.conf import settings
+
+    from wallet_project.utils.verification import checks_by_app, verify
+
+    with fresh_connection():
+        results = verify([check for _, check in checks_by_app(settings.LEDGER_CHECKS)], timeout_seconds=300)
+    return ", ".join(f"{result.name} {result.unread}".strip() for result in results if not result.holds)
+
+
+def database_time() -> datetime:
+    return _value("SELECT clock_timestamp()")
+
+
+def cleared_since(began: datetime) -> int:
+    return _value("SELECT count(*) FROM ledger_transaction WHERE cleared_at >= %s", began)
+
+
+def times_since(began: datetime) -> list[float]:
+    with fresh_connection() as cursor:
+        cursor.execute(
+            "SELECT extract(epoch FROM cleared_at - created_at) FROM ledger_transaction WHERE created_at >= %s", [began]
+        )
+        return [float(row[0]) for row in cursor.fetchall()]
+
+
+def wait_until_cleared() -> None:
+    def nothing_waits() -> bool:
+        return _value("SELECT count(*) FROM ledger_workitem") == 0
+
+    if not processes.wait_until(nothing_waits, seconds=120, every=0.1):
+        raise RuntimeError("the workers did not clear what was asked for")
+
+
+def _value(sql: str, *parameters: object) -> "int | datetime":
+    with fresh_connection() as cursor:
+        cursor.execute(sql, list(parameters))
+        return cursor.fetchone()[0]
+
+
+@contextmanager
+def fresh_connection() -> Iterator["object"]:
+    """A cursor whose connection no forked process shares."""
+    from django.db import connection
+
+    try:
+        with connection.cursor() as cursor:
+            yield cursor
+    finally:
+        connection.close()
