@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db import connection
 
 from accounts import steps as accounts
-from compliance.models import Case, KycCheck, Screening, StateChange
+from compliance.models import Case, KycCheck, Screening
 from compliance.states import CasePriority, CaseStatus, CheckStatus
 from ledger.models import Escalation
 from wallet_project.utils.context import Actor, request_id, system_actor
@@ -63,18 +63,27 @@ def open_cases(cases: Sequence[Case]) -> list[Case]:
 
 def log_changes(machine: str, changes: Iterable[tuple[UUID, str, str, str]], *, actor: Actor) -> None:
     """Log what a set-based statement moved: (id, from, to, reason) each."""
-    StateChange.objects.bulk_create(
-        StateChange(
-            machine=machine,
-            subject_id=subject_id,
-            from_state=from_state,
-            to_state=to_state,
-            actor_id=actor.principal_id,
-            reason=clipped(reason),
-            request_id=request_id.get()[:64],
+    rows = list(changes)
+    with connection.cursor() as cursor:
+        # By hand, as a batch of screening writes hundreds: the ORM takes longer for them than the database does.
+        cursor.execute(
+            """
+            INSERT INTO compliance_statechange (machine, subject_id, from_state, to_state, actor_id, reason, request_id)
+            SELECT %s, v.subject_id, v.from_state, v.to_state, %s, v.reason, %s
+            FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[])
+                WITH ORDINALITY AS v (subject_id, from_state, to_state, reason, number)
+            ORDER BY v.number
+            """,
+            [
+                machine,
+                actor.principal_id,
+                request_id.get()[:64],
+                [subject_id for subject_id, _, _, _ in rows],
+                [str(from_state) for _, from_state, _, _ in rows],
+                [str(to_state) for _, _, to_state, _ in rows],
+                [clipped(reason) for _, _, _, reason in rows],
+            ],
         )
-        for subject_id, from_state, to_state, reason in changes
-    )
 
 
 def lock_case(case_id: UUID) -> Case | None:

@@ -4,8 +4,9 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from accounts.idempotency import IdempotencyKeyReused
 from accounts.selectors import AccountNotFound
@@ -34,6 +35,25 @@ def test_a_request_is_one_round_trip(django_assert_num_queries: Any) -> None:
     wanted = money.leg("transfer", source, destination, 1)
     with django_assert_num_queries(1):
         money.post(wanted, actor=actor)
+
+
+def test_a_request_reads_no_account_but_its_own_however_many_there_are(owner_connection: psycopg.Connection) -> None:
+    source, destination = money.new_account(1000), money.new_account()
+    owner_connection.execute(
+        "INSERT INTO accounts_account (id, kind, purpose, customer_id, currency, label, status, status_reason, "
+        "cleared, reserved, last_sequence) "
+        "SELECT gen_random_uuid(), kind, purpose, customer_id, currency, '', 'requested', '', 0, 0, 0 "
+        "FROM accounts_account, generate_series(1, 2000) WHERE id = %s",
+        [destination.id],
+    )
+    owner_connection.execute("ANALYZE accounts_account")
+    with transaction.atomic(), connection.cursor() as cursor:
+        read = "SELECT seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'accounts_account'"
+        cursor.execute(read)
+        before = cursor.fetchone()
+        money.transfer(source, destination, 1)
+        cursor.execute(read)
+        assert cursor.fetchone() == before
 
 
 def test_entries_carry_the_running_balance_and_a_number_without_gap() -> None:
