@@ -4,7 +4,7 @@ VENV ?= .venv
 ARGS ?=
 bin := $(VENV)/bin
 
-.PHONY: demo run test lint clean mutation test-deep
+.PHONY: demo run test lint clean mutation test-deep bench
 
 demo: $(VENV)/.runtime ## start everything, tell the story, go on serving (ARGS=--once: stop after the story)
 	$(bin)/python -m wallet_project.embedded.run --story $(ARGS)
@@ -20,6 +20,9 @@ test-deep: $(VENV)/.development ## 200,000 steps of the model of money, and each
 
 mutation: $(VENV)/.development ## judge mutants of the money core: docs/mutation.md
 	nice -n 10 $(bin)/python -m tests.mutation.run $(ARGS)
+
+bench: $(VENV)/.runtime ## how much this machine carries, beside pgbench's own TPC-B: docs/performance.md
+	$(bin)/python -m bench $(ARGS)
 
 lint: $(VENV)/.development ## style, types, layers, compose file
 	$(bin)/ruff check .

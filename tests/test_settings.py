@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
+
+from wallet_project.api.defaults import THROTTLE_RATES, throttle_rates
 
 ROOT = Path(__file__).resolve().parent.parent
 PRODUCTION = {
@@ -171,6 +174,22 @@ def test_an_hour_that_no_day_has_is_said() -> None:
     done = manage("check", SELF_AUDIT_HOUR="24")
     assert done.returncode != 0
     assert "SELF_AUDIT_HOUR is an hour" in done.stderr
+
+
+def test_a_rate_that_is_none_is_said() -> None:
+    done = manage("check", THROTTLE_RATES='{"user": "many"}')
+    assert done.returncode != 0
+    assert "THROTTLE_RATES['user'] is a rate like 600/min" in done.stderr
+
+
+@pytest.mark.parametrize("own", [[], {"usr": "5/s"}, {"user": 5}, {"user": "0/s"}, {"user": "5/week"}])
+def test_rates_are_for_scopes_that_there_are_and_say_how_often(own: Any) -> None:
+    with pytest.raises(ImproperlyConfigured, match="THROTTLE_RATES"):
+        throttle_rates(own)
+
+
+def test_a_rate_of_ones_own_replaces_one_and_leaves_the_others() -> None:
+    assert throttle_rates({"user": "5/s"}) == {**THROTTLE_RATES, "user": "5/s"}
 
 
 def test_without_a_database_it_says_how_to_get_one() -> None:

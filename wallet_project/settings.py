@@ -167,8 +167,7 @@ EMAIL_TIMEOUT = 5
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="wallet@localhost")
 
 # --- API --------------------------------------------------------------------------------------------------------
-#: How often one user may call, by scope: over the defaults in api/defaults.py.
-THROTTLE_RATES = {**api_defaults.THROTTLE_RATES, **env.json("THROTTLE_RATES", default={})}
+THROTTLE_RATES = api_defaults.throttle_rates(env.json("THROTTLE_RATES", default={}))
 REST_FRAMEWORK = {**api_defaults.REST_FRAMEWORK, "DEFAULT_THROTTLE_RATES": THROTTLE_RATES}
 SPECTACULAR_SETTINGS = api_defaults.SPECTACULAR_SETTINGS
 API_IDENTITY_LOADER = "accounts.selectors.load_identity"

@@ -1,8 +1,10 @@
 """Settings of the web side that no environment changes; `wallet_project.settings` takes them over."""
 
+import re
 from typing import Any, Final
 from uuid import UUID
 
+from django.core.exceptions import ImproperlyConfigured
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -28,8 +30,10 @@ MIDDLEWARE: Final = [
 FAST_LANE_PREFIXES: Final = ("/api/", "/webhooks/", "/healthz", "/readyz", "/metrics")
 FAST_LANE_MIDDLEWARE: Final = ["django_prometheus.middleware.PrometheusAfterMiddleware"]
 
+_RATE: Final = re.compile(r"[1-9][0-9]*/(?:s|min|hour|day)", re.ASCII)
+#: How often one user may call, by scope; settings.THROTTLE_RATES may say otherwise.
 #: Each answer about a handle tells a name, or that there is none: enough for a person, too little to try them all.
-THROTTLE_RATES: Final = {
+THROTTLE_RATES: Final[dict[str, str]] = {
     "user": "1200/min",
     "beneficiaries": "120/min",
     "payees": "200/hour",
@@ -93,6 +97,16 @@ SPECTACULAR_SETTINGS: Final[dict[str, Any]] = {
         "wallet_project.api.schema.share_examples",
     ],
 }
+
+
+def throttle_rates(own: object) -> dict[str, str]:
+    """THROTTLE_RATES overlaid with settings' own, {scope: "calls/period"}. Raises ImproperlyConfigured."""
+    if not isinstance(own, dict) or not own.keys() <= THROTTLE_RATES.keys():
+        raise ImproperlyConfigured(f"THROTTLE_RATES is an object of rates for {', '.join(THROTTLE_RATES)}.")
+    for scope, rate in own.items():
+        if not isinstance(rate, str) or not _RATE.fullmatch(rate):
+            raise ImproperlyConfigured(f"THROTTLE_RATES[{scope!r}] is a rate like 600/min (s, min, hour or day).")
+    return {**THROTTLE_RATES, **own}
 
 
 def caches(redis_url: str, *, key_prefix: str = "wallet") -> dict[str, dict[str, Any]]:
