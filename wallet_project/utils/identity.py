@@ -39,6 +39,11 @@ _FIRST_GENERATION: Final = ""
 # Django's session keys; anything else is not worth a query.
 _TOKEN = re.compile(r"[a-z0-9]{32}", re.ASCII)
 
+#: Whose a token was when this process last saw it: which generation to ask for in the same round trip. Nothing is
+#: believed because of it.
+_last_seen: dict[str, str] = {}
+_MOST_SEEN: Final = 50_000
+
 IdentityLoader = Callable[[UUID], tuple[UUID, UUID | None]]
 
 
@@ -91,14 +96,23 @@ def _user_changed(instance: Any, **_: Any) -> None:
 
 
 def _remembered(key: str) -> Identity | None:
-    entry = volatile.get(key)
-    if not isinstance(entry, list):
+    guess = _last_seen.get(key)
+    found = volatile.fetch(key, _user_key(guess)) if guess else volatile.fetch(key)
+    entry = found.get(key) if found else None
+    if found is None or not isinstance(entry, list):
         return None
     user_id, principal_id, customer_id, generation = entry
-    current = _generation(user_id)
+    current = str(found.get(_user_key(user_id), _FIRST_GENERATION)) if user_id == guess else _generation(user_id)
     if current is None or current != generation:
         return None
+    _note_user(key, user_id)
     return Identity(UUID(user_id), UUID(principal_id), UUID(customer_id) if customer_id else None)
+
+
+def _note_user(key: str, user_id: str) -> None:
+    if len(_last_seen) >= _MOST_SEEN:
+        _last_seen.clear()
+    _last_seen[key] = user_id
 
 
 def _looked_up(token: str, key: str) -> Identity | None:

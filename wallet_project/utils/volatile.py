@@ -63,12 +63,14 @@ def count(key: str, *, seconds: int) -> int | None:
     """Add one to a counter that lives for `seconds` from its first count. None when Redis cannot be asked."""
 
     def increment() -> int:
-        cache.add(key, 0, timeout=seconds)
-        try:
-            return int(cache.incr(key))
-        except ValueError:  # It expired between the two calls, and a new window begins.
-            cache.set(key, 1, timeout=seconds)
-            return 1
+        # There is none yet for the first of a window, and somebody else may become that meanwhile.
+        for _ in range(2):
+            try:
+                return int(cache.incr(key))
+            except ValueError:
+                if cache.add(key, 1, timeout=seconds):
+                    return 1
+        return 1
 
     return _ask(increment)
 
