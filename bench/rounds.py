@@ -18,7 +18,6 @@ from bench.servers import Servers, Wallet
 from bench.town import Person
 from wallet_project.embedded import processes
 
-#: What workers need to have cleared before the pipeline counts as running.
 _WARM_SECONDS = 2.0
 _READS_A_SECOND = 50.0
 
@@ -123,6 +122,7 @@ class Bench:
         with wallet.web() as base_url:
             wallet.start_workers()
             self._load(base_url, 8, _WARM_SECONDS, "uniform")
+            wait_until_cleared()  # So the workers are up.
             began = database_time()
             load = self._load(base_url, 32, self.lengths.sustained, "uniform")
             per_second = cleared_since(began) / load.seconds
