@@ -1,0 +1,97 @@
+"""`manage.py generate_load`: what it fills a database with verifies, and it fills no database that is in use."""
+
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.db import connection
+
+from accounts.models import Account, Customer
+from compliance.models import Screening
+from ledger.models import Entry, Transaction
+from tests.support.factories import make_account, make_customer
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def settings_of_development(settings: Any) -> None:
+    settings.DEBUG = True
+
+
+def generate(**options: Any) -> str:
+    said = StringIO()
+    call_command("generate_load", **{"accounts": 20, "entries": 2_400, **options}, stdout=said)
+    return said.getvalue()
+
+
+def test_what_is_generated_verifies_down_to_guards_and_chain() -> None:
+    generate()
+
+    call_command("verify_ledger", no_bank=True, stdout=StringIO())
+    assert Entry.objects.count() == 2_400
+    assert Account.objects.filter(kind="customer", status="open").count() == 20
+    assert Customer.objects.filter(kyc_status="verified").count() == 10
+    assert set(Transaction.objects.values_list("status", flat=True)) == {"cleared", "failed"}
+    assert Screening.objects.filter(status="approved").count() == 1_200 - 20
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM ledger_entry e JOIN chain_block b ON e.xact < b.from_xact AND b.number = 1"
+        )
+        assert cursor.fetchone() == (0,)
+        cursor.execute(
+            "SELECT sum(row_count) FROM chain_section s JOIN chain_source o ON o.id = s.source_id"
+            " WHERE o.table_name = 'ledger_entry'"
+        )
+        assert cursor.fetchone() == (2_400,)
+
+
+def test_lines_of_an_account_are_in_the_order_of_their_times() -> None:
+    generate(entries=4_000)
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FILTER (WHERE created_at < before), max(sequence) FROM (SELECT sequence, created_at,"
+            " lag(created_at) OVER (PARTITION BY account_id ORDER BY sequence) AS before FROM ledger_entry) line"
+        )
+        backwards, longest = cursor.fetchone() or (None, 0)
+    assert backwards == 0
+    assert longest > 200, "a merchant whom everyone pays"
+
+
+def test_a_wallet_that_was_filled_goes_on_paying() -> None:
+    generate()
+    account = make_account(funded=5_000)
+
+    assert account.cleared == 5_000
+    call_command("verify_ledger", no_bank=True, stdout=StringIO())
+
+
+def test_a_database_with_customers_is_left_alone() -> None:
+    make_customer()
+
+    with pytest.raises(CommandError, match="has customers"):
+        generate()
+
+    assert not Entry.objects.exists()
+    generate(force=True)
+    assert Entry.objects.count() == 2_400
+    call_command("verify_ledger", no_bank=True, stdout=StringIO())
+
+
+def test_production_is_left_alone_even_by_force(settings: Any) -> None:
+    settings.DEBUG = False
+
+    with pytest.raises(CommandError, match="production"):
+        generate(force=True)
+
+    assert not Customer.objects.exists()
+
+
+@pytest.mark.parametrize("wrong", [{"entries": 2_401}, {"entries": 30}, {"accounts": 3}])
+def test_what_can_not_add_up_is_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(CommandError):
+        generate(**wrong)
+    assert not Customer.objects.exists()

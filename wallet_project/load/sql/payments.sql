@@ -1,0 +1,74 @@
+-- A batch of payments, set-based, in the caller's transaction, as ledger_post_pending, screening and ledger_clear would have
+-- left them. Every trigger and every constraint is on: transactions are born pending (or refused), their entries come in
+-- pairs that agree with them, and only then are they cleared.
+-- Reads load_payment (n, id, fate, kind, debit, credit, initiator, amount, currency, reference, at): `fate` is cleared,
+-- refused (when asked for) or cancelled (three hours later). Locks in the one order: keys, transactions, then every account
+-- touched FOR NO KEY UPDATE in id order.
+INSERT INTO accounts_idempotencyclaim (principal_id, key, operation, request_hash, result_id, created_at)
+SELECT p.initiator, 'load-' || p.id, p.kind, sha256(convert_to(p.id::text, 'UTF8')), p.id, p.at
+FROM load_payment p ORDER BY p.n;
+
+INSERT INTO ledger_transaction (
+    id, kind, status, debit_account_id, credit_account_id, amount, currency, initiator_id, reference, metadata, failure,
+    created_at, failed_at)
+SELECT p.id, p.kind, CASE p.fate WHEN 'refused' THEN 'failed' ELSE 'pending' END, p.debit, p.credit, p.amount, p.currency,
+       p.initiator, p.reference, '{}', CASE p.fate WHEN 'refused' THEN 'insufficient_funds' ELSE '' END, p.at,
+       CASE p.fate WHEN 'refused' THEN p.at END
+FROM load_payment p ORDER BY p.n;
+
+INSERT INTO ledger_statechange (machine, subject_id, from_state, to_state, actor_id, reason, request_id, at)
+SELECT 'transaction', p.id, '', CASE p.fate WHEN 'refused' THEN 'failed' ELSE 'pending' END, p.initiator,
+       CASE p.fate WHEN 'refused' THEN 'insufficient_funds' ELSE '' END, '', p.at
+FROM load_payment p ORDER BY p.n;
+
+-- What customers asked for and was neither refused nor called off has been screened (I6 of compliance).
+CREATE TEMPORARY TABLE load_screening ON COMMIT DROP AS
+SELECT gen_random_uuid() AS id, p.id AS transaction_id, p.n, p.at FROM load_payment p
+WHERE p.fate = 'cleared' AND p.initiator <> %(system)s;
+INSERT INTO compliance_screening (
+    id, transaction_id, status, attempts, next_at, decided_by, reason, facts, findings, created_at)
+SELECT s.id, s.transaction_id, 'running', 1, NULL, '', '', '{}', '[]', s.at FROM load_screening s ORDER BY s.n;
+UPDATE compliance_screening x SET status = 'approved', decided_by = 'rules', decided_at = s.at + interval '500 milliseconds'
+FROM load_screening s WHERE x.id = s.id;
+INSERT INTO compliance_statechange (machine, subject_id, from_state, to_state, actor_id, reason, request_id, at)
+SELECT 'screening', s.id, '', 'running', %(system)s, '', '', s.at FROM load_screening s ORDER BY s.n;
+INSERT INTO compliance_statechange (machine, subject_id, from_state, to_state, actor_id, reason, request_id, at)
+SELECT 'screening', s.id, 'running', 'approved', %(system)s, '', '', s.at + interval '500 milliseconds'
+FROM load_screening s ORDER BY s.n;
+
+SELECT FROM accounts_account a
+WHERE a.id IN (SELECT p.debit FROM load_payment p UNION SELECT p.credit FROM load_payment p)
+ORDER BY a.id FOR NO KEY UPDATE;
+
+CREATE TEMPORARY TABLE load_line ON COMMIT DROP AS
+SELECT side.account_id, p.id AS transaction_id, side.direction, p.amount, side.change, p.at + interval '1 second' AS at,
+       row_number() OVER in_account AS number,
+       (sum(side.change) OVER (in_account ROWS UNBOUNDED PRECEDING))::bigint AS running
+FROM load_payment p
+CROSS JOIN LATERAL (VALUES (p.debit, 'debit', -p.amount), (p.credit, 'credit', p.amount))
+    AS side (account_id, direction, change)
+WHERE p.fate = 'cleared'
+WINDOW in_account AS (PARTITION BY side.account_id ORDER BY p.n);
+
+INSERT INTO ledger_entry (transaction_id, account_id, direction, amount, balance_after, sequence, created_at)
+SELECT l.transaction_id, l.account_id, l.direction, l.amount, a.cleared + l.running, a.last_sequence + l.number, l.at
+FROM load_line l JOIN accounts_account a ON a.id = l.account_id
+ORDER BY l.at, l.transaction_id, l.direction;
+
+UPDATE accounts_account a SET cleared = a.cleared + s.change, last_sequence = a.last_sequence + s.entries
+FROM (
+    SELECT l.account_id, sum(l.change)::bigint AS change, count(*) AS entries FROM load_line l GROUP BY l.account_id
+) s
+WHERE a.id = s.account_id;
+
+UPDATE ledger_transaction t
+SET status = 'cleared', approved_at = p.at + interval '500 milliseconds', cleared_at = p.at + interval '1 second'
+FROM load_payment p WHERE t.id = p.id AND p.fate = 'cleared';
+UPDATE ledger_transaction t SET status = 'failed', failure = 'cancelled', failed_at = p.at + interval '3 hours'
+FROM load_payment p WHERE t.id = p.id AND p.fate = 'cancelled';
+
+INSERT INTO ledger_statechange (machine, subject_id, from_state, to_state, actor_id, reason, request_id, at)
+SELECT 'transaction', p.id, 'pending', CASE p.fate WHEN 'cleared' THEN 'cleared' ELSE 'failed' END,
+       CASE p.fate WHEN 'cleared' THEN %(system)s ELSE p.initiator END, '', '',
+       p.at + CASE p.fate WHEN 'cleared' THEN interval '1 second' ELSE interval '3 hours' END
+FROM load_payment p WHERE p.fate <> 'refused' ORDER BY p.n;
