@@ -73,6 +73,12 @@ def header(number: int) -> Header | None:
     return first if first is not None and first.number == number else None
 
 
+def last_header() -> Header | None:
+    for (number,) in _stream("SELECT max(number) FROM chain_block"):
+        return None if number is None else header(number)
+    return None
+
+
 def parts(*, after: int) -> Iterator[Part]:
     """The sections of the blocks above a number, in the order in which they are hashed."""
     for row in _stream(
@@ -91,7 +97,7 @@ def rows(versions: Sequence[Definition], *, since: int | None) -> Iterator[Row]:
     table, key = versions[-1].table, sql.Identifier("t", versions[-1].key)
     kinds = {column: kind for each in versions for column, kind in zip(each.columns, each.kinds, strict=True)}
     salted = [column for column, kind in kinds.items() if kind.startswith("salted ")]
-    wanted: list[sql.Composable] = [_text(column, kind) for column, kind in kinds.items()]
+    wanted: list[sql.Composable] = [text_of(column, kind) for column, kind in kinds.items()]
     joins: list[sql.Composable] = []
     for number, column in enumerate(salted):
         alias = sql.Identifier(f"salt{number}")
@@ -125,7 +131,8 @@ def rows(versions: Sequence[Definition], *, since: int | None) -> Iterator[Row]:
         )
 
 
-def _text(column: str, kind: str) -> sql.Composable:
+def text_of(column: str, kind: str) -> sql.Composable:
+    """SQL for a column of the table `t` as it is hashed, before it is salted."""
     return sql.SQL(_TEXT.get(kind.removeprefix("salted "), "{}::text")).format(sql.Identifier("t", column))
 
 

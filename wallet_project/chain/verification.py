@@ -7,7 +7,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from django.db import connection
 
-from wallet_project.chain import hashing, reading
+from wallet_project.chain import hashing, matching, reading
 from wallet_project.chain.declarations import declared
 from wallet_project.chain.hashing import LEAF_BYTES, Definition, Header
 from wallet_project.chain.reading import Part, Row
@@ -24,9 +24,11 @@ _LATE_SECONDS: Final = 600
 
 @dataclass
 class ChainCheck:
-    """I8. `after`: the head from which on the chain is read, None for all of it."""
+    """I8. `after`: the head from which on the chain is read, None for all of it. `quickly`: as long as the database's
+    own hashes say that all is as it was sealed, believe them; every hash is computed here otherwise."""
 
     after: Header | None = None
+    quickly: bool = False
     name: str = "I8"
     title: str = "Entries and logs are as they were when they were sealed, each block follows the one before"
     _offending: list[dict[str, Any]] = field(default_factory=list)
@@ -38,6 +40,15 @@ class ChainCheck:
     def read(self) -> None:
         self._offending, self._figures = [], {"blocks": 0, "rows": 0, "erased_texts": 0, "unsealed_rows": 0}
         definitions = reading.definitions()
+        found = matching.figures_if_all_match(self.after) if self.quickly else None
+        if found is None:
+            last = self._read_every_row(definitions)
+        else:
+            self._figures |= found
+            last = reading.last_header()
+        self._look_at_the_end(definitions, last)
+
+    def _read_every_row(self, definitions: dict[int, Definition]) -> Header | None:
         start = -1 if self.after is None else self.after.number
         parts = _Ahead(reading.parts(after=start))
         tables = self._open_tables(definitions)
@@ -54,7 +65,7 @@ class ChainCheck:
             last = header
         for part in parts.take(lambda _: True):
             self._offend("a section of a block that is not there", block=part.block)
-        self._look_at_the_end(definitions, last)
+        return last
 
     def result(self) -> Result:
         return Result(self.name, self.title, self._figures, self._offending[:MAX_ROWS])
@@ -178,7 +189,7 @@ class LateCheck:
 
 
 def checks() -> Sequence[Check]:
-    return [ChainCheck(), LateCheck()]
+    return [ChainCheck(quickly=True), LateCheck()]
 
 
 def _up_to_block(number: int, part: Part) -> bool:
