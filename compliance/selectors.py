@@ -16,6 +16,7 @@ from compliance.models import Case, CaseNote, Decision, SelfAudit, StateChange
 from compliance.states import CasePriority, CaseStatus, CaseVerdict
 from ledger.models import StateChange as LedgerChange
 from ledger.resolutions import possible_resolutions
+from wallet_project.utils.verification import Verified, rows
 
 _BY_SUBJECT: Final = ["screening", "kyc_check", "escalation"]
 _ABOUT_SCREENING: Final = (CaseVerdict.APPROVE, CaseVerdict.REJECT)
@@ -184,3 +185,20 @@ def last_complete_audit() -> list[tuple[tuple[str, ...], float]]:
         )
         row = cursor.fetchone()
     return [((), float(row[0]))] if row and row[0] is not None else []
+
+
+def last_verified() -> Verified | None:
+    """Up to where the last self-audit read that was complete and found nothing: to the last block that was sealed
+    before it began, for it saw all of that. By a minute, as the two clocks are not one."""
+    sql = """
+        SELECT b.to_xact, b.sealed_at FROM (
+            SELECT a.began_at, a.xact FROM compliance_selfaudit a
+            WHERE a.complete AND a.failing = 0 ORDER BY a.id DESC LIMIT 1
+        ) audit
+        CROSS JOIN LATERAL (
+            SELECT b.to_xact, b.sealed_at FROM chain_block b
+            WHERE b.sealed_at < audit.began_at - interval '1 minute' AND b.to_xact <= audit.xact
+            ORDER BY b.number DESC LIMIT 1
+        ) b"""
+    found = rows(sql)
+    return Verified(found[0]["to_xact"], found[0]["sealed_at"]) if found else None

@@ -1,9 +1,10 @@
 """What `verify_ledger` checks of compliance: nothing is stuck (I6), and no money moved without having been screened."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
-from wallet_project.utils.state_paths import state_path_offences
+from wallet_project.utils.state_paths import state_path_offences, state_path_offences_since
 from wallet_project.utils.verification import Check, SqlCheck
 
 #: How far behind its due time something may be before it counts as stuck: sweeps come every few seconds, and a worker
@@ -101,3 +102,22 @@ def checks() -> Sequence[Check]:
             parameters={"late": LATE},
         ),
     ]
+
+
+def checks_since(since: int, moment: datetime) -> Sequence[Check]:
+    """Of what transactions numbered `since` and above wrote."""
+    return [
+        SqlCheck(
+            name="I5",
+            title="Checks, screenings and cases have since gone only where they may; new money was screened",
+            figures="SELECT count(*) AS new_changes FROM compliance_statechange WHERE xact >= %(since)s",
+            offences={**state_path_offences_since("compliance"), **_UNSCREENED_SINCE},
+            parameters={"since": since},
+        )
+    ]
+
+
+_UNSCREENED_SINCE: Final = {
+    "approved money of a customer without an approved screening": f"""
+        {_OFFENCES["approved money of a customer without an approved screening"]} AND t.xact >= %(since)s"""
+}

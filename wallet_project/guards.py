@@ -9,6 +9,7 @@ what it lets through is seen by the other checks. docs/database.md says who find
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
 from django.apps import apps
@@ -287,3 +288,8 @@ def _roles(roles: list[str]) -> Iterator[Mapping[str, Any]]:
 
 def checks() -> Iterable[Check]:
     return [GuardsCheck()]
+
+
+def checks_since(since: int, moment: datetime) -> Iterable[Check]:
+    """They stand now, or they do not: all of them are looked at each time."""
+    return checks()

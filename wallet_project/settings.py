@@ -202,6 +202,16 @@ LEDGER_CHECKS = [
     "wallet_project.chain.verification.checks",
 ]
 
+#: The same for what came since the last audit that found nothing, and what knows of that audit (docs/audit.md).
+LEDGER_CHECKS_SINCE = [
+    "accounts.verification.checks_since",
+    "ledger.verification.since.checks",
+    "compliance.verification.checks_since",
+    "wallet_project.guards.checks_since",
+    "wallet_project.chain.verification.checks_since",
+]
+LEDGER_VERIFIED = "compliance.selectors.last_verified"
+
 #: Every night all of them are read (compliance.self_audit), off peak: at this hour in UTC, no query longer than this.
 SELF_AUDIT_HOUR = env.int("SELF_AUDIT_HOUR", default=3)
 SELF_AUDIT_QUERY_SECONDS = env.int("SELF_AUDIT_QUERY_SECONDS", default=600)

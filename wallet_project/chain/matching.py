@@ -157,4 +157,4 @@ def _line(column: str, kind: str, key: str, versions: Sequence[int], texts_were_
 def _rows(query: sql.Composable) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(query)
-        return cursor.fetchall()
+        return list(cursor.fetchall())

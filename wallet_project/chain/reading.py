@@ -73,6 +73,13 @@ def header(number: int) -> Header | None:
     return first if first is not None and first.number == number else None
 
 
+def header_that_ends(xact: int) -> Header | None:
+    """The block whose range ends at a transaction's number."""
+    for (number,) in _stream("SELECT max(number) FROM chain_block WHERE to_xact = %s", [xact]):
+        return None if number is None else header(number)
+    return None
+
+
 def last_header() -> Header | None:
     for (number,) in _stream("SELECT max(number) FROM chain_block"):
         return None if number is None else header(number)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
@@ -190,6 +191,11 @@ class LateCheck:
 
 def checks() -> Sequence[Check]:
     return [ChainCheck(quickly=True), LateCheck()]
+
+
+def checks_since(since: int, moment: datetime) -> Sequence[Check]:
+    """Of what transactions numbered `since` and above wrote, where a block ends."""
+    return [ChainCheck(after=reading.header_that_ends(since), quickly=True), LateCheck()]
 
 
 def _up_to_block(number: int, part: Part) -> bool:

@@ -43,6 +43,45 @@ def state_path_offences(app_label: str, *, besides: Iterable[Step] = ()) -> dict
     }
 
 
+def state_path_offences_since(app_label: str, *, besides: Iterable[Step] = ()) -> dict[str, str]:
+    """The same of what was logged from the transaction number %(since)s on: each line follows the one before it, old or
+    new, and each row that it is about stands where its last line says."""
+    of_app = machines(app_label)
+    log = f"{app_label}_statechange"
+    return {
+        "an illegal change of state, or one that does not follow the last": f"""
+            SELECT c.machine, c.subject_id, c.from_state, c.to_state, coalesce(last.to_state, '') AS before
+            FROM {log} c
+            LEFT JOIN LATERAL (
+                SELECT s.to_state FROM {log} s
+                WHERE s.subject_id = c.subject_id AND s.machine = c.machine AND s.id < c.id ORDER BY s.id DESC LIMIT 1
+            ) last ON true
+            WHERE c.xact >= %(since)s AND (c.from_state <> coalesce(last.to_state, '')
+                OR NOT EXISTS (SELECT FROM (VALUES {_legal(of_app, besides)}) AS legal (machine, from_state, to_state)
+                               WHERE legal.machine = c.machine
+                                   AND legal.from_state = c.from_state AND legal.to_state = c.to_state))
+            LIMIT {MAX_ROWS}""",  # noqa: S608
+        "the log does not end where the row stands": f"""
+            WITH moved AS MATERIALIZED (
+                SELECT DISTINCT ON (c.machine, c.subject_id) c.machine, c.subject_id, c.to_state FROM {log} c
+                WHERE c.xact >= %(since)s ORDER BY c.machine, c.subject_id, c.id DESC
+            )
+            SELECT * FROM ({" UNION ALL ".join(_moved(model) for model in of_app)}) AS standing
+            WHERE standing.state IS DISTINCT FROM standing.logged LIMIT {MAX_ROWS}""",  # noqa: S608
+    }
+
+
+def _moved(model: type[models.Model]) -> str:
+    """Each machine apart, so that its table is looked up by its key."""
+    field = state_field(model)
+    assert field is not None
+    name, table = model._meta.model_name, model._meta.db_table
+    return (
+        f"SELECT m.machine, m.subject_id, t.{field.column} AS state, m.to_state AS logged"  # noqa: S608
+        f" FROM moved m LEFT JOIN {table} t ON t.id = m.subject_id WHERE m.machine = '{name}'"
+    )
+
+
 def _legal(of_app: Iterable[type[models.Model]], besides: Iterable[Step]) -> str:
     """Names of models and states are identifiers of ours, so that they may stand in SQL as they are."""
     declared = (

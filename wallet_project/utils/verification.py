@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 import structlog
@@ -127,6 +128,15 @@ def _in_savepoint(read: Callable[[], None]) -> Callable[[], None]:
     return reads
 
 
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """All that was written by transactions numbered below `since` was read by an audit that found that all holds. A
+    block of the chain ends there, which was sealed at `moment`."""
+
+    since: int
+    moment: datetime
+
+
 #: What settings.LEDGER_CHECKS names: a callable without arguments that gives an app's checks.
 ChecksOfAnApp = Callable[[], Sequence[Check]]
 
@@ -138,3 +148,8 @@ def checks_by_app(paths: Iterable[str]) -> list[tuple[str, Check]]:
         of_app: ChecksOfAnApp = import_string(path)
         found += [(path.split(".")[0], check) for check in of_app()]
     return found
+
+
+def checks_since(paths: Iterable[str], verified: Verified) -> list[Check]:
+    """The checks that the callables at `paths` (settings.LEDGER_CHECKS_SINCE) give of what came since."""
+    return [check for path in paths for check in import_string(path)(verified.since, verified.moment)]

@@ -2,14 +2,16 @@
 
 import json
 from argparse import ArgumentParser
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.module_loading import import_string
 
 from ledger.rails import configured_rail
 from ledger.verification import bank_check
-from wallet_project.utils.verification import Check, Result, checks_by_app, verify
+from wallet_project.utils.verification import Check, Result, Verified, checks_by_app, checks_since, verify
 
 
 class Command(BaseCommand):
@@ -20,11 +22,16 @@ class Command(BaseCommand):
         parser.add_argument(
             "--without", action="append", default=[], metavar="I6", help="leave one out, as where nobody works yet"
         )
+        parser.add_argument(
+            "--since-last",
+            action="store_true",
+            help="only what came since the last self-audit that was complete and found nothing (docs/audit.md)",
+        )
         parser.add_argument("--timeout", type=int, default=300, help="seconds that one query may take")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        checks: list[Check] = [check for _, check in checks_by_app(settings.LEDGER_CHECKS)]
-        if not options["no_bank"]:
+        checks = _new(self) if options["since_last"] else [check for _, check in checks_by_app(settings.LEDGER_CHECKS)]
+        if not options["no_bank"] and not options["since_last"]:
             checks.append(bank_check(configured_rail))
         checks = [check for check in checks if check.name not in options["without"]]
         results = verify(checks, timeout_seconds=options["timeout"])
@@ -44,3 +51,12 @@ class Command(BaseCommand):
             self.stdout.write(f"        could not be read: {result.unread}")
         for row in result.offending:
             self.stdout.write(f"        {json.dumps(dict(row), default=str)}")
+
+
+def _new(command: BaseCommand) -> list[Check]:
+    last: Callable[[], Verified | None] = import_string(settings.LEDGER_VERIFIED)
+    verified = last()
+    if verified is None:
+        raise CommandError("No self-audit was complete and found nothing: run self_audit, or verify all.")
+    command.stdout.write(f"What came since {verified.moment:%Y-%m-%d %H:%M:%S} UTC, all before was audited:")
+    return checks_since(settings.LEDGER_CHECKS_SINCE, verified)
