@@ -13,7 +13,8 @@ def oldest_unsealed_seconds() -> list[tuple[tuple[str, ...], float]]:
     with connection.cursor() as cursor:
         cursor.execute(_SOURCES)
         each = [
-            sql.SQL("(SELECT {} AS at FROM {}, head WHERE xact >= head.to_xact ORDER BY xact LIMIT 1)").format(
+            # By a value, and not by a join, which would read the index from its beginning.
+            sql.SQL("(SELECT {} AS at FROM {} WHERE xact >= (SELECT to_xact FROM head) ORDER BY xact LIMIT 1)").format(
                 sql.Identifier(moment), sql.Identifier(table)
             )
             for table, moment in cursor.fetchall()
