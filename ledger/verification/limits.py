@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from wallet_project.utils.verification import MAX_ROWS, SqlCheck
+from wallet_project.utils.verification import SqlCheck
 
 # What ledger/sql/limits.sql counts, from the rows: `out` on the day it was asked for, `in` on the day it cleared, as it
 # was captured. Moves between accounts of his own count for a customer's accounts and not for the customer.
@@ -49,14 +49,13 @@ def limits() -> SqlCheck:
                 FROM (SELECT * FROM ledger_usage WHERE day > (now() AT TIME ZONE 'UTC')::date - 30) u
                 FULL JOIN ({_COUNTED}) c
                     ON (c.owner_id, c.direction, c.currency, c.day) = (u.owner_id, u.direction, u.currency, u.day)
-                WHERE coalesce(u.amount, 0) <> coalesce(c.amount, 0) LIMIT {MAX_ROWS}""",  # noqa: S608
-            "a counter without a limit": f"""
+                WHERE coalesce(u.amount, 0) <> coalesce(c.amount, 0)""",  # noqa: S608
+            "a counter without a limit": """
                 SELECT u.owner_id, u.direction, u.currency, u.day FROM ledger_usage u
                 WHERE NOT EXISTS (
                     SELECT FROM ledger_limit l
-                    WHERE (l.owner_id, l.direction, l.currency) = (u.owner_id, u.direction, u.currency))
-                LIMIT {MAX_ROWS}""",  # noqa: S608
-            "a limit that is not the one that was set last": f"""
+                    WHERE (l.owner_id, l.direction, l.currency) = (u.owner_id, u.direction, u.currency))""",
+            "a limit that is not the one that was set last": """
                 WITH last AS (
                     SELECT DISTINCT ON (owner_id, direction, currency) * FROM ledger_limitchange
                     ORDER BY owner_id, direction, currency, id DESC
@@ -67,7 +66,6 @@ def limits() -> SqlCheck:
                 FULL JOIN (SELECT * FROM last WHERE coalesce(per_transaction, per_day, per_30_days) IS NOT NULL) s
                     ON (s.owner_id, s.direction, s.currency) = (l.owner_id, l.direction, l.currency)
                 WHERE ROW(l.scope, l.per_transaction, l.per_day, l.per_30_days)
-                    IS DISTINCT FROM ROW(s.scope, s.per_transaction, s.per_day, s.per_30_days)
-                LIMIT {MAX_ROWS}""",  # noqa: S608
+                    IS DISTINCT FROM ROW(s.scope, s.per_transaction, s.per_day, s.per_30_days)""",
         },
     )

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from wallet_project.utils.state_paths import state_path_offences_since
-from wallet_project.utils.verification import MAX_ROWS, Check, SqlCheck
+from wallet_project.utils.verification import Check, SqlCheck
 
 _SIGNED: Final = "CASE e.direction WHEN 'credit' THEN e.amount ELSE -e.amount END"
 # Keys have no number of their transaction. Their ids go up with time, near enough to stop a minute before the moment.
@@ -67,7 +67,7 @@ _MONEY: Final = {
     "entries of a transaction do not sum to zero": f"""
         SELECT e.transaction_id, sum({_SIGNED}) AS sum, count(*) AS entries FROM ledger_entry e
         WHERE e.xact >= %(since)s
-        GROUP BY e.transaction_id HAVING sum({_SIGNED}) <> 0 OR count(*) <> 2 LIMIT {MAX_ROWS}""",  # noqa: S608
+        GROUP BY e.transaction_id HAVING sum({_SIGNED}) <> 0 OR count(*) <> 2""",  # noqa: S608
     "balances of a currency do not sum to zero": """
         SELECT currency, sum(cleared) AS sum FROM accounts_account GROUP BY currency HAVING sum(cleared) <> 0""",
 }
@@ -77,8 +77,8 @@ _BALANCES: Final = {
         FROM ledger_entry e
         LEFT JOIN ledger_entry before ON before.account_id = e.account_id AND before.sequence = e.sequence - 1
         WHERE e.xact >= %(since)s AND ((before.id IS NULL) <> (e.sequence = 1)
-            OR e.balance_after <> coalesce(before.balance_after, 0) + {_SIGNED}) LIMIT {MAX_ROWS}""",  # noqa: S608
-    "what an account holds is not what its last line says": f"""
+            OR e.balance_after <> coalesce(before.balance_after, 0) + {_SIGNED})""",  # noqa: S608
+    "what an account holds is not what its last line says": """
         SELECT a.id AS account_id, a.cleared, last.balance_after AS cleared_by_rows, a.last_sequence,
                last.sequence AS last_by_rows
         FROM (SELECT DISTINCT e.account_id FROM ledger_entry e WHERE e.xact >= %(since)s) touched
@@ -87,24 +87,23 @@ _BALANCES: Final = {
             SELECT e.balance_after, e.sequence FROM ledger_entry e
             WHERE e.account_id = a.id ORDER BY e.sequence DESC LIMIT 1
         ) last
-        WHERE (a.cleared, a.last_sequence) <> (last.balance_after, last.sequence) LIMIT {MAX_ROWS}""",  # noqa: S608
-    "what is reserved is not what is pending": f"""
+        WHERE (a.cleared, a.last_sequence) <> (last.balance_after, last.sequence)""",
+    "what is reserved is not what is pending": """
         SELECT a.id AS account_id, a.reserved, pending.amount AS pending FROM accounts_account a
         LEFT JOIN (
             SELECT t.debit_account_id, sum(coalesce(t.captured_amount, t.amount)) AS amount
             FROM ledger_transaction t WHERE t.status = 'pending' GROUP BY t.debit_account_id
         ) pending ON pending.debit_account_id = a.id
-        WHERE a.reserved <> CASE a.kind WHEN 'customer' THEN coalesce(pending.amount, 0) ELSE 0 END
-        LIMIT {MAX_ROWS}""",  # noqa: S608
+        WHERE a.reserved <> CASE a.kind WHEN 'customer' THEN coalesce(pending.amount, 0) ELSE 0 END""",
 }
 _NEGATIVE: Final = {
-    "a balance is below zero": f"""
+    "a balance is below zero": """
         SELECT id AS account_id, cleared, reserved FROM accounts_account
-        WHERE kind = 'customer' AND (cleared < 0 OR reserved < 0 OR cleared - reserved < 0) LIMIT {MAX_ROWS}""",  # noqa: S608
-    "a balance was below zero": f"""
+        WHERE kind = 'customer' AND (cleared < 0 OR reserved < 0 OR cleared - reserved < 0)""",
+    "a balance was below zero": """
         SELECT e.account_id, e.sequence, e.balance_after FROM ledger_entry e
         JOIN accounts_account a ON a.id = e.account_id AND a.kind = 'customer'
-        WHERE e.xact >= %(since)s AND e.balance_after < 0 LIMIT {MAX_ROWS}""",  # noqa: S608
+        WHERE e.xact >= %(since)s AND e.balance_after < 0""",
 }
 _KEYS: Final = {
     "a transaction without exactly one key of its initiator's": f"""
@@ -112,28 +111,25 @@ _KEYS: Final = {
         SELECT t.id AS transaction_id, t.kind, t.initiator_id, count(c.id) AS keys FROM ledger_transaction t
         LEFT JOIN new_key c ON c.result_id = coalesce(t.group_id, t.id) AND c.principal_id = t.initiator_id
             AND c.operation <> 'capture'
-        WHERE t.xact >= %(since)s GROUP BY t.id HAVING count(c.id) <> 1 LIMIT {MAX_ROWS}""",  # noqa: S608
+        WHERE t.xact >= %(since)s GROUP BY t.id HAVING count(c.id) <> 1""",  # noqa: S608
     "a key has made nothing": f"""
         SELECT c.id AS key_id, c.operation, c.result_id FROM ({_NEW_KEYS}) c
         WHERE NOT EXISTS (SELECT FROM ledger_transaction t WHERE t.id = c.result_id
                           AND (t.group_id IS NULL OR (c.operation = 'capture' AND t.captured_at IS NOT NULL)))
             AND NOT EXISTS (SELECT FROM ledger_transaction t WHERE t.group_id = c.result_id)
             AND NOT EXISTS (SELECT FROM accounts_account a WHERE a.id = c.result_id)
-            AND NOT EXISTS (SELECT FROM accounts_beneficiary b WHERE b.id = c.result_id)
-        LIMIT {MAX_ROWS}""",  # noqa: S608
+            AND NOT EXISTS (SELECT FROM accounts_beneficiary b WHERE b.id = c.result_id)""",  # noqa: S608
 }
 _ENTRIES: Final = {
-    "a transaction with the wrong number of entries": f"""
+    "a transaction with the wrong number of entries": """
         SELECT c.subject_id AS transaction_id, c.to_state FROM ledger_statechange c
         WHERE c.xact >= %(since)s AND c.machine = 'transaction'
             AND (SELECT count(*) FROM ledger_entry e WHERE e.transaction_id = c.subject_id)
                 <> CASE WHEN (SELECT t.status FROM ledger_transaction t WHERE t.id = c.subject_id) = 'cleared'
-                        THEN 2 ELSE 0 END
-        LIMIT {MAX_ROWS}""",  # noqa: S608
-    "an entry that is not as its transaction says": f"""
+                        THEN 2 ELSE 0 END""",
+    "an entry that is not as its transaction says": """
         SELECT e.id AS entry_id, e.transaction_id, e.account_id, e.amount FROM ledger_entry e
         JOIN ledger_transaction t ON t.id = e.transaction_id
         WHERE e.xact >= %(since)s AND (t.status <> 'cleared' OR e.amount <> coalesce(t.captured_amount, t.amount)
-            OR e.account_id <> CASE e.direction WHEN 'debit' THEN t.debit_account_id ELSE t.credit_account_id END)
-        LIMIT {MAX_ROWS}""",  # noqa: S608
+            OR e.account_id <> CASE e.direction WHEN 'debit' THEN t.debit_account_id ELSE t.credit_account_id END)""",
 }

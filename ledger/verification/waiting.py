@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from wallet_project.utils.verification import MAX_ROWS, SqlCheck
+from wallet_project.utils.verification import SqlCheck
 
 #: Work that has been due for longer than this (in seconds) is stuck, and nobody is working on it.
 LATE_SECONDS: Final = 900
@@ -26,16 +26,14 @@ def nothing_stuck() -> SqlCheck:
                           (SELECT count(*) FROM ledger_inboundevent WHERE next_at IS NOT NULL) AS bank_messages,
                           (SELECT count(*) FROM ledger_escalation WHERE status = 'open') AS open_escalations""",
         offences={
-            "a pending transaction that nothing works on": f"""
+            "a pending transaction that nothing works on": """
                 SELECT t.id AS transaction_id, t.kind, t.created_at FROM ledger_transaction t
                 WHERE t.status = 'pending'
-                    AND NOT EXISTS (SELECT FROM ledger_workitem w WHERE w.unit_id = coalesce(t.group_id, t.id))
-                LIMIT {MAX_ROWS}""",  # noqa: S608
-            "work on a transaction that has ended": f"""
+                    AND NOT EXISTS (SELECT FROM ledger_workitem w WHERE w.unit_id = coalesce(t.group_id, t.id))""",
+            "work on a transaction that has ended": """
                 SELECT w.unit_id, w.stage FROM ledger_workitem w
                 WHERE NOT EXISTS (SELECT FROM ledger_transaction t
-                                  WHERE coalesce(t.group_id, t.id) = w.unit_id AND t.status = 'pending')
-                LIMIT {MAX_ROWS}""",  # noqa: S608
+                                  WHERE coalesce(t.group_id, t.id) = w.unit_id AND t.status = 'pending')""",
             # An officer's review is a case, which is for compliance's own check.
             "a unit that waits for nobody": f"""
                 SELECT w.unit_id, w.stage, w.next_at FROM ledger_workitem w
@@ -43,16 +41,13 @@ def nothing_stuck() -> SqlCheck:
                     OR (w.stage = 'parked' AND NOT {about_the_unit})
                     OR (w.stage = 'settling' AND NOT EXISTS (
                         SELECT FROM ledger_railtransfer r JOIN ledger_transaction t ON t.id = r.transaction_id
-                        WHERE coalesce(t.group_id, t.id) = w.unit_id AND r.status IN ('queued', 'submitted')))
-                LIMIT {MAX_ROWS}""",  # noqa: S608
+                        WHERE coalesce(t.group_id, t.id) = w.unit_id AND r.status IN ('queued', 'submitted')))""",  # noqa: S608
             "a bank transfer that nobody asks about": f"""
                 SELECT r.id AS rail_transfer_id, r.status, r.next_at FROM ledger_railtransfer r
                 WHERE r.status IN ('queued', 'submitted') AND (r.next_at IS NULL OR r.next_at {_LATE})
-                    AND NOT {about_the_rail}
-                LIMIT {MAX_ROWS}""",  # noqa: S608
+                    AND NOT {about_the_rail}""",  # noqa: S608
             "a message from the bank that nobody acts on": f"""
                 SELECT i.id AS event, i.kind, i.next_at, i.last_error FROM ledger_inboundevent i
-                WHERE i.processed_at IS NULL AND (i.next_at IS NULL OR i.next_at {_LATE}) AND NOT {about_the_event}
-                LIMIT {MAX_ROWS}""",  # noqa: S608
+                WHERE i.processed_at IS NULL AND (i.next_at IS NULL OR i.next_at {_LATE}) AND NOT {about_the_event}""",  # noqa: S608
         },
     )

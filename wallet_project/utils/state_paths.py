@@ -6,7 +6,6 @@ from django.apps import apps
 from django.db import models
 
 from wallet_project.utils.transitions import births, declared_pairs, state_field
-from wallet_project.utils.verification import MAX_ROWS
 
 #: (machine, from, to)
 Step = tuple[str, str, str]
@@ -30,16 +29,15 @@ def state_path_offences(app_label: str, *, besides: Iterable[Step] = ()) -> dict
             WHERE c.from_state <> c.before
                 OR NOT EXISTS (SELECT FROM (VALUES {_legal(of_app, besides)}) AS legal (machine, from_state, to_state)
                                WHERE legal.machine = c.machine
-                                   AND legal.from_state = c.from_state AND legal.to_state = c.to_state)
-            LIMIT {MAX_ROWS}""",  # noqa: S608
+                                   AND legal.from_state = c.from_state AND legal.to_state = c.to_state)""",  # noqa: S608
         "the log does not end where the row stands": f"""
             SELECT standing.machine, standing.id, standing.state, last.to_state AS logged
             FROM ({_standing(of_app)}) AS standing
-            LEFT JOIN LATERAL (
-                SELECT s.to_state FROM {log} s
-                WHERE s.subject_id = standing.id AND s.machine = standing.machine ORDER BY s.id DESC LIMIT 1
-            ) last ON true
-            WHERE last.to_state IS DISTINCT FROM standing.state LIMIT {MAX_ROWS}""",  # noqa: S608
+            LEFT JOIN (
+                SELECT s.machine, s.subject_id, max(s.id) AS id FROM {log} s GROUP BY s.machine, s.subject_id
+            ) newest ON newest.subject_id = standing.id AND newest.machine = standing.machine
+            LEFT JOIN {log} last ON last.id = newest.id
+            WHERE last.to_state IS DISTINCT FROM standing.state""",  # noqa: S608
     }
 
 
@@ -59,15 +57,14 @@ def state_path_offences_since(app_label: str, *, besides: Iterable[Step] = ()) -
             WHERE c.xact >= %(since)s AND (c.from_state <> coalesce(last.to_state, '')
                 OR NOT EXISTS (SELECT FROM (VALUES {_legal(of_app, besides)}) AS legal (machine, from_state, to_state)
                                WHERE legal.machine = c.machine
-                                   AND legal.from_state = c.from_state AND legal.to_state = c.to_state))
-            LIMIT {MAX_ROWS}""",  # noqa: S608
+                                   AND legal.from_state = c.from_state AND legal.to_state = c.to_state))""",  # noqa: S608
         "the log does not end where the row stands": f"""
             WITH moved AS MATERIALIZED (
                 SELECT DISTINCT ON (c.machine, c.subject_id) c.machine, c.subject_id, c.to_state FROM {log} c
                 WHERE c.xact >= %(since)s ORDER BY c.machine, c.subject_id, c.id DESC
             )
             SELECT * FROM ({" UNION ALL ".join(_moved(model) for model in of_app)}) AS standing
-            WHERE standing.state IS DISTINCT FROM standing.logged LIMIT {MAX_ROWS}""",  # noqa: S608
+            WHERE standing.state IS DISTINCT FROM standing.logged""",  # noqa: S608
     }
 
 
