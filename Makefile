@@ -15,8 +15,8 @@ run: $(VENV)/.runtime ## start everything without the story
 test: $(VENV)/.development ## the whole test suite, on servers of its own
 	$(bin)/python -m pytest -n 4 $(ARGS)
 
-test-deep: $(VENV)/.development ## 200,000 steps of the model of money, and each race a hundred times: hours (docs/proof.md)
-	$(bin)/python -m pytest -v -n 2 tests/ledger -k "model or races or at_once" --steps 200000 --rounds 100 $(ARGS)
+test-deep: $(VENV)/.development ## 200,000 steps of the model of money, each race a hundred times, plans at a million entries: hours (docs/proof.md)
+	$(bin)/python -m pytest -v -n 2 tests/ledger -k "model or races or at_once or when_large" --steps 200000 --rounds 100 --entries 1000000 $(ARGS)
 
 mutation: $(VENV)/.development ## judge mutants of the money core: docs/mutation.md
 	nice -n 10 $(bin)/python -m tests.mutation.run $(ARGS)

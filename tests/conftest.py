@@ -28,6 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     how_deep.addoption("--steps", type=int, default=2_000, help="steps of the model of money")
     how_deep.addoption("--seed", type=int, default=1, help="the model's first seed; the next ones follow")
     how_deep.addoption("--shrink", action="store_true", help="look for the shortest way to what the model found")
+    how_deep.addoption("--entries", type=int, default=100_000, help="entries of the database that plans are read of")
     how_deep.addoption("--rounds", type=int, default=3, help="how often each race is run")
 
 

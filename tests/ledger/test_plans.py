@@ -79,7 +79,8 @@ def plans_of(read: Callable[[], Any]) -> Iterator[dict[str, Any]]:
         read()
     for sql, params in asked:
         with connection.cursor() as cursor:
-            cursor.execute("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + sql, params)
+            text = sql if isinstance(sql, str) else sql.as_string(connection.connection)
+            cursor.execute("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + text, params)
             [plan] = cursor.fetchone() or []
         [parsed] = plan if isinstance(plan, list) else json.loads(plan)
         yield parsed["Plan"]

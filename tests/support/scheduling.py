@@ -3,7 +3,12 @@
 from xdist.scheduler import LoadScopeScheduling
 
 #: In these files tests share processes, or a database, that take longer to start than the tests take to run.
-SHARED = ("tests/demo/test_story.py", "tests/e2e/", "tests/ops/test_managed_database.py")
+SHARED = (
+    "tests/demo/test_story.py",
+    "tests/e2e/",
+    "tests/ops/test_managed_database.py",
+    "tests/ledger/test_plans_when_large.py",
+)
 
 
 class FilesThatShare(LoadScopeScheduling):
