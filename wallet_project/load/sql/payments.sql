@@ -4,8 +4,9 @@
 -- Reads load_payment (n, id, fate, kind, debit, credit, initiator, amount, currency, reference, at): `fate` is cleared,
 -- refused (when asked for) or cancelled (three hours later). Locks in the one order: keys, transactions, then every account
 -- touched FOR NO KEY UPDATE in id order.
-INSERT INTO accounts_idempotencyclaim (principal_id, key, operation, request_hash, result_id, created_at)
-SELECT p.initiator, 'load-' || p.id, p.kind, sha256(convert_to(p.id::text, 'UTF8')), p.id, p.at
+-- A key is dated now, as its time says to verify_ledger --since-last that it is new.
+INSERT INTO accounts_idempotencyclaim (principal_id, key, operation, request_hash, result_id)
+SELECT p.initiator, 'load-' || p.id, p.kind, sha256(convert_to(p.id::text, 'UTF8')), p.id
 FROM load_payment p ORDER BY p.n;
 
 INSERT INTO ledger_transaction (
