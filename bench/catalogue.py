@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-Unit = Literal["of TPC-B", "of uniform", "of idle", "s", "MB"]
+Unit = Literal["of TPC-B", "of uniform", "of idle", "of hordak", "of 10k", "s", "MB"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +37,20 @@ FIGURES: Final = (
     Figure("transfer_http_c128", "transfer over HTTP, 128 connections", "of TPC-B", 0.5, 1.0),
     Figure("http_hot_sender", "128 connections, one hot sender", "of TPC-B", 0.4, 0.9),
     Figure("http_hot_receiver", "128 connections, one hot receiver", "of TPC-B", 0.45, 1.0),
+    Figure("bulk_http", "bulk of 1,000 over HTTP, per transfer", "of TPC-B", 2, 4),
+    Figure("bulk_in_process", "bulk of 1,000 in process, per transfer", "of TPC-B", 4, 10),
     Figure("screening", "screening with the default rules", "of TPC-B", 2, 4),
     Figure("clearing_uniform", "clearing, uniform accounts", "of TPC-B", 4, 8),
     Figure("clearing_hot", "clearing, 80 % to one receiver", "of TPC-B", 4, 8),
     Figure("pipeline", "request to cleared, all processes, sustained", "of TPC-B", 0.25, 0.4),
     Figure("time_to_cleared_p50_s", "time to cleared at half of that load, p50", "s", 1, 0.3, more_is_better=False),
     Figure("time_to_cleared_p99_s", "the same, p99", "s", 3, 1, more_is_better=False),
+    Figure("growth_5m", "in process with 5 million entries", "of 10k", 0.9, 1.0),
     Figure("read_p99", "reading a balance while others write, p99", "of idle", 3, 1.5, more_is_better=False),
     Figure("web_worker_mb", "memory of one web worker after the run", "MB", 250, 150, more_is_better=False),
     Figure("celery_worker_mb", "memory of one Celery worker after the run", "MB", 250, 150, more_is_better=False),
+    Figure("hordak_transfer", "transfer in process, beside django-hordak's", "of hordak", 8, 8),
+    Figure("hordak_clearing", "clearing, beside django-hordak's transfers", "of hordak", 40, 40),
 )
 BY_KEY: Final = {figure.key: figure for figure in FIGURES}
 
@@ -64,6 +69,20 @@ def summary(figure: Figure, rounds: Sequence[float]) -> dict[str, Any]:
         "aim": figure.aim,
         "unit": figure.unit,
         "verdict": figure.verdict(median),
+    }
+
+
+def unmeasured(figure: Figure, why: str) -> dict[str, Any]:
+    """Its row where there was nothing to measure."""
+    return {
+        "median": None,
+        "min": None,
+        "max": None,
+        "rounds": 0,
+        "at_least" if figure.more_is_better else "at_most": figure.bound,
+        "aim": figure.aim,
+        "unit": figure.unit,
+        "verdict": f"not measured: {why}",
     }
 
 

@@ -48,20 +48,17 @@ def from_one(people: list[Person]) -> Draw:
 
 def transfers(draw: Draw, *, seconds: float) -> float:
     """Transfers a second, of eight threads that ask one after the other."""
-    made, took = _everywhere(_transfer_for, draw, seconds)
-    return made / took
+    return rate(_transfer_for, draw, seconds)
 
 
 def screened() -> float:
     """Transactions screened a second, until none is due."""
-    made, took = _everywhere(_screen_all)
-    return made / took
+    return rate(_screen_all)
 
 
 def cleared() -> float:
     """Transactions cleared a second, until none is due."""
-    made, took = _everywhere(_clear_all)
-    return made / took
+    return rate(_clear_all)
 
 
 def sealed() -> None:
@@ -70,6 +67,12 @@ def sealed() -> None:
 
     while seal():
         pass
+
+
+def rate(work: Callable[..., int], *arguments: object) -> float:
+    """What `work` says that it made, of all processes together, a second."""
+    made, took = _everywhere(work, *arguments)
+    return made / took
 
 
 def _everywhere(work: Callable[..., int], *arguments: object) -> tuple[int, float]:

@@ -5,15 +5,17 @@ import json
 import random
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
-from bench import http_load, in_process
+from bench import bulk, growth, http_load, in_process, overload
 from bench.catalogue import percentile
+from bench.peer import Hordak
 from bench.servers import Servers, Wallet
 from bench.town import Person
 from wallet_project.embedded import processes
@@ -24,33 +26,39 @@ _READS_A_SECOND = 50.0
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """Seconds of a slice, of the reference beside it, and of what needs longer to show itself."""
+    """Seconds of a slice, of the reference beside it, of what needs longer to show itself, and of the overload."""
 
     slice: float
     reference: float
     sustained: float
+    overload: float
 
 
-FULL = Lengths(slice=3, reference=2, sustained=8)
-QUICK = Lengths(slice=2, reference=2, sustained=5)
+FULL = Lengths(slice=2, reference=2, sustained=5, overload=20)
+QUICK = Lengths(slice=1, reference=1, sustained=3, overload=5)
 
 
 @dataclass
 class Bench:
-    """`values` holds what each round found by figure; `void` why a figure does not count."""
+    """`values` holds what each round found by figure, `void` why a figure does not count, `missing` why there is
+    nothing to measure. `grown`: the people of the databases of `bench.growth`, by name."""
 
     servers: Servers
     people: list[Person]
     people_file: Path
     lengths: Lengths
     wanted: Collection[str]
+    peer: Hordak | None = None
+    grown: Mapping[str, list[Person]] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+    overloaded: dict[str, Any] = field(default_factory=dict)
     values: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     void: dict[str, str] = field(default_factory=dict)
     tpcb: list[float] = field(default_factory=list)
 
     def round(self) -> None:
         found: dict[str, float] = {}
-        for part in (self._posting, self._background, self._http, self._pipeline):
+        for part in (self._posting, self._background, self._http, self._pipeline, self._growth):
             for key, value in part():
                 found[key] = value
                 sys.stdout.write(f"  {key:<24}{value:10.3f}\n")
@@ -65,10 +73,16 @@ class Bench:
                 self.void[key] = f"verify_ledger: {broken}"
 
     def _posting(self) -> Iterator[tuple[str, float]]:
-        if not self._wants("transfer_in_process", "hot_receiver", "hot_sender"):
+        if not self._wants("transfer_in_process", "hot_receiver", "hot_sender", "hordak_transfer", "bulk_in_process"):
             return
         uniform = self._measure(in_process.uniform(self.people))
         yield "transfer_in_process", uniform / self._reference()
+        if self._wants("hordak_transfer"):
+            yield "hordak_transfer", uniform / self._peer_rate()
+        if self._wants("bulk_in_process"):
+            self.servers.checkpoint()
+            made = bulk.in_processes(self.people, seconds=self.lengths.slice)
+            yield "bulk_in_process", made / self._reference()
         if self._wants("hot_receiver"):
             yield "hot_receiver", self._measure(in_process.to_one(self.people)) / uniform
         if self._wants("hot_sender"):
@@ -76,7 +90,7 @@ class Bench:
             yield "hot_sender", self._measure(in_process.from_one(self.people)) / again
 
     def _background(self) -> Iterator[tuple[str, float]]:
-        if not self._wants("screening", "clearing_uniform", "clearing_hot"):
+        if not self._wants("screening", "clearing_uniform", "clearing_hot", "hordak_clearing"):
             return
         self._catch_up()
         for key, draw in (
@@ -88,7 +102,10 @@ class Bench:
             reference = self._reference()
             if key == "clearing_uniform":
                 yield "screening", rate / reference
-            yield key, self._settled(in_process.cleared) / reference
+            cleared = self._settled(in_process.cleared)
+            yield key, cleared / reference
+            if key == "clearing_uniform" and self._wants("hordak_clearing"):
+                yield "hordak_clearing", cleared / self._peer_rate()
 
     def _http(self) -> Iterator[tuple[str, float]]:
         slices = {
@@ -97,7 +114,7 @@ class Bench:
             "http_hot_sender": (128, "hot_sender"),
             "http_hot_receiver": (128, "hot_receiver"),
         }
-        if not self._wants(*slices, "read_p99"):
+        if not self._wants(*slices, "bulk_http", "read_p99"):
             return
         self._catch_up()
         wallet = Wallet(self.servers)
@@ -109,6 +126,10 @@ class Bench:
                     load = self._load(base_url, connections, self.lengths.slice, draw)
                     yield key, load.per_second / self._reference()
                     self._note_failures(key, load)
+            if self._wants("bulk_http"):
+                self.servers.checkpoint()
+                made = bulk.over_http(base_url, self.people, seconds=self.lengths.slice)
+                yield "bulk_http", made / self._reference()
             if self._wants("read_p99"):
                 yield "read_p99", self._reading(base_url)
 
@@ -135,6 +156,47 @@ class Bench:
             wallet.check()
             yield "web_worker_mb", wallet.memory_mb("web")
             yield "celery_worker_mb", wallet.memory_mb("worker")
+
+    def _growth(self) -> Iterator[tuple[str, float]]:
+        if not self._wants("growth_5m"):
+            return
+        rates = {}
+        for database, people in self.grown.items():
+            with growth.inside(database):
+                rates[database] = self._measure(in_process.uniform(people))
+        yield "growth_5m", rates["large"] / rates["small"]
+
+    def verify_grown(self) -> None:
+        """Once, after the last round: five million entries take a while to read."""
+        for database in self.grown:
+            with growth.inside(database):
+                in_process.sealed()
+                if broken := verify_ledger():
+                    self.void["growth_5m"] = f"verify_ledger in {database}: {broken}"
+
+    def overload(self) -> None:
+        """Twice what was just carried, once, after the rounds; the books are compared with the answers."""
+        self._catch_up()
+        wallet = Wallet(self.servers)
+        with wallet.web() as base_url:
+            wallet.start_workers()
+            self._load(base_url, 8, 1, "uniform")
+            carried = self._load(base_url, 128, self.lengths.slice, "uniform").per_second
+            make = overload.transfers(base_url, self.people)
+            found = overload.attack(base_url, make, rate=2 * carried, seconds=self.lengths.overload)
+            wallet.check()
+            # Each key answered 202 has its claim, and none that was answered 503: what claims made, I4 compares.
+            made = claimed(found.keys(202))
+            half_done = len(found.keys(202)) - made + claimed(found.keys(503))
+        self._catch_up()
+        self.overloaded = {"carried_per_second": round(carried), **overload.report(found, half_done=half_done)}
+        if broken := verify_ledger():
+            self.void["overload"] = f"verify_ledger: {broken}"
+
+    def _peer_rate(self) -> float:
+        assert self.peer is not None
+        self.servers.checkpoint()
+        return self.peer.transfers(self.lengths.slice)
 
     def _measure(self, draw: in_process.Draw) -> float:
         self.servers.checkpoint()
@@ -228,11 +290,17 @@ def verify_ledger() -> str:
 
 
 def database_time() -> datetime:
-    return _value("SELECT clock_timestamp()")
+    now: datetime = _value("SELECT clock_timestamp()")
+    return now
 
 
 def cleared_since(began: datetime) -> int:
     return _value("SELECT count(*) FROM ledger_transaction WHERE cleared_at >= %s", began)
+
+
+def claimed(keys: list[str]) -> int:
+    """How many of the keys have been used."""
+    return _value("SELECT count(*) FROM accounts_idempotencyclaim WHERE key = ANY(%s)", keys)
 
 
 def times_since(began: datetime) -> list[float]:
@@ -251,7 +319,7 @@ def wait_until_cleared() -> None:
         raise RuntimeError("the workers did not clear what was asked for")
 
 
-def _value(sql: str, *parameters: object) -> "int | datetime":
+def _value(sql: str, *parameters: object) -> Any:
     with fresh_connection() as cursor:
         cursor.execute(sql, list(parameters))
         return cursor.fetchone()[0]

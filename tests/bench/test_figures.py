@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import http_load
-from bench.catalogue import BY_KEY, FIGURES, percentile, summary
+from bench import http_load, report
+from bench.catalogue import BY_KEY, FIGURES, percentile, summary, unmeasured
 
 RATE = 200.0
 
@@ -36,6 +36,25 @@ def test_an_aim_is_never_easier_than_its_bound() -> None:
 def test_what_was_not_measured_is_no_figure() -> None:
     with pytest.raises(ValueError, match="pipeline was not measured"):
         summary(BY_KEY["pipeline"], [])
+
+
+def test_a_figure_that_could_not_be_measured_says_why_and_keeps_its_bound() -> None:
+    row = unmeasured(BY_KEY["growth_5m"], "no generate_load")
+    assert (row["median"], row["rounds"], row["at_least"]) == (None, 0, 0.9)
+    assert row["verdict"] == "not measured: no generate_load"
+    assert row.keys() == summary(BY_KEY["growth_5m"], [1.0]).keys()
+
+
+def test_a_figure_measured_alone_takes_its_place_among_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    rest = {"transfer_in_process": summary(BY_KEY["transfer_in_process"], [1.0])}
+    report.write({"figures": {**rest, "growth_5m": unmeasured(BY_KEY["growth_5m"], "")}, "overload": {"sent": 1}}, path)
+    alone = {"growth_5m": summary(BY_KEY["growth_5m"], [0.95])}
+    report.record({"figures": alone, "overload": {}, "commit": "abc", "tpcb_per_second": {"median": 9}}, path)
+    kept = json.loads(path.read_text())
+    assert kept["figures"]["transfer_in_process"] == rest["transfer_in_process"]
+    assert (kept["figures"]["growth_5m"]["median"], kept["figures"]["growth_5m"]["commit"]) == (0.95, "abc")
+    assert kept["overload"] == {"sent": 1}
 
 
 def test_a_percentile_is_a_value_that_was_measured() -> None:
