@@ -25,8 +25,10 @@ def results(bench: "Bench", *, version: str) -> dict[str, Any]:
             figures[key] = unmeasured(BY_KEY[key], why)
         elif found := bench.values.get(key):
             figures[key] = summary(BY_KEY[key], found)
-            if reason := bench.void.get(key):
-                figures[key] |= {"verdict": "void", "void": reason}
+        else:
+            figures[key] = unmeasured(BY_KEY[key], "no round came to its end")
+        if reason := bench.void.get(key):
+            figures[key] |= {"verdict": "void", "void": reason}
     rates = sorted(bench.tpcb)
     overload = dict(bench.overloaded)
     if overload and (reason := bench.void.get("overload")):
@@ -57,7 +59,9 @@ def show(results: dict[str, Any]) -> None:
     for key, row in results["figures"].items():
         bound = row.get("at_least", row.get("at_most"))
         if row["median"] is None:
-            lines.append(f"{BY_KEY[key].title:<48}{'':>27}{bound:>8g}{row['aim']:>7g}  {row['verdict']}")
+            lines.append(
+                f"{BY_KEY[key].title:<48}{'':>27}{bound:>8g}{row['aim']:>7g}  {row.get('void', row['verdict'])}"
+            )
             continue
         lines.append(
             f"{BY_KEY[key].title:<48}{row['median']:>9.3f}{row['min']:>9.3f}{row['max']:>9.3f}{bound:>8g}"

@@ -58,19 +58,30 @@ class Bench:
 
     def round(self) -> None:
         found: dict[str, float] = {}
+        broke_off = []
         for part in (self._posting, self._background, self._http, self._pipeline, self._growth):
-            for key, value in part():
-                found[key] = value
-                sys.stdout.write(f"  {key:<24}{value:10.3f}\n")
-                sys.stdout.flush()
+            try:
+                self._take(part(), found)
+            except Exception as error:
+                # Its figures are void; the minutes that the others have taken are not lost.
+                broke_off.append(f"{part.__name__.strip('_')} broke off: {type(error).__name__}: {error}"[:500])
+                sys.stdout.write(f"  {broke_off[-1]}\n")
         self._catch_up()
         broken = verify_ledger()
-        for key, value in found.items():
-            if key not in self.wanted:
+        for key in self.wanted:
+            if key not in found:
+                self.void[key] = "; ".join(broke_off) or "not measured in each round"
                 continue
-            self.values[key].append(value)
+            self.values[key].append(found[key])
             if broken:
                 self.void[key] = f"verify_ledger: {broken}"
+
+    def _take(self, part: Iterator[tuple[str, float]], found: dict[str, float]) -> None:
+        for key, value in part:
+            found[key] = value
+            void = f"  void: {self.void[key]}" if key in self.void else ""
+            sys.stdout.write(f"  {key:<24}{value:10.3f}{void}\n")
+            sys.stdout.flush()
 
     def _posting(self) -> Iterator[tuple[str, float]]:
         if not self._wants("transfer_in_process", "hot_receiver", "hot_sender", "hordak_transfer", "bulk_in_process"):
@@ -124,8 +135,8 @@ class Bench:
                 if self._wants(key):
                     self.servers.checkpoint()
                     load = self._load(base_url, connections, self.lengths.slice, draw)
-                    yield key, load.per_second / self._reference()
                     self._note_failures(key, load)
+                    yield key, load.per_second / self._reference()
             if self._wants("bulk_http"):
                 self.servers.checkpoint()
                 made = bulk.over_http(base_url, self.people, seconds=self.lengths.slice)
