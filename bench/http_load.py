@@ -1,4 +1,5 @@
-"""Load over HTTP: wrk for how much is carried (closed loop), and a schedule of our own for how long one takes.
+"""Load over HTTP: wrk for how much is carried (closed loop; where it is not installed, a generator of our own, which
+needs more of the processors itself), and a schedule of our own for how long one takes.
 
 The schedule is open: each request has the moment at which it is to be sent, and its latency counts from there, however
 late its sender was. So a server that stalls is not spared the requests that would have come meanwhile (coordinated
@@ -6,23 +7,23 @@ omission).
 """
 
 import http.client
+import multiprocessing
 import re
 import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from bench.raw_http import Make, closed_loop
+
 _SCRIPT: Final = Path(__file__).with_name("transfer.lua")
 _FIGURES: Final = re.compile(r"^FIGURES (\d+) (\d+) (\d+) (\d+)$", re.MULTILINE)
-
-
-class NoGenerator(Exception):
-    """wrk is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +40,37 @@ class Load:
         return (self.requests - self.refused) / self.seconds
 
 
-def transfers(base_url: str, people: Path, *, connections: int, seconds: float, draw: str = "uniform") -> Load:
-    """Transfers by `connections` clients that each ask again as soon as they are answered. Raises NoGenerator."""
+def transfers(
+    base_url: str, people: Path, *, connections: int, seconds: float, draw: str = "uniform", make: Make
+) -> Load:
+    """Transfers by `connections` clients that each ask again as soon as they are answered; `make` makes the same ones
+    as `draw` names, where wrk is not installed."""
+    if not is_installed():
+        return Load(*closed_loop(base_url, make, connections=connections, seconds=seconds))
     with _wrk(base_url, people, connections=connections, seconds=seconds, draw=draw) as process:
         said, _ = process.communicate()
     return read_figures(said)
 
 
-def writing(base_url: str, people: Path, *, connections: int, seconds: float) -> "subprocess.Popen[str]":
-    """The same in the background: the caller waits for its end."""
-    return _wrk(base_url, people, connections=connections, seconds=seconds, draw="uniform")
+@contextmanager
+def writing(base_url: str, people: Path, *, connections: int, seconds: float, make: Make) -> Iterator[None]:
+    """The same in the background; the block's end waits for its own."""
+
+    def write() -> None:
+        transfers(base_url, people, connections=connections, seconds=seconds, make=make)
+
+    writer = multiprocessing.get_context("fork").Process(target=write)
+    writer.start()
+    try:
+        yield
+    finally:
+        writer.join()
+    if writer.exitcode != 0:
+        raise RuntimeError("what was to write beside the readers failed")
+
+
+def is_installed() -> bool:
+    return shutil.which("wrk") is not None
 
 
 def read_figures(said: str) -> Load:
@@ -60,11 +82,8 @@ def read_figures(said: str) -> Load:
 
 
 def _wrk(base_url: str, people: Path, *, connections: int, seconds: float, draw: str) -> "subprocess.Popen[str]":
-    program = shutil.which("wrk")
-    if program is None:
-        raise NoGenerator("wrk is not installed (Debian: apt-get install wrk)")
     size = ["-t", "2", "-c", str(connections), "-d", f"{max(round(seconds), 1)}s", "--timeout", "10s"]
-    arguments = [program, *size, "-s", str(_SCRIPT), base_url, "--", str(people), draw]
+    arguments = ["wrk", *size, "-s", str(_SCRIPT), base_url, "--", str(people), draw]
     return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # noqa: S603
 
 

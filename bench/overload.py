@@ -5,43 +5,22 @@ it were answered or not, and its latency counts from the moment at which it was 
 """
 
 import asyncio
-import json
-import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlsplit
-from uuid import uuid4
 
 from bench.catalogue import percentile
-from bench.town import Person
+from bench.raw_http import Answer, Lines, Make
 
 #: Connections that a load balancer would keep to us at the most.
 MOST_CONNECTIONS: Final = 1000
-_TIMEOUT: Final = 10.0
 #: What "bounded", "quickly" and "at once" of a wallet under too much load are held to, in seconds.
 ACCEPTED_P99: Final = 2.0
 REFUSED_P99: Final = 1.0
 RECOVERED: Final = 2.0
 _WELL_SECONDS: Final = 0.5
 _GIVES_UP: Final = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    key: str
-    raw: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """`status` 0: none came. `late` is seconds from the moment at which its request was due."""
-
-    key: str
-    status: int
-    late: float
-    retry_after: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,37 +35,13 @@ class Onslaught:
         return [answer.key for answer in self.answers if answer.status == status]
 
 
-def transfers(base_url: str, people: Sequence[Person]) -> Callable[[], Request]:
-    """Makes requests for transfers of one cent, each under a key of its own."""
-    host = urlsplit(base_url).netloc
-    rng = random.Random()  # noqa: S311 - whom to pay is no secret
-
-    def make() -> Request:
-        payer, payee = rng.sample(people, 2)
-        body = {
-            "source": rng.choice(payer.accounts),
-            "destination": rng.choice(payee.accounts),
-            "amount": 1,
-            "currency": "EUR",
-        }
-        content, key = json.dumps(body), uuid4().hex
-        head = f"POST /api/v1/transfers HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
-        head += f"X-Session-Token: {payer.token}\r\nIdempotency-Key: {key}\r\nContent-Length: {len(content)}\r\n\r\n"
-        return Request(key, (head + content).encode())
-
-    return make
-
-
-def attack(base_url: str, make: Callable[[], Request], *, rate: float, seconds: float) -> Onslaught:
+def attack(base_url: str, make: Make, *, rate: float, seconds: float) -> Onslaught:
     """`rate` requests a second for `seconds`, and then one after the other until the answers are well again."""
     return asyncio.run(_attack(base_url, make, rate=rate, seconds=seconds))
 
 
-async def _attack(base_url: str, make: Callable[[], Request], *, rate: float, seconds: float) -> Onslaught:
-    address = urlsplit(base_url)
-    assert address.hostname is not None
-    assert address.port is not None
-    lines = _Lines(address.hostname, address.port)
+async def _attack(base_url: str, make: Make, *, rate: float, seconds: float) -> Onslaught:
+    lines = Lines(base_url, most=MOST_CONNECTIONS)
     began = time.perf_counter()
     under_way = []
     for number in range(int(rate * seconds)):
@@ -100,7 +55,7 @@ async def _attack(base_url: str, make: Callable[[], Request], *, rate: float, se
     return Onslaught(answers, rate, seconds, recovered)
 
 
-async def _recovery(lines: "_Lines", make: Callable[[], Request], ended: float) -> float | None:
+async def _recovery(lines: Lines, make: Make, ended: float) -> float | None:
     """Seconds since `ended` until the first of three answers in a row that were accepted in good time."""
     well, since = 0, None
     while time.perf_counter() < ended + _GIVES_UP:
@@ -114,46 +69,6 @@ async def _recovery(lines: "_Lines", make: Callable[[], Request], ended: float) 
             return since
         await asyncio.sleep(0.02)
     return None
-
-
-class _Lines:
-    """Connections that are kept; one is opened when none is free, up to MOST_CONNECTIONS."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self._address = (host, port)
-        self._free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
-        self._places = asyncio.Semaphore(MOST_CONNECTIONS)
-
-    async def ask(self, request: Request, due: float) -> Answer:
-        async with self._places:
-            try:
-                status, retry_after = await asyncio.wait_for(self._ask(request.raw), _TIMEOUT)
-            except (TimeoutError, OSError, EOFError, ValueError):
-                status, retry_after = 0, False
-        return Answer(request.key, status, time.perf_counter() - due, retry_after)
-
-    async def _ask(self, raw: bytes) -> tuple[int, bool]:
-        reader, writer = self._free.pop() if self._free else await asyncio.open_connection(*self._address)
-        try:
-            writer.write(raw)
-            head = await reader.readuntil(b"\r\n\r\n")
-            status, headers = read_head(head)
-            await reader.readexactly(int(headers["content-length"]))
-        except BaseException:
-            writer.close()  # Half an answer may be under way on it.
-            raise
-        self._free.append((reader, writer))
-        return status, "retry-after" in headers
-
-    def close(self) -> None:
-        for _, writer in self._free:
-            writer.close()
-
-
-def read_head(head: bytes) -> tuple[int, dict[str, str]]:
-    first, *lines = head.decode("latin-1").strip().split("\r\n")
-    pairs = (line.partition(":") for line in lines)
-    return int(first.split()[1]), {name.lower(): value.strip() for name, _, value in pairs}
 
 
 def report(found: Onslaught, *, half_done: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench import http_load
 from bench.catalogue import BY_KEY, summary, unmeasured
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def results(bench: "Bench", *, version: str) -> dict[str, Any]:
             "PostgreSQL": version,
             "Python": platform.python_version(),
             **{name: version_of(name) for name in _PACKAGES},
+            "load generator": "wrk" if http_load.is_installed() else "bench/raw_http.py",
         },
         "commit": _commit(),
     }

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from bench import bulk, growth, http_load, in_process, overload
+from bench import bulk, growth, http_load, in_process, overload, raw_http
 from bench.catalogue import percentile
 from bench.peer import Hordak
 from bench.servers import Servers, Wallet
@@ -193,7 +193,7 @@ class Bench:
             wallet.start_workers()
             self._load(base_url, 8, 1, "uniform")
             carried = self._load(base_url, 128, self.lengths.slice, "uniform").per_second
-            make = overload.transfers(base_url, self.people)
+            make = raw_http.transfers(base_url, in_process.uniform(self.people))
             found = overload.attack(base_url, make, rate=2 * carried, seconds=self.lengths.overload)
             wallet.check()
             # Each key answered 202 has its claim, and none that was answered 503: what claims made, I4 compares.
@@ -225,7 +225,15 @@ class Bench:
         return rate
 
     def _load(self, base_url: str, connections: int, seconds: float, draw: str) -> http_load.Load:
-        return http_load.transfers(base_url, self.people_file, connections=connections, seconds=seconds, draw=draw)
+        draws = {
+            "uniform": in_process.uniform,
+            "hot_sender": in_process.from_one,
+            "hot_receiver": in_process.to_one,
+        }
+        make = raw_http.transfers(base_url, draws[draw](self.people))
+        return http_load.transfers(
+            base_url, self.people_file, connections=connections, seconds=seconds, draw=draw, make=make
+        )
 
     def _note_failures(self, key: str, load: http_load.Load) -> None:
         if load.refused or load.broken:
@@ -247,9 +255,9 @@ class Bench:
         p99()  # Whom each token belongs to is remembered from here on.
         idle = p99()
         seconds = self.lengths.sustained + 1
-        with http_load.writing(base_url, self.people_file, connections=8, seconds=seconds) as writers:
+        make = raw_http.transfers(base_url, in_process.uniform(self.people))
+        with http_load.writing(base_url, self.people_file, connections=8, seconds=seconds, make=make):
             busy = p99()
-            writers.communicate()
         return busy / idle
 
     def _times_to_cleared(self, base_url: str, *, rate: float) -> list[float]:

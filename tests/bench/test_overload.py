@@ -7,9 +7,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from bench import bulk, overload
-from bench.overload import Answer, Onslaught, Request
+from bench import bulk, overload, raw_http
+from bench.overload import Onslaught
 from bench.peer import read_rate
+from bench.raw_http import Answer, Request
 
 ACCEPTED = b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\n{}"
 REFUSED = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 2\r\n\r\n{}"
@@ -89,7 +90,7 @@ def test_every_request_of_the_schedule_is_sent_and_counted_by_its_answer() -> No
 
 
 def test_a_connection_that_has_no_answer_holds_up_no_other_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(overload, "_TIMEOUT", 0.5)
+    monkeypatch.setattr(raw_http, "_TIMEOUT", 0.5)
     with serving(lambda number: b"" if number == 1 else ACCEPTED) as url:
         found = overload.attack(url, numbered(), rate=RATE, seconds=0.1)
     assert found.keys(0) == ["1"]
@@ -124,6 +125,24 @@ def test_a_wallet_that_bears_too_much_load_well_gives_no_reason_to_complain() ->
 def test_what_is_not_as_it_should_be_is_said(found: Onslaught, half_done: int, complaint: str) -> None:
     (said,) = overload.report(found, half_done=half_done)["complaints"]
     assert complaint in said
+
+
+def test_without_wrk_every_answer_of_the_closed_loop_is_counted() -> None:
+    answered: list[int] = []
+
+    def every_fifth_is_refused(number: int) -> bytes:
+        answered.append(number)
+        return ACCEPTED if number % 5 else REFUSED
+
+    with serving(every_fifth_is_refused) as url:
+        requests, _, refused, broken = raw_http.closed_loop(url, numbered(), connections=4, seconds=0.2)
+    assert (requests, refused, broken) == (len(answered), len(answered) // 5, 0)
+    assert requests > 4
+
+
+def test_an_answer_whose_length_is_not_told_is_none() -> None:
+    with pytest.raises(ValueError, match="without a length"):
+        raw_http.read_head(b"HTTP/1.1 202 Accepted\r\nTransfer-Encoding: chunked\r\n\r\n")
 
 
 def test_a_bulk_of_which_one_was_not_created_is_no_figure() -> None:
