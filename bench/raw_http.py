@@ -5,7 +5,7 @@ import json
 import multiprocessing
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -74,7 +74,7 @@ class Lines:
         try:
             writer.write(raw)
             status, headers = read_head(await reader.readuntil(b"\r\n\r\n"))
-            await reader.readexactly(int(headers["content-length"]))
+            await skip_body(reader, headers)
         except BaseException:
             writer.close()  # Half an answer may be under way on it.
             raise
@@ -87,13 +87,22 @@ class Lines:
 
 
 def read_head(head: bytes) -> tuple[int, dict[str, str]]:
-    """The status and the headers by their names in small letters. Raises ValueError."""
+    """The status and the headers by their names in small letters."""
     first, *lines = head.decode("latin-1").strip().split("\r\n")
     pairs = (line.partition(":") for line in lines)
-    headers = {name.lower(): value.strip() for name, _, value in pairs}
-    if "content-length" not in headers:
+    return int(first.split()[1]), {name.lower(): value.strip() for name, _, value in pairs}
+
+
+async def skip_body(reader: asyncio.StreamReader, headers: Mapping[str, str]) -> None:
+    """Read to the end of an answer (RFC 9112, 6.3): the next one on the connection begins there. Raises ValueError."""
+    if headers.get("transfer-encoding", "").lower() == "chunked":
+        while size := int((await reader.readline()).split(b";")[0], 16):
+            await reader.readexactly(size + 2)
+        await reader.readline()
+    elif "content-length" in headers:
+        await reader.readexactly(int(headers["content-length"]))
+    else:
         raise ValueError("an answer without a length")
-    return int(first.split()[1]), headers
 
 
 def closed_loop(base_url: str, make: Make, *, connections: int, seconds: float) -> tuple[int, float, int, int]:
