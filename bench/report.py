@@ -84,6 +84,9 @@ def write(results: dict[str, Any], path: Path) -> None:
 def record(results: dict[str, Any], path: Path) -> None:
     """Put what was measured alone in the place of what `path` says of it; each says by `commit` when it is of another
     run than the rest."""
+    if not path.exists():
+        write(results, path)
+        return
     kept = json.loads(path.read_text())
     for key, row in results["figures"].items():
         kept["figures"][key] = {**row, "commit": results["commit"], "tpcb_per_second": results["tpcb_per_second"]}

@@ -57,6 +57,13 @@ def test_a_figure_measured_alone_takes_its_place_among_the_others(tmp_path: Path
     assert kept["overload"] == {"sent": 1}
 
 
+def test_what_is_measured_alone_before_anything_else_is_the_record(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    alone = {"figures": {"pipeline": summary(BY_KEY["pipeline"], [0.3])}, "overload": {}}
+    report.record(alone, path)
+    assert json.loads(path.read_text()) == alone
+
+
 def test_a_percentile_is_a_value_that_was_measured() -> None:
     values = [float(number) for number in range(100, 0, -1)]
     assert (percentile(values, 0.5), percentile(values, 0.99), percentile(values, 1)) == (50, 99, 100)
