@@ -173,7 +173,10 @@ def see(*, actor: Actor, transaction_id: UUID) -> TransactionView:
 def _which(legs: Sequence[Leg], leg_id: str | None) -> dict[str, int]:
     """{"transfer": the place of the payment that a leg is, or whose fee it is}; nothing where there is but one."""
     payments = [str(leg.id) for leg in legs if leg.kind != TransactionKind.FEE]
-    about = [leg.metadata.get("fee_of", leg_id) for leg in legs if str(leg.id) == leg_id]
+    # What a payment's own metadata say is its customer's.
+    about = [
+        leg.metadata["fee_of"] if leg.kind == TransactionKind.FEE else leg_id for leg in legs if str(leg.id) == leg_id
+    ]
     return {"transfer": payments.index(about[0])} if about and len(payments) > 1 else {}
 
 

@@ -45,7 +45,9 @@ def find_received(*, actor: Actor, transaction_id: UUID) -> Transaction:
     received = visible.filter(id=transaction_id).first()
     if received is None:
         raise TransactionNotFound()
-    if received.kind != TransactionKind.TRANSFER:
+    # What has not cleared yet is refused here already: the ledger would wait for whoever is clearing it, with the locks
+    # the other way round.
+    if received.kind != TransactionKind.TRANSFER or received.status != TransactionStatus.CLEARED:
         raise NotReversible(transaction_status=received.status)
     return received
 

@@ -1,6 +1,6 @@
 -- Limits: what may leave or reach an account, or all accounts of a customer, per transaction, day (UTC) and rolling 30 days.
 -- Counters (ledger_usage) are kept only where a limit is set, so that others pay nothing for them and no receiver is a hot
--- row. They are locked after the accounts, in the order (owner, direction, currency, day).
+-- row. Limits, and then they, are locked after the accounts, in the order (owner, direction, currency, day).
 --   out: transfers and withdrawals that have not failed, on the day they were asked for, as captured if they were
 --   in:  transfers and deposits that have cleared, on the day they did
 -- What a customer moves between accounts of his own counts for the accounts and not for the customer.
@@ -19,10 +19,17 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
     GROUP BY 1, 2, 3
 $$;
 
--- ledger_lock_usage: today's counters of the owners in `p_counted` [{owner_id, currency}], made where they are missing.
+-- ledger_lock_usage: today's counters of the owners in `p_counted` [{owner_id, currency}], made where they are missing. The
+-- limits are locked before them: who counts towards yesterday is still under way when today begins, and thirty days are
+-- added up by both.
 CREATE OR REPLACE FUNCTION ledger_lock_usage(p_direction text, p_counted jsonb, p_day date)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
+    PERFORM FROM ledger_limit l
+    WHERE l.direction = p_direction
+        AND (l.owner_id, l.currency) IN (
+            SELECT c.owner_id, c.currency FROM jsonb_to_recordset(p_counted) AS c (owner_id uuid, currency text))
+    ORDER BY l.owner_id, l.direction, l.currency FOR NO KEY UPDATE;
     INSERT INTO ledger_usage (owner_id, direction, currency, day, amount)
     SELECT DISTINCT c.owner_id, p_direction, c.currency, p_day, 0
     FROM jsonb_to_recordset(p_counted) AS c (owner_id uuid, currency text) ORDER BY 1, 2, 3

@@ -140,6 +140,14 @@ def test_one_part_that_is_refused_refuses_all_and_is_named() -> None:
     verify("--no-bank")
 
 
+def test_metadata_of_a_payment_are_its_customers_own_whatever_they_say() -> None:
+    source, good = make_account(funded=10_000), make_account()
+    body = body_of([(source, good, 1), (source, make_account(), 1)])
+    body["transfers"][1] |= {"destination": str(uuid4()), "metadata": {"fee_of": "x"}}
+    answer = post(source, body)
+    assert (*refusal(answer), answer.json()["transfer"]) == (404, "account_not_found", 1)
+
+
 def test_a_group_that_is_not_understood_leaves_no_trace() -> None:
     source, destination = make_account(funded=10_000), make_account()
     fine = body_of([(source, destination, 1)] * 2)["transfers"]

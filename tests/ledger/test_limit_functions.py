@@ -1,19 +1,23 @@
 """Limits at the level of the ledger's own functions: what counts, when it is given back, and who pays for counting."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from django.db import transaction
 from django.utils import timezone
+from psycopg.types.json import Jsonb
 
 from accounts.models import Account
 from accounts.selectors import AccountNotFound
 from ledger import posting, steps
 from ledger.models import Limit, LimitChange, Transaction, Usage
 from ledger.posting import Posted
+from tests.ledger.test_races import until_somebody_waits
 from tests.support import money
 from wallet_project.utils.context import system_actor
 
@@ -337,3 +341,23 @@ def test_there_is_no_limit_for_what_is_not_there(payer: Account) -> None:
 def test_a_limit_is_not_below_zero(payer: Account) -> None:
     with pytest.raises(Exception, match=r"limit_not_negative|limit_limits_something"):
         limit(payer, per_day=-1)
+
+
+def test_who_counts_towards_yesterday_is_waited_for_by_who_counts_towards_today(
+    payer: Account, owner_dsn: str, admin_dsn: str
+) -> None:
+    assert payer.customer is not None
+    limit(payer.customer.id, scope="customer", per_30_days=100)
+    counted = Jsonb([{"owner_id": str(payer.customer.id), "currency": "EUR", "largest": 60, "total": 60}])
+    count = "SELECT ledger_within_limits('out', %s, %s)"
+
+    def count_today() -> Any:
+        with psycopg.connect(owner_dsn, autocommit=True) as connection:
+            return connection.execute(count, [counted, today()]).fetchone()
+
+    with psycopg.connect(owner_dsn) as at_midnight, ThreadPoolExecutor(1) as pool:
+        assert at_midnight.execute(count, [counted, today() - timedelta(days=1)]).fetchone() == (True,)
+        after_midnight = pool.submit(count_today)
+        until_somebody_waits(admin_dsn, role="wallet_owner")
+        at_midnight.commit()
+        assert after_midnight.result(timeout=30) == (False,)

@@ -181,12 +181,12 @@ def test_a_payment_that_waited_for_its_account_is_younger_than_what_was_made_mea
     assert waited.created_at == made[0].transactions[0].created_at
 
 
-def until_somebody_waits(admin_dsn: str) -> None:
+def until_somebody_waits(admin_dsn: str, *, role: str = "wallet_app") -> None:
     waiting = """SELECT count(*) FROM pg_stat_activity
-                 WHERE datname = current_database() AND usename = 'wallet_app' AND wait_event_type = 'Lock'"""
+                 WHERE datname = current_database() AND usename = %s AND wait_event_type = 'Lock'"""
     deadline = time.monotonic() + 10
     with psycopg.connect(admin_dsn, autocommit=True) as admin:
-        while admin.execute(waiting).fetchone() == (0,):
+        while admin.execute(waiting, [role]).fetchone() == (0,):
             assert time.monotonic() < deadline
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 
 from accounts.models import Account
@@ -88,6 +89,16 @@ def test_it_goes_back_in_parts_and_the_last_part_is_what_is_left() -> None:
     assert (shown["status"], shown["amount"], shown["reversed_amount"]) == ("cleared", 2_000, 2_000)
     assert Transaction.objects.filter(kind="reversal").count() == 3
     verify("--no-bank")
+
+
+def test_what_is_being_cleared_is_not_waited_for(owner_connection: psycopg.Connection) -> None:
+    source, destination = make_account(funded=10_000), make_account(funded=5_000)
+    made = flows.transfer(source, destination, 2_000, expires_in=600)
+    flows.approve(made)
+    holds.capture(actor=flows.owner(destination), transaction_id=made.id, amount=None, request_hash=flows.HASH)
+    with owner_connection.transaction():
+        owner_connection.execute("SELECT FROM ledger_transaction WHERE id = %s FOR NO KEY UPDATE", [made.id])
+        assert refusal(post(destination, made, {"reason": "early"})) == (409, "not_reversible")
 
 
 def test_of_a_hold_goes_back_what_was_captured() -> None:
