@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
+from django.conf import settings
 from django.test import Client
 
 from tests.support.servers import ROOT
@@ -33,3 +34,14 @@ def test_every_alert_leads_to_what_to_do(rule: dict[str, Any]) -> None:
     assert f"**{rule['annotations']['runbook']}" in RUNBOOKS
     assert rule["labels"]["severity"] in ("page", "ticket")
     assert rule["expr"].count("(") == rule["expr"].count(")")
+
+
+def test_every_task_that_runs_by_itself_is_in_the_operators_table() -> None:
+    table = (ROOT / "docs" / "operations.md").read_text().partition("## What runs by itself")[2].partition("## ")[0]
+    for name in settings.CELERY_BEAT_SCHEDULE:
+        assert f"`{name}`" in table, name
+
+
+def test_whatever_is_overdue_is_told_but_what_waits_for_people() -> None:
+    [rule] = [rule for rule in RULES if rule["alert"] == "WalletWorkWaits"]
+    assert 'stage!~"review|parked"' in rule["expr"]
