@@ -1,6 +1,7 @@
 """Redis is asked, and never relied upon."""
 
 import pytest
+import redis
 from django.core.cache import cache
 from django.test import override_settings
 
@@ -29,11 +30,21 @@ def test_a_counter_counts_and_ends(redis_url: str) -> None:
     assert 0 < cache.ttl("n") <= 10
 
 
+def test_a_script_is_run_also_by_a_redis_that_has_not_seen_it(redis_url: str) -> None:
+    script = volatile.Script("return redis.call('GET', KEYS[1]) .. ARGV[1]")
+    volatile.put("a", 1, seconds=10)
+    with redis.Redis.from_url(redis_url) as client:
+        for _ in range(2):
+            client.script_flush()
+            assert [volatile.run(script, ["a"], ["-2"]) for _ in range(2)] == [b"1-2", b"1-2"]
+
+
 def test_without_redis_every_call_comes_back(dead_redis: None) -> None:
     assert volatile.get("a") is None
     assert volatile.fetch("a") is None
     assert volatile.add("a", 1, seconds=1) is None
     assert volatile.count("a", seconds=1) is None
+    assert volatile.run(volatile.Script("return 1"), [], []) is None
     volatile.put("a", 1, seconds=1)
     volatile.drop("a")
 

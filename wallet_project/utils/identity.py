@@ -10,6 +10,7 @@ never overwrites. Of a user, a generation is changed after the commit; an entry 
 """
 
 import hashlib
+import json
 import re
 import secrets
 from collections.abc import Callable
@@ -39,10 +40,26 @@ _FIRST_GENERATION: Final = ""
 # Django's session keys; anything else is not worth a query.
 _TOKEN = re.compile(r"[a-z0-9]{32}", re.ASCII)
 
-#: Whose a token was when this process last saw it: which generation to ask for in the same round trip. Nothing is
-#: believed because of it.
-_last_seen: dict[str, str] = {}
-_MOST_SEEN: Final = 50_000
+# One round trip: the token's entry if its user's generation is still the one it was written in and, where somebody
+# counts, the user's calls with this one among them. Who is not remembered is not counted.
+# KEYS: the token's entry. ARGV: what the names of generations begin with; what the counter's name begins and ends with
+# around the user's id, and the seconds that it lives, or nothing.
+_ADMIT: Final = volatile.Script(
+    """
+    local entry = redis.call('GET', KEYS[1])
+    if not entry then return false end
+    local identity = cjson.decode(entry)
+    if type(identity) ~= 'table' then return false end
+    local generation = redis.call('GET', ARGV[1] .. identity[1])
+    generation = generation and cjson.decode(generation) or ''
+    if generation ~= identity[4] then return false end
+    if not ARGV[2] then return {entry, false} end
+    local counter = ARGV[2] .. identity[1] .. ARGV[3]
+    local calls = redis.call('INCR', counter)
+    if calls == 1 then redis.call('EXPIRE', counter, ARGV[4]) end
+    return {entry, calls}
+    """
+)
 
 IdentityLoader = Callable[[UUID], tuple[UUID, UUID | None]]
 
@@ -59,12 +76,29 @@ class Identity:
         return Actor(principal_id=self.principal_id, customer_id=self.customer_id, kind="user")
 
 
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """A counter of a user's calls: its name around the user's id, and the seconds that it lives."""
+
+    before: str
+    after: str
+    seconds: int
+
+
 def resolve(token: str) -> Identity | None:
     """Whose token this is; None when it is nobody's, has expired, or its user may not log in."""
     if not _TOKEN.fullmatch(token):
         return None
     key = _token_key(token)
-    return _remembered(key) or _looked_up(token, key)
+    found = _remembered(key)
+    return found[0] if found else _looked_up(token, key)
+
+
+def admit(token: str, counter: Counter | None) -> tuple[Identity, int | None] | None:
+    """Whose token this is as far as Redis knows, and how often he has called; in one round trip.
+
+    None when Redis does not know, and then nothing was counted: `resolve` finds out."""
+    return _remembered(_token_key(token), counter) if _TOKEN.fullmatch(token) else None
 
 
 def forget_session(token: str) -> None:
@@ -95,24 +129,15 @@ def _user_changed(instance: Any, **_: Any) -> None:
     forget_user(instance.pk)
 
 
-def _remembered(key: str) -> Identity | None:
-    guess = _last_seen.get(key)
-    found = volatile.fetch(key, _user_key(guess)) if guess else volatile.fetch(key)
-    entry = found.get(key) if found else None
-    if found is None or not isinstance(entry, list):
+def _remembered(key: str, counter: Counter | None = None) -> tuple[Identity, int | None] | None:
+    arguments: list[str | int] = [volatile.stored_name(_user_key(""))]
+    if counter is not None:
+        arguments += [volatile.stored_name(counter.before), counter.after, counter.seconds]
+    found = volatile.run(_ADMIT, [key], arguments)
+    if found is None:
         return None
-    user_id, principal_id, customer_id, generation = entry
-    current = str(found.get(_user_key(user_id), _FIRST_GENERATION)) if user_id == guess else _generation(user_id)
-    if current is None or current != generation:
-        return None
-    _note_user(key, user_id)
-    return Identity(UUID(user_id), UUID(principal_id), UUID(customer_id) if customer_id else None)
-
-
-def _note_user(key: str, user_id: str) -> None:
-    if len(_last_seen) >= _MOST_SEEN:
-        _last_seen.clear()
-    _last_seen[key] = user_id
+    user_id, principal_id, customer_id, _ = json.loads(found[0])
+    return Identity(UUID(user_id), UUID(principal_id), UUID(customer_id) if customer_id else None), found[1]
 
 
 def _looked_up(token: str, key: str) -> Identity | None:

@@ -4,18 +4,33 @@ Django's cache (django-redis) behind a breaker: after a failure nobody in this p
 that a dead Redis costs one short timeout a second instead of one per request.
 """
 
+import hashlib
 import time
-from collections.abc import Callable
-from typing import Final, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
 
 import structlog
 from django.core.cache import cache
 from django_redis.exceptions import ConnectionInterrupted
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError
 
 logger = structlog.get_logger(__name__)
 
 Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """Lua that Redis runs as one command: several questions in one round trip."""
+
+    text: str
+    digest: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        # The name that Redis gives a script, which protects nothing.
+        object.__setattr__(self, "digest", hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest())
+
 
 #: What a call gives when Redis could not be asked.
 UNREACHABLE: Final = None
@@ -23,6 +38,13 @@ UNREACHABLE: Final = None
 REDIS_FAILURES = (RedisError, ConnectionInterrupted)
 _PAUSE_SECONDS: Final = 1.0
 _MAX_LATE: Final = 10_000
+_COUNT: Final = Script(
+    """
+    local calls = redis.call('INCR', KEYS[1])
+    if calls == 1 then redis.call('EXPIRE', KEYS[1], ARGV[1]) end
+    return calls
+    """
+)
 
 _closed_until = 0.0
 #: What Redis has still to be told: the value and its seconds by key, None for a deletion.
@@ -61,18 +83,27 @@ def overwrite(key: str, value: object, *, seconds: float) -> None:
 
 def count(key: str, *, seconds: int) -> int | None:
     """Add one to a counter that lives for `seconds` from its first count. None when Redis cannot be asked."""
+    counted = run(_COUNT, [key], [seconds])
+    return None if counted is None else int(counted)
 
-    def increment() -> int:
-        # There is none yet for the first of a window, and somebody else may become that meanwhile.
-        for _ in range(2):
-            try:
-                return int(cache.incr(key))
-            except ValueError:
-                if cache.add(key, 1, timeout=seconds):
-                    return 1
-        return 1
 
-    return _ask(increment)
+def run(script: Script, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
+    """What the script gives, as Redis says it; None when it gives nothing, or Redis cannot be asked."""
+    return _ask(lambda: _run(script, keys, arguments))
+
+
+def stored_name(key: str) -> str:
+    """The key as a script sees it: keys that it makes up from parts begin with this."""
+    return str(cache.make_key(key))
+
+
+def _run(script: Script, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
+    client = cache.client.get_client(write=True)  # type: ignore[attr-defined]
+    names = [stored_name(key) for key in keys]
+    try:
+        return client.evalsha(script.digest, len(names), *names, *arguments)
+    except NoScriptError:  # Redis was started anew, and has not seen it yet.
+        return client.eval(script.text, len(names), *names, *arguments)
 
 
 def reset_breaker() -> None:
