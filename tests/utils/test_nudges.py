@@ -7,7 +7,7 @@ import kombu.exceptions
 import pytest
 from celery import Celery
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 
 from wallet_project.utils import nudges as nudging
 from wallet_project.utils.nudges import lower_flag, nudge, set_sender
@@ -74,6 +74,33 @@ def test_a_dead_redis_costs_the_nudge_and_next_to_no_time(db: None, nudges: list
     assert time.monotonic() - begin < 1
 
 
+def test_what_comes_within_the_moment_is_nudged_for_at_its_end(
+    db: None, nudges: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(nudging, "_send", asked.append)
+    for _ in range(100):
+        nudge(TOPIC)
+    deadline = time.monotonic() + 5
+    while len(asked) < 2 and time.monotonic() < deadline:
+        time.sleep(0)
+    # Redis was asked for the first, and once for all that came after it.
+    assert asked == ["compliance.screen_due"] * 2
+
+
+def test_a_task_that_has_begun_is_nudged_for_at_once(db: None, nudges: list[str]) -> None:
+    for _ in range(3):
+        nudge(TOPIC)
+        lower_flag("compliance.screen_due")
+    assert len(nudges) == 3
+
+
+def test_a_nudge_opens_no_connection(db: None, nudges: list[str]) -> None:
+    connection.close()
+    nudge(TOPIC)
+    assert (connection.connection, nudges) == (None, ["compliance.screen_due"])
+
+
 @pytest.mark.parametrize(
     "failure", [kombu.exceptions.OperationalError("gone"), ConnectionRefusedError(), TimeoutError()]
 )
@@ -94,6 +121,10 @@ def test_a_fault_of_ours_is_logged_and_does_not_look_like_a_failed_commit(
     set_sender(bug)
     with transaction.atomic():
         nudge(TOPIC)
+    assert "a bug" in caplog.text
+    caplog.clear()
+    lower_flag(TOPIC)
+    nudge(TOPIC)
     assert "a bug" in caplog.text
 
 
