@@ -33,9 +33,11 @@ from prometheus_client.values import MultiProcessValue
 logger = structlog.get_logger(__name__)
 
 if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-    # Web and workers may be containers, in each of which the same process ids come again.
+    # Web and workers may be containers, in each of which the same process ids come again. Asked of the system once: a
+    # request moves a dozen figures, and each looks at this.
+    _HOST: Final = socket.gethostname()
     values.ValueClass = MultiProcessValue(  # type: ignore[no-untyped-call]
-        process_identifier=lambda: f"{socket.gethostname()}-{os.getpid()}"
+        process_identifier=lambda: f"{_HOST}-{os.getpid()}"
     )
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
