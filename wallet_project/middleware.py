@@ -1,7 +1,7 @@
 """The two ends of a request: its id, and the short way to the API."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import structlog
@@ -31,8 +31,7 @@ class RequestIdMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        given = request.META.get(_META, "")
-        chosen = given if _REQUEST_ID.fullmatch(given) else str(uuid7())
+        chosen = chosen_request_id(request.META)
         # django-structlog reads the header after us and binds what we leave there.
         request.META[_META] = chosen
         token = request_id.set(chosen)
@@ -43,6 +42,17 @@ class RequestIdMiddleware:
             request_id.reset(token)
         response.headers[REQUEST_ID_HEADER] = chosen
         return response
+
+
+def chosen_request_id(environ: Mapping[str, Any]) -> str:
+    given = environ.get(_META, "")
+    return given if _REQUEST_ID.fullmatch(given) else str(uuid7())
+
+
+def add_private_headers(response: HttpResponseBase) -> None:
+    """Balances and names have no place in anybody's cache."""
+    response.headers.setdefault("Cache-Control", "no-store")
+    response.headers.setdefault("X-Frame-Options", "DENY")
 
 
 class FastLaneMiddleware:
@@ -62,9 +72,7 @@ class FastLaneMiddleware:
             return self.get_response(request)
         refusal = take_unmeasured_body(request)
         response = refusal or self.fast_lane(request)
-        # Balances and names have no place in anybody's cache.
-        response.headers.setdefault("Cache-Control", "no-store")
-        response.headers.setdefault("X-Frame-Options", "DENY")
+        add_private_headers(response)
         return response
 
 

@@ -29,9 +29,10 @@ class MoneyInput(StrictSerializer):
         help_text="Your words; the receiver sees them.",
     )
 
-    def arguments(self) -> dict[str, Any]:
-        """Keyword arguments of the use case."""
-        return with_money(self.validated_data)
+    @classmethod
+    def arguments_of(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Keyword arguments of the use case, from what `run_validation` gave."""
+        return with_money(values)
 
 
 class PaymentInput(MoneyInput):
@@ -84,11 +85,12 @@ class TransferInput(GroupedTransferInput):
             raise serializers.ValidationError({"expires_in": [ErrorDetail(_NOTHING_EXPIRES, code="not_a_hold")]})
         return attrs
 
-    def arguments(self) -> dict[str, Any]:
-        values = super().arguments()
-        if values.pop("capture") == "manual":
-            values.setdefault("expires_in", holds.DEFAULT_SECONDS)
-        return values
+    @classmethod
+    def arguments_of(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        arguments = super().arguments_of(values)
+        if arguments.pop("capture") == "manual":
+            arguments.setdefault("expires_in", holds.DEFAULT_SECONDS)
+        return arguments
 
 
 class GroupInput(StrictSerializer):

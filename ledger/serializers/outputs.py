@@ -72,14 +72,14 @@ class TransactionOutput(serializers.Serializer[TransactionView]):
     reversed_amount = serializers.IntegerField(help_text="What reversals have taken back so far, in minor units.")
 
     def to_representation(self, instance: TransactionView) -> dict[str, Any]:
-        return _shown(instance)
+        return shown(instance)
 
 
 class AccountTransactionOutput(TransactionOutput):
     type = serializers.ChoiceField(choices=Direction.values, help_text="As seen from the account.")
 
     def to_representation(self, instance: TransactionView) -> dict[str, Any]:
-        return {**_shown(instance), "type": str(instance.type)}
+        return {**shown(instance), "type": str(instance.type)}
 
 
 class EntryOutput(serializers.Serializer[EntryView]):
@@ -181,7 +181,7 @@ def balances(cleared: int, reserved: int) -> dict[str, int]:
     return {"cleared": cleared, "reserved": reserved, "available": cleared - reserved}
 
 
-def _shown(view: TransactionView) -> dict[str, Any]:
+def shown(view: TransactionView) -> dict[str, Any]:
     return {
         "id": str(view.id),
         "kind": str(view.kind),

@@ -1,7 +1,7 @@
 """Asking for money to be moved: deposits, withdrawals, transfers, groups of them, and what they would cost."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
@@ -20,10 +20,12 @@ from ledger.serializers.inputs import (
     WithdrawalInput,
 )
 from ledger.serializers.movements import GroupOutput, QuoteOutput
-from ledger.serializers.outputs import TransactionOutput
+from ledger.serializers.outputs import TransactionOutput, shown
 from ledger.services import groups, payments
 from wallet_project.api.authentication import actor_of
-from wallet_project.api.idempotency import idempotency_key, mark_replayed, request_hash
+from wallet_project.api.direct import Answer, Call, DirectView
+from wallet_project.api.idempotency import checked_key, request_hash
+from wallet_project.api.parsers import MAX_BODY_BYTES
 from wallet_project.api.schema import keyed, raises
 from wallet_project.api.throttling import count_call
 
@@ -32,32 +34,34 @@ _ACCEPTED = {202: TransactionOutput}
 _MAX_GROUP_BYTES: Final = 1024 * 1024
 
 
-class RecordedRefusals(APIView):
-    """A refusal that is on record is an answer like any other, and says when it was given before."""
-
-    def handle_exception(self, exc: Exception) -> Response:
-        response = super().handle_exception(exc)
-        return mark_replayed(response) if getattr(exc, "replayed", False) else response
-
-
-class MoneyView(RecordedRefusals):
+class MoneyView(DirectView):
     """A POST that asks for money to be moved: 202, and the transaction as it is now."""
 
-    def accept(self, request: Request, operation: str, body: MoneyInput, use_case: Any) -> Response:
-        key = idempotency_key(request)
-        body.is_valid(raise_exception=True)
-        _count_handles(request, [body.validated_data])
-        accepted = use_case(
-            actor=actor_of(request),
+    max_body_bytes = MAX_BODY_BYTES
+    operation: ClassVar[str]
+    #: Made once, and used by all threads: validating keeps nothing on it. Making one costs as much as a payment.
+    shape: ClassVar[MoneyInput]
+    use_case: ClassVar[Callable[..., payments.Accepted]]
+
+    @classmethod
+    def answer(cls, call: Call) -> Answer:
+        key = checked_key(call.key)
+        values = cls.shape.run_validation(call.body)
+        _count_handles(call.user_id, [values])
+        accepted = cls.use_case(
+            actor=call.actor,
             key=key,
-            request_hash=request_hash(operation, {}, body.validated_data),
-            **body.arguments(),
+            request_hash=request_hash(cls.operation, {}, values),
+            **cls.shape.arguments_of(values),
         )
-        response = Response(TransactionOutput(accepted.transaction).data, status=status.HTTP_202_ACCEPTED)
-        return mark_replayed(response) if accepted.replayed else response
+        return Answer(status.HTTP_202_ACCEPTED, shown(accepted.transaction), accepted.replayed)
 
 
 class DepositsView(MoneyView):
+    operation = "deposit"
+    shape = DepositInput()
+    use_case = staticmethod(payments.deposit)
+
     @extend_schema(
         operation_id="deposit",
         summary="Pay money in",
@@ -68,10 +72,14 @@ class DepositsView(MoneyView):
     @keyed
     @raises(NotACustomer, *payments.REFUSALS)
     def post(self, request: Request) -> Response:
-        return self.accept(request, "deposit", DepositInput(data=request.data), payments.deposit)
+        return self.respond(request)
 
 
 class WithdrawalsView(MoneyView):
+    operation = "withdrawal"
+    shape = WithdrawalInput()
+    use_case = staticmethod(payments.withdraw)
+
     @extend_schema(
         operation_id="withdraw",
         summary="Pay money out to a bank account",
@@ -82,10 +90,14 @@ class WithdrawalsView(MoneyView):
     @keyed
     @raises(NotACustomer, *payments.REFUSALS, *payments.ON_RECORD, BeneficiaryNotFound, payments.FeeChanged)
     def post(self, request: Request) -> Response:
-        return self.accept(request, "withdrawal", WithdrawalInput(data=request.data), payments.withdraw)
+        return self.respond(request)
 
 
 class TransfersView(MoneyView):
+    operation = "transfer"
+    shape = TransferInput()
+    use_case = staticmethod(payments.transfer)
+
     @extend_schema(
         operation_id="transfer",
         summary="Send money to another account, or to somebody by his handle",
@@ -102,10 +114,10 @@ class TransfersView(MoneyView):
         NotACustomer, *payments.REFUSALS, *payments.ON_RECORD, PayeeNotFound, payments.FeeChanged, payments.SameAccount
     )
     def post(self, request: Request) -> Response:
-        return self.accept(request, "transfer", TransferInput(data=request.data), payments.transfer)
+        return self.respond(request)
 
 
-class GroupsView(RecordedRefusals):
+class GroupsView(DirectView):
     max_body_bytes = _MAX_GROUP_BYTES
 
     @extend_schema(
@@ -120,18 +132,21 @@ class GroupsView(RecordedRefusals):
     @keyed
     @raises(NotACustomer, *groups.GROUP_REFUSALS)
     def post(self, request: Request) -> Response:
-        key = idempotency_key(request)
-        body = GroupInput(data=request.data)
+        return self.respond(request)
+
+    @classmethod
+    def answer(cls, call: Call) -> Answer:
+        key = checked_key(call.key)
+        body = GroupInput(data=call.body)
         body.is_valid(raise_exception=True)
-        _count_handles(request, body.validated_data["transfers"])
+        _count_handles(call.user_id, body.validated_data["transfers"])
         group = groups.pay(
-            actor=actor_of(request),
+            actor=call.actor,
             key=key,
             request_hash=request_hash("group", {}, body.validated_data),
             **body.arguments(),
         )
-        response = Response(GroupOutput(group).data, status=status.HTTP_202_ACCEPTED)
-        return mark_replayed(response) if group.replayed else response
+        return Answer(status.HTTP_202_ACCEPTED, GroupOutput(group).data, group.replayed)
 
 
 class GroupView(APIView):
@@ -156,8 +171,8 @@ class QuotesView(APIView):
         return Response(QuoteOutput(payments.quote(actor=actor_of(request), **body.arguments())).data)
 
 
-def _count_handles(request: Request, payments_asked: Sequence[Mapping[str, Any]]) -> None:
+def _count_handles(user_id: UUID, payments_asked: Sequence[Mapping[str, Any]]) -> None:
     """A transfer to a handle tells as much as asking for the payee does, so that it counts as that. Raises TooMany."""
     for payment in payments_asked:
         if isinstance(payment.get("destination"), str):
-            count_call(request, "payees")
+            count_call(user_id, "payees")

@@ -15,8 +15,8 @@ from ledger.selectors import movements
 from ledger.serializers.inputs import ReversalInput
 from ledger.serializers.outputs import TransactionOutput
 from ledger.services import payments, reversals
-from ledger.views.payments import RecordedRefusals
 from wallet_project.api.authentication import actor_of
+from wallet_project.api.direct import RecordedRefusals
 from wallet_project.api.idempotency import idempotency_key, mark_replayed, request_hash
 from wallet_project.api.pagination import IdCursorPagination
 from wallet_project.api.schema import keyed, raises

@@ -15,3 +15,14 @@ def sandbox(tmp_path: Path, settings: Any) -> Iterator[RunningSandbox]:
         for name, value in running.wallet_settings().items():
             setattr(settings, name, value)
         yield running
+
+
+@pytest.fixture(params=["django", "door"])
+def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test is run twice: its customers come by Django's test client, and as over the web server, by the door."""
+    if request.param == "door":
+        # Not above: conftest files are read before Django is set up.
+        from tests.support import factories
+        from tests.support.door import DoorClient
+
+        monkeypatch.setattr(factories, "APIClient", DoorClient)

@@ -17,7 +17,7 @@ from tests.ledger.test_escalations import freeze
 from tests.support.factories import api_client, keyed, make_account, make_customer, make_user
 from tests.support.pipeline import run_until_idle, verify
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("both_ways")]
 
 SHAPE = [
     "id", "kind", "status", "stage", "amount", "currency", "source", "destination", "reference", "metadata", "failure",

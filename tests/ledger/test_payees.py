@@ -17,7 +17,7 @@ from tests.compliance.people import at_once
 from tests.ledger.flows import IBAN
 from tests.support.factories import actor_of, api_client, keyed, make_account, make_customer, make_user
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("both_ways")]
 
 
 @pytest.fixture

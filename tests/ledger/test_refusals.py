@@ -18,7 +18,7 @@ from tests.support.pipeline import run_until_idle, verify
 from wallet_project.utils.context import system_actor
 from wallet_project.utils.money import Money
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("both_ways")]
 
 
 def limit(account: Account, direction: str, per_day: int) -> None:

@@ -30,6 +30,9 @@ MIDDLEWARE: Final = [
 FAST_LANE_PREFIXES: Final = ("/api/", "/webhooks/", "/healthz", "/readyz", "/metrics")
 FAST_LANE_MIDDLEWARE: Final = ["django_prometheus.middleware.PrometheusAfterMiddleware"]
 
+#: What the door answers itself (wallet_project/door.py).
+DIRECT_PATHS: Final = ["/api/v1/transfers", "/api/v1/deposits", "/api/v1/withdrawals"]
+
 _RATE: Final = re.compile(r"[1-9][0-9]*/(?:s|min|hour|day)", re.ASCII)
 #: How often one user may call, by scope; settings.THROTTLE_RATES may say otherwise.
 #: Each answer about a handle tells a name, or that there is none: enough for a person, too little to try them all.

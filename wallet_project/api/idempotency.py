@@ -35,7 +35,11 @@ class IdempotencyKeyInvalid(InvalidInput):
 
 def idempotency_key(request: Request) -> str:
     """The request's key. Raises IdempotencyKeyRequired, IdempotencyKeyInvalid."""
-    key: str | None = request.headers.get(HEADER)
+    return checked_key(request.headers.get(HEADER))
+
+
+def checked_key(key: str | None) -> str:
+    """What the header holds, if it is a key. Raises IdempotencyKeyRequired, IdempotencyKeyInvalid."""
     if not key:
         raise IdempotencyKeyRequired()
     if not _KEY.fullmatch(key):

@@ -21,7 +21,11 @@ class JsonNegotiation(DefaultContentNegotiation):
         if len(renderers) > 1 or renderers[0].media_type != "application/json":
             chosen: tuple[BaseRenderer, str] = super().select_renderer(request, renderers, format_suffix)
             return chosen
-        accept = request.META.get("HTTP_ACCEPT")
-        if not accept or any(media_range in accept for media_range in _TAKES_JSON):
+        if takes_json(request.META.get("HTTP_ACCEPT")):
             return renderers[0], "application/json"
         raise NotAcceptable(available_renderers=renderers)
+
+
+def takes_json(accept: str | None) -> bool:
+    """Whether a caller who sends this Accept header takes the one format."""
+    return not accept or any(media_range in accept for media_range in _TAKES_JSON)

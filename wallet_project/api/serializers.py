@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Any, Final
 
 from rest_framework import serializers
@@ -20,14 +21,17 @@ class StrictSerializer(serializers.Serializer):  # type: ignore[type-arg]
 
     A client that misspells `reference` hears of it, and none can believe that it has set a `status`."""
 
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset(str(field.field_name) for field in self._writable_fields)
+
     def to_internal_value(self, data: Any) -> Any:
         problems: dict[str, Any] = {}
-        if isinstance(data, Mapping):
-            known = {field.field_name for field in self._writable_fields}
+        if isinstance(data, Mapping) and not data.keys() <= self._known:
             problems = {
                 str(name)[:_MAX_NAME]: [ErrorDetail("There is no such field.", code="unknown_field")]
                 for name in data
-                if name not in known
+                if name not in self._known
             }
         try:
             values = super().to_internal_value(data)
