@@ -19,7 +19,7 @@ class Givings(Holds):
             original.status == "cleared" or received.kind == "deposit" or held
         ):
             return "transaction_not_found"
-        if received.kind != "transfer":
+        if received.kind != "transfer" or original.status != "cleared":
             return "not_reversible"
         asked = ("reverse", of, amount)
         if earlier := self.replay(number, asked):
@@ -27,8 +27,6 @@ class Givings(Holds):
         legs = [Leg("reversal", received.credit, received.debit, amount or received.worth)]
         if self.shut(legs):
             return "account_not_open"
-        if original.status != "cleared":
-            return "not_reversible"
         left = received.worth - self.reversed(original.name)
         if amount is None:
             legs[0].amount = left or legs[0].amount
