@@ -38,7 +38,8 @@ clean: ## remove the virtual environment and the local data
 	rm -rf $(VENV) .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache staticfiles
 
 $(VENV)/.runtime: requirements.txt
-	test -x $(bin)/python || $(PYTHON) -m venv $(VENV)
+	# One that was begun without ensurepip (Debian: python3-venv) has no pip, and is made anew.
+	$(bin)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@echo "Installing what requirements.txt names: a minute or two, and only this time."
 	$(bin)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@

@@ -11,6 +11,7 @@ from django.db import connection, transaction
 
 from accounts import selectors
 from tests.accounts.test_profile import BODY
+from tests.support.cache import redis_is_away
 from tests.support.factories import actor_of, api_client, keyed, make_account, make_customer, reject, verify
 from wallet_project.utils import volatile
 from wallet_project.utils.remember import forget, remembered
@@ -143,3 +144,12 @@ def test_the_identity_of_a_user_is_one_query(django_assert_num_queries: Any) -> 
     connection.ensure_connection()
     with django_assert_num_queries(1):
         assert selectors.load_identity(customer.user_id) == (principal, customer.id)
+
+
+def test_a_change_while_redis_is_away_is_made_up_for_when_it_is_back() -> None:
+    customer = make_customer(verified=False)
+    client = api_client(customer)
+    assert client.get("/api/v1/me").json()["kyc_status"] == "unverified"
+    with redis_is_away():
+        make_account(customer)
+    assert client.get("/api/v1/me").json()["kyc_status"] == "pending"

@@ -1,6 +1,6 @@
 """The story. Every amount (in cents) and every state that it expects stands here as a literal.
 
-The amounts are chosen by the screening limits (docs/architecture.md): on an account of less than seven days 5,000.00
+The amounts are chosen by the screening limits (docs/operations.md): on an account of less than seven days 5,000.00
 or more is looked at by an officer, so only the one transfer that is meant to be stopped reaches that.
 """
 

@@ -43,7 +43,10 @@ def forget(topic: str, subject: UUID) -> None:
     """Once what is open here has committed, believe nothing older about the subject."""
     _, generation_key = _keys(topic, subject)
     generation = secrets.token_hex(8)
-    transaction.on_commit(lambda: volatile.put(generation_key, generation, seconds=_GENERATION_SECONDS), robust=True)
+    # Insisting: while Redis is away for this process, others may go on serving what it still remembers.
+    transaction.on_commit(
+        lambda: volatile.overwrite(generation_key, generation, seconds=_GENERATION_SECONDS), robust=True
+    )
 
 
 def _keys(topic: str, subject: UUID) -> tuple[str, str]:

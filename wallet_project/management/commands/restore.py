@@ -87,7 +87,9 @@ class Command(BaseCommand):
             deadline = time.monotonic() + _CLOSING_SECONDS
             while others := _others(cursor):
                 if time.monotonic() > deadline:
-                    raise CommandError(f"{others} other connections are open: stop web, workers and beat first.")
+                    raise CommandError(
+                        f"{others} other connections are open: stop web, workers, beat and the notary first."
+                    )
                 time.sleep(0.05)
             cursor.execute(_EMPTY)
 
