@@ -174,8 +174,10 @@ def test_a_chain_that_was_rewritten_is_found_by_the_signed_head(chain: int, tamp
     Notary(tmp_path).sign_head(now=NOW)
     rewrite(tamper)
     assert result().holds, "it is a chain as good as the one before"
-    # All in one block now, where there were two.
-    assert {row["problem"] for row in exported(tmp_path)} == {"a block that was signed is not there"}
+    # By its hash, or, where all is in fewer blocks now, by its absence.
+    found = {row["problem"] for row in exported(tmp_path)}
+    assert found
+    assert found <= {"a block is not the one that was signed", "a block that was signed is not there"}
 
 
 def test_nor_does_it_help_to_rewrite_the_heads(chain: int, tamper: Tamper, tmp_path: Path) -> None:
