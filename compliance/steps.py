@@ -64,6 +64,8 @@ def open_cases(cases: Sequence[Case]) -> list[Case]:
 def log_changes(machine: str, changes: Iterable[tuple[UUID, str, str, str]], *, actor: Actor) -> None:
     """Log what a set-based statement moved: (id, from, to, reason) each."""
     rows = list(changes)
+    if not rows:
+        return
     with connection.cursor() as cursor:
         # By hand, as a batch of screening writes hundreds: the ORM takes longer for them than the database does.
         cursor.execute(

@@ -14,6 +14,7 @@ from compliance.models import Case, Screening, StateChange
 from compliance.services import screening
 from compliance.services.case_queue import tend_queue
 from compliance.services.screening import close_ended_screenings, screen_due
+from compliance.steps import log_changes
 from ledger import steps as ledger
 from ledger.models import Escalation, Transaction, WorkItem
 from ledger.services.payments import cancel
@@ -21,6 +22,7 @@ from tests.compliance.people import at_once, path_of, staff
 from tests.ledger.flows import balances, deposit, owner, transfer, withdraw
 from tests.support import money
 from tests.support.factories import make_account
+from wallet_project.utils.context import system_actor
 from wallet_project.utils.ids import uuid7
 
 pytestmark = pytest.mark.django_db
@@ -239,6 +241,11 @@ def test_a_worker_that_dies_after_its_claim_loses_the_lease_and_another_decides(
     assert screen_due(now=now()) == 1
     assert (screening_of(made).status, screening_of(made).attempts) == ("approved", 2)
     assert path_of(screening_of(made).id, StateChange) == ["running", "approved"]
+
+
+def test_a_log_of_nothing_asks_nothing(django_assert_num_queries: Any) -> None:
+    with transaction.atomic(), django_assert_num_queries(0):
+        log_changes("case", [], actor=system_actor())
 
 
 def test_a_decision_made_after_the_lease_was_lost_does_nothing(
