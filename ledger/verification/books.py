@@ -6,7 +6,23 @@ from typing import Final
 from wallet_project.utils.state_paths import state_path_offences
 from wallet_project.utils.verification import SqlCheck
 
-_SIGNED: Final = "CASE e.direction WHEN 'credit' THEN e.amount ELSE -e.amount END"
+#: What `since` asks of new rows as well, each to be gone on with AND where it ends in conditions.
+SIGNED: Final = "CASE e.direction WHEN 'credit' THEN e.amount ELSE -e.amount END"
+CURRENCIES_OFF_ZERO: Final = """
+    SELECT currency, sum(cleared) AS sum FROM accounts_account GROUP BY currency HAVING sum(cleared) <> 0"""
+# A join of the whole with itself, which is shared out to workers; a window would be sorted by one.
+LINES_THAT_DO_NOT_FOLLOW: Final = f"""
+    FROM ledger_entry e
+    LEFT JOIN ledger_entry before ON before.account_id = e.account_id AND before.sequence = e.sequence - 1
+    WHERE ((before.id IS NULL) <> (e.sequence = 1)
+        OR e.balance_after <> coalesce(before.balance_after, 0) + {SIGNED})"""
+BALANCES_BELOW_ZERO: Final = """
+    SELECT id AS account_id, cleared, reserved FROM accounts_account
+    WHERE kind = 'customer' AND (cleared < 0 OR reserved < 0 OR cleared - reserved < 0)"""
+LINES_BELOW_ZERO: Final = """
+    SELECT e.account_id, e.sequence, e.balance_after FROM ledger_entry e
+    JOIN accounts_account a ON a.id = e.account_id AND a.kind = 'customer'
+    WHERE e.balance_after < 0"""
 
 
 def checks() -> Sequence[SqlCheck]:
@@ -20,11 +36,9 @@ def _money_adds_up() -> SqlCheck:
         figures="SELECT count(*) AS entries, count(DISTINCT transaction_id) AS transactions FROM ledger_entry",
         offences={
             "entries of a transaction do not sum to zero": f"""
-                SELECT e.transaction_id, sum({_SIGNED}) AS sum, count(*) AS entries FROM ledger_entry e
-                GROUP BY e.transaction_id HAVING sum({_SIGNED}) <> 0""",  # noqa: S608
-            "balances of a currency do not sum to zero": """
-                SELECT currency, sum(cleared) AS sum FROM accounts_account
-                GROUP BY currency HAVING sum(cleared) <> 0""",
+                SELECT e.transaction_id, sum({SIGNED}) AS sum, count(*) AS entries FROM ledger_entry e
+                GROUP BY e.transaction_id HAVING sum({SIGNED}) <> 0""",  # noqa: S608
+            "balances of a currency do not sum to zero": CURRENCIES_OFF_ZERO,
         },
     )
 
@@ -38,7 +52,7 @@ def _balances() -> SqlCheck:
         offences={
             "stored balances differ from the rows": f"""
                 WITH posted AS (
-                    SELECT e.account_id, sum({_SIGNED}) AS cleared, max(e.sequence) AS last, count(*) AS entries
+                    SELECT e.account_id, sum({SIGNED}) AS cleared, max(e.sequence) AS last, count(*) AS entries
                     FROM ledger_entry e GROUP BY e.account_id
                 ), pending AS (
                     -- What a capture has left over is released at once.
@@ -53,14 +67,10 @@ def _balances() -> SqlCheck:
                 WHERE a.cleared <> coalesce(p.cleared, 0)
                     OR a.reserved <> CASE a.kind WHEN 'customer' THEN coalesce(r.reserved, 0) ELSE 0 END
                     OR a.last_sequence <> coalesce(p.last, 0) OR a.last_sequence <> coalesce(p.entries, 0)""",  # noqa: S608
-            # A join of the whole with itself, which is shared out to workers; a window would be sorted by one.
             "a line does not follow the one before": f"""
                 SELECT e.account_id, e.sequence, e.balance_after,
-                       coalesce(before.balance_after, 0) + {_SIGNED} AS balance_expected
-                FROM ledger_entry e
-                LEFT JOIN ledger_entry before ON before.account_id = e.account_id AND before.sequence = e.sequence - 1
-                WHERE (before.id IS NULL) <> (e.sequence = 1)
-                    OR e.balance_after <> coalesce(before.balance_after, 0) + {_SIGNED}""",  # noqa: S608
+                       coalesce(before.balance_after, 0) + {SIGNED} AS balance_expected
+                {LINES_THAT_DO_NOT_FOLLOW}""",
         },
     )
 
@@ -71,13 +81,8 @@ def _never_negative() -> SqlCheck:
         title="No customer account has or had less than nothing, cleared or available",
         figures="SELECT count(*) AS customer_accounts FROM accounts_account WHERE kind = 'customer'",
         offences={
-            "a balance is below zero": """
-                SELECT id AS account_id, cleared, reserved FROM accounts_account
-                WHERE kind = 'customer' AND (cleared < 0 OR reserved < 0 OR cleared - reserved < 0)""",
-            "a balance was below zero": """
-                SELECT e.account_id, e.sequence, e.balance_after FROM ledger_entry e
-                JOIN accounts_account a ON a.id = e.account_id AND a.kind = 'customer'
-                WHERE e.balance_after < 0""",
+            "a balance is below zero": BALANCES_BELOW_ZERO,
+            "a balance was below zero": LINES_BELOW_ZERO,
         },
     )
 

@@ -8,10 +8,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from ledger.verification.books import (
+    BALANCES_BELOW_ZERO,
+    CURRENCIES_OFF_ZERO,
+    LINES_BELOW_ZERO,
+    LINES_THAT_DO_NOT_FOLLOW,
+    SIGNED,
+)
 from wallet_project.utils.state_paths import state_path_offences_since
 from wallet_project.utils.verification import Check, SqlCheck
 
-_SIGNED: Final = "CASE e.direction WHEN 'credit' THEN e.amount ELSE -e.amount END"
 # Keys have no number of their transaction. Their ids go up with time, near enough to stop a minute before the moment.
 _NEW_KEYS: Final = """
     SELECT c.* FROM accounts_idempotencyclaim c
@@ -65,19 +71,15 @@ def checks(since: int, moment: datetime) -> Sequence[Check]:
 
 _MONEY: Final = {
     "entries of a transaction do not sum to zero": f"""
-        SELECT e.transaction_id, sum({_SIGNED}) AS sum, count(*) AS entries FROM ledger_entry e
+        SELECT e.transaction_id, sum({SIGNED}) AS sum, count(*) AS entries FROM ledger_entry e
         WHERE e.xact >= %(since)s
-        GROUP BY e.transaction_id HAVING sum({_SIGNED}) <> 0 OR count(*) <> 2""",  # noqa: S608
-    "balances of a currency do not sum to zero": """
-        SELECT currency, sum(cleared) AS sum FROM accounts_account GROUP BY currency HAVING sum(cleared) <> 0""",
+        GROUP BY e.transaction_id HAVING sum({SIGNED}) <> 0 OR count(*) <> 2""",  # noqa: S608
+    "balances of a currency do not sum to zero": CURRENCIES_OFF_ZERO,
 }
 _BALANCES: Final = {
     "a line does not follow the one before": f"""
         SELECT e.account_id, e.sequence, e.balance_after, before.balance_after AS balance_before
-        FROM ledger_entry e
-        LEFT JOIN ledger_entry before ON before.account_id = e.account_id AND before.sequence = e.sequence - 1
-        WHERE e.xact >= %(since)s AND ((before.id IS NULL) <> (e.sequence = 1)
-            OR e.balance_after <> coalesce(before.balance_after, 0) + {_SIGNED})""",  # noqa: S608
+        {LINES_THAT_DO_NOT_FOLLOW} AND e.xact >= %(since)s""",
     "what an account holds is not what its last line says": """
         SELECT a.id AS account_id, a.cleared, last.balance_after AS cleared_by_rows, a.last_sequence,
                last.sequence AS last_by_rows
@@ -97,13 +99,8 @@ _BALANCES: Final = {
         WHERE a.reserved <> CASE a.kind WHEN 'customer' THEN coalesce(pending.amount, 0) ELSE 0 END""",
 }
 _NEGATIVE: Final = {
-    "a balance is below zero": """
-        SELECT id AS account_id, cleared, reserved FROM accounts_account
-        WHERE kind = 'customer' AND (cleared < 0 OR reserved < 0 OR cleared - reserved < 0)""",
-    "a balance was below zero": """
-        SELECT e.account_id, e.sequence, e.balance_after FROM ledger_entry e
-        JOIN accounts_account a ON a.id = e.account_id AND a.kind = 'customer'
-        WHERE e.xact >= %(since)s AND e.balance_after < 0""",
+    "a balance is below zero": BALANCES_BELOW_ZERO,
+    "a balance was below zero": f"{LINES_BELOW_ZERO} AND e.xact >= %(since)s",
 }
 _KEYS: Final = {
     "a transaction without exactly one key of its initiator's": f"""

@@ -145,13 +145,12 @@ def _migrate(servers: TestServers, postgres: PostgresServer) -> None:
 
     django.setup()
 
-    from wallet_project.chain.sealing import seal
+    from wallet_project.chain.sealing import seal_all
 
     connections.settings["owner"]["OPTIONS"]["connect_timeout"] = 30
     call_command("migrate", verbosity=0, interactive=False)
     # What migrations logged would otherwise be late for its seal in each copy that is made ten minutes from now.
-    while seal():
-        """There is more."""
+    seal_all()
     connections.close_all()
     with psycopg.connect(postgres.url(ADMIN), autocommit=True) as connection:
         connection.execute("ANALYZE")

@@ -9,6 +9,7 @@ from celery import Celery
 from django.conf import settings
 from django.db import connection, transaction
 
+from wallet_project.embedded.processes import wait_until
 from wallet_project.utils import nudges as nudging
 from wallet_project.utils.nudges import lower_flag, nudge, set_sender
 
@@ -81,9 +82,7 @@ def test_what_comes_within_the_moment_is_nudged_for_at_its_end(
     monkeypatch.setattr(nudging, "_send", asked.append)
     for _ in range(100):
         nudge(TOPIC)
-    deadline = time.monotonic() + 5
-    while len(asked) < 2 and time.monotonic() < deadline:
-        time.sleep(0)
+    assert wait_until(lambda: len(asked) >= 2, seconds=5)
     # Redis was asked for the first, and once for all that came after it.
     assert asked == ["compliance.screen_due"] * 2
 

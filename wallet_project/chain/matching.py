@@ -5,7 +5,7 @@ verifier that computes every hash by itself (`verification`).
 What hashes here is PostgreSQL's own `sha256`, named with its schema, and no function of the chain's own."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from django.db import connection
@@ -52,14 +52,15 @@ def figures_if_all_match(after: Header | None) -> dict[str, int] | None:
     counts: dict[int, int] = defaultdict(int)
     many: dict[str, int] = defaultdict(int)
     erased = _erased()
+    there = set(connection.introspection.table_names())
     for definition in definitions.values():
-        for number, digest, rows, matches in _sections(definition, definitions, erased, after):
+        for number, digest, rows, matches in _sections(definition, definitions, erased, after, there):
             if not matches:
                 return None
             digests[number].append((definition.table, bytes(digest)))
             counts[number] += rows
             many[definition.table] += rows
-    if not _hold(blocks, digests, counts) or not _nothing_besides(definitions.values(), many, after, last):
+    if not _hold(blocks, digests, counts) or not _nothing_besides(definitions.values(), many, after, last, there):
         return None
     return {"blocks": len(blocks), "rows": sum(many.values()), "erased_texts": sum(erased.values()) if not after else 0}
 
@@ -82,10 +83,13 @@ def _hold(blocks: Iterable[Header], digests: Mapping[int, list[tuple[str, bytes]
 
 
 def _nothing_besides(
-    definitions: Iterable[Definition], many: Mapping[str, int], after: Header | None, last: Header | None
+    definitions: Iterable[Definition],
+    many: Mapping[str, int],
+    after: Header | None,
+    last: Header | None,
+    there: Collection[str],
 ) -> bool:
     """No row was slipped in where no section is: in all, there are as many as the sections hold."""
-    there = set(connection.introspection.table_names())
     for table in {definition.table for definition in definitions}:
         if table not in there or last is None:
             return False
@@ -102,9 +106,13 @@ def _erased() -> dict[int, int]:
 
 
 def _sections(
-    definition: Definition, definitions: Mapping[int, Definition], erased: Mapping[int, int], after: Header | None
+    definition: Definition,
+    definitions: Mapping[int, Definition],
+    erased: Mapping[int, int],
+    after: Header | None,
+    there: Collection[str],
 ) -> list[tuple[Any, ...]]:
-    if definition.table not in connection.introspection.table_names():
+    if definition.table not in there:
         return []
     versions = [each.source_id for each in definitions.values() if each.table == definition.table]
     texts_were_erased = any(erased.get(version) for version in versions)

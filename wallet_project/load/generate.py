@@ -21,11 +21,14 @@ from uuid import UUID, uuid4
 from django.db import connections, transaction
 from django.db.backends.utils import CursorWrapper
 
+from wallet_project.chain.sealing import seal_all
 from wallet_project.utils.context import system_actor
 
 CURRENCIES: Final = ("EUR", "USD")
 #: Payments of a transaction: it is a block of the chain, too, and a verifier holds a block in memory.
 BATCH: Final = 10_000
+#: Rows of each table in a block of the chain, unless a batch wrote more.
+_BLOCK: Final = 10_000
 #: The first batches are small and double: what the database plans by is then never far from what is there, and a key
 #: that was planned to be checked on an empty table reads all of it, for each row.
 FIRST_BATCH: Final = 500
@@ -94,22 +97,14 @@ def generate(*, accounts: int, entries: int, beginning: datetime, end: datetime,
             done, filling = wait(filling, timeout=1, return_when=FIRST_EXCEPTION)
             for each in done:
                 each.result()
-            seal_all()
-    seal_all()
+            seal_all(rows=_BLOCK, using="owner")
+    seal_all(rows=_BLOCK, using="owner")
     say("sealed")
     with connections["owner"].cursor() as cursor:
         cursor.execute("SET lock_timeout = 0")
         # Statistics of empty tables would give plans for empty tables.
         cursor.execute("VACUUM ANALYZE")
     say("analyzed")
-
-
-def seal_all() -> None:
-    more = True
-    while more:
-        with connections["owner"].cursor() as cursor:
-            cursor.execute("SELECT more FROM chain_seal(10000)")
-            more = bool(cursor.fetchone() == (True,))
 
 
 def _dealt_out(pairs: int, accounts: int) -> list[int]:

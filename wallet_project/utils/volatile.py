@@ -51,11 +51,6 @@ _closed_until = 0.0
 _late: dict[str, tuple[object, float] | None] = {}
 
 
-def get(key: str) -> object | None:
-    """The value, or None when there is none or Redis cannot be asked."""
-    return _ask(lambda: cache.get(key))
-
-
 def fetch(*keys: str) -> dict[str, object] | None:
     """Those of `keys` that are there, or None when Redis cannot be asked: for callers to whom that is a difference."""
     return _ask(lambda: dict(cache.get_many(keys)))
