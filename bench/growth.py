@@ -14,6 +14,7 @@ import psycopg
 from bench.servers import ROOT, Servers
 from bench.town import Person
 from wallet_project.embedded import roles
+from wallet_project.embedded.postgres import ADMIN
 
 COMMAND: Final = "generate_load"
 #: As many accounts in both, so that it is the entries alone that differ.
@@ -34,7 +35,7 @@ def prepare(servers: Servers) -> dict[str, list[Person]]:
     for name, entries in SIZES.items():
         with psycopg.connect(servers.postgres.admin_url, autocommit=True) as admin:
             roles.create_database(admin, name)
-        with psycopg.connect(servers.postgres.admin_url.rsplit("/", 1)[0] + f"/{name}", autocommit=True) as admin:
+        with psycopg.connect(servers.postgres.url(ADMIN, name), autocommit=True) as admin:
             roles.close_schema(admin)
         environment = {
             **servers.environment,

@@ -10,8 +10,8 @@ import multiprocessing
 import os
 import random
 import sys
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 PROCESSES = 2
@@ -89,23 +89,14 @@ def work(seconds: float, barrier: object, results: object) -> None:
     from hordak.models import Account
 
     ids = list(Account.objects.filter(type="LI").values_list("pk", flat=True))
-    counts = [0] * THREADS
-    failures = []
     barrier.wait(timeout=60)  # type: ignore[attr-defined]
     until = time.perf_counter() + seconds
-
-    def go(number: int) -> None:
-        try:
-            counts[number] = transfer_until(until, ids)
-        except Exception as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=go, args=(number,)) for number in range(THREADS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    results.put(sum(counts) if not failures else repr(failures[0]))  # type: ignore[attr-defined]
+    try:
+        with ThreadPoolExecutor(THREADS) as threads:
+            made: int | str = sum(threads.map(lambda _: transfer_until(until, ids), range(THREADS)))
+    except Exception as error:
+        made = repr(error)
+    results.put(made)  # type: ignore[attr-defined]
 
 
 def run(seconds: float) -> float:

@@ -7,18 +7,20 @@ omission).
 """
 
 import http.client
+import json
 import multiprocessing
 import re
 import shutil
 import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 from bench.raw_http import Make, closed_loop
 
@@ -96,26 +98,43 @@ def latencies(base_url: str, send: Send, *, rate: float, seconds: float, senders
     address = urlsplit(base_url).netloc
     due = [number / rate for number in range(int(rate * seconds))]
     found: list[float] = []
-    failures: list[Exception] = []
     began = time.perf_counter() + 0.05
 
-    def work(numbers: Sequence[int]) -> None:
-        connection = http.client.HTTPConnection(address, timeout=10)
-        try:
-            for number in numbers:
+    def work(first: int) -> None:
+        with closing(http.client.HTTPConnection(address, timeout=10)) as connection:
+            for number in range(first, len(due), senders):
                 time.sleep(max(0.0, began + due[number] - time.perf_counter()))
                 send(connection, number)
                 found.append(time.perf_counter() - began - due[number])
-        except Exception as error:
-            failures.append(error)
-        finally:
-            connection.close()
 
-    threads = [threading.Thread(target=work, args=(range(first, len(due), senders),)) for first in range(senders)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
+    with ThreadPoolExecutor(senders) as threads:
+        list(threads.map(work, range(senders)))
     return found
+
+
+def get(connection: http.client.HTTPConnection, path: str, token: str) -> bytes:
+    """What the API answers. Raises RuntimeError unless with 200."""
+    return _ask(connection, "GET", path, None, {"X-Session-Token": token}, expected=200)
+
+
+def post(connection: http.client.HTTPConnection, path: str, token: str, body: Mapping[str, Any]) -> bytes:
+    """What the API answers, under a key of its own. Raises RuntimeError unless with 202."""
+    headers = {"Content-Type": "application/json", "X-Session-Token": token, "Idempotency-Key": uuid4().hex}
+    return _ask(connection, "POST", path, json.dumps(body), headers, expected=202)
+
+
+def _ask(
+    connection: http.client.HTTPConnection,
+    method: str,
+    path: str,
+    body: str | None,
+    headers: Mapping[str, str],
+    *,
+    expected: int,
+) -> bytes:
+    connection.request(method, f"/api/v1{path}", body, headers)
+    answer = connection.getresponse()
+    said = answer.read()
+    if answer.status != expected:
+        raise RuntimeError(f"answered {answer.status} where {expected} was expected: {said[:300]!r}")
+    return said

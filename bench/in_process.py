@@ -2,9 +2,9 @@
 
 import multiprocessing
 import random
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
@@ -61,14 +61,6 @@ def cleared() -> float:
     return rate(_clear_all)
 
 
-def sealed() -> None:
-    """Let the chain catch up, as its task does every three seconds."""
-    from wallet_project.chain.sealing import seal
-
-    while seal():
-        pass
-
-
 def rate(work: Callable[..., int], *arguments: object) -> float:
     """What `work` says that it made, of all processes together, a second."""
     made, took = _everywhere(work, *arguments)
@@ -111,30 +103,14 @@ def _child(work: Callable[..., int], arguments: tuple[object, ...], barrier: obj
 
 def _transfer_for(draw: Draw, seconds: float) -> int:
     until = time.perf_counter() + seconds
-    counts = [0] * THREADS
-    failures: list[Exception] = []
-
-    def go(number: int) -> None:
-        try:
-            counts[number] = _transfer_until(until, draw)
-        except Exception as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=go, args=(number,)) for number in range(THREADS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
-    return sum(counts)
+    with ThreadPoolExecutor(THREADS) as threads:
+        return sum(threads.map(lambda _: _transfer_until(until, draw), range(THREADS)))
 
 
 def _transfer_until(until: float, draw: Draw) -> int:
     from django.db import connection
 
     from ledger.services import payments
-    from wallet_project.utils.context import Actor
     from wallet_project.utils.money import Money
 
     rng = random.Random()  # noqa: S311 - whom to pay is no secret
@@ -142,9 +118,8 @@ def _transfer_until(until: float, draw: Draw) -> int:
     made = 0
     while time.perf_counter() < until:
         payer, source, destination = draw(rng)
-        actor = Actor(principal_id=UUID(payer.principal), customer_id=UUID(payer.customer), kind="user")
         payments.transfer(
-            actor=actor,
+            actor=payer.actor,
             source=UUID(source),
             destination=UUID(destination),
             amount=amount,

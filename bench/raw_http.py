@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from bench.in_process import Draw
+from bench.town import one_cent
 
 _TIMEOUT: Final = 10.0
 _PROCESSES: Final = 2
@@ -43,8 +44,7 @@ def transfers(base_url: str, draw: Draw) -> Make:
 
     def make() -> Request:
         payer, source, destination = draw(rng)
-        body = {"source": source, "destination": destination, "amount": 1, "currency": "EUR"}
-        content, key = json.dumps(body), uuid4().hex
+        content, key = json.dumps(one_cent(source, destination)), uuid4().hex
         head = f"POST /api/v1/transfers HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
         head += f"X-Session-Token: {payer.token}\r\nIdempotency-Key: {key}\r\nContent-Length: {len(content)}\r\n\r\n"
         return Request(key, (head + content).encode())

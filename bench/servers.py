@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import Final
-from urllib.request import urlopen
 
 import psycopg
 
@@ -69,14 +68,12 @@ class Servers:
         return str(row[0])
 
     def _pgbench(self, *arguments: str) -> str:
-        url = self.postgres.admin_url
-        password = url.split("@")[0].rsplit(":", 1)[1]
         environment = {
             "PATH": os.environ["PATH"],
             "PGHOST": ports.LOOPBACK,
             "PGPORT": str(self.postgres.port),
             "PGUSER": ADMIN,
-            "PGPASSWORD": password,
+            "PGPASSWORD": self.postgres.prepare_passwords()[ADMIN],
         }
         program = str(default_bin_dir() / "pgbench")
         done = subprocess.run(  # noqa: S603 - our own server's program
@@ -117,7 +114,7 @@ class Wallet:
         with ports.reserved() as port:
             self.base_url = f"http://{ports.LOOPBACK}:{port}"
             self._supervisor.start(specs.web(self._environment(), port=port))
-            self._wait("The web server", lambda: _answers(f"{self.base_url}/healthz"))
+            self._wait("The web server", lambda: ports.is_well(f"{self.base_url}/healthz"))
             try:
                 yield self.base_url
             finally:
@@ -171,14 +168,6 @@ def _environment(folder: Path, postgres: PostgresServer, valkey: ValkeyServer) -
         # A task's log line is not a figure, a request's is written as in production.
         "PYTHONUNBUFFERED": "1",
     }
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urlopen(url, timeout=2) as response:  # noqa: S310 - http on loopback
-            return bool(response.status == 200)
-    except OSError:
-        return False
 
 
 def _resident_mb(pid: int) -> float:

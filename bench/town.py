@@ -2,9 +2,12 @@
 
 import multiprocessing
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
+
+from wallet_project.utils.context import Actor
 
 CUSTOMERS = 300
 ACCOUNTS_EACH = 5
@@ -19,6 +22,15 @@ class Person:
     customer: str
     token: str
     accounts: tuple[str, ...]
+
+    @property
+    def actor(self) -> Actor:
+        return Actor(principal_id=UUID(self.principal), customer_id=UUID(self.customer), kind="user")
+
+
+def one_cent(source: str, destination: str) -> dict[str, Any]:
+    """What a transfer says to the API."""
+    return {"source": source, "destination": destination, "amount": 1, "currency": "EUR"}
 
 
 def build() -> list[Person]:
@@ -42,45 +54,19 @@ def _settle(count: int) -> list[Person]:
 
 
 def _person() -> Person:
-    from django.db import transaction
-
-    import accounts.steps as steps
     from accounts.models import User
-    from accounts.profiles import Profile
-    from accounts.services.accounts import create_account
     from accounts.services.customers import register_customer, update_profile
-    from wallet_project.utils.context import Actor, system_actor
+    from tests.support import factories
 
     user = User(email=f"{uuid4().hex}@example.com")
-    user.set_unusable_password()
+    user.set_unusable_password()  # Hashing one takes longer than all the rest, and nobody logs in.
     customer = register_customer(user=user)
-    actor = Actor(principal_id=user.principal.id, customer_id=customer.id, kind="user")
-    profile = Profile("Ada", "Example", date(1985, 12, 10), "DE", "Example Street 1", "passport", "C01X00T47")
-    update_profile(actor=actor, profile=profile, now=datetime.now(UTC))
-    customer.refresh_from_db()
-    assert customer.profile_id is not None
-    with transaction.atomic():
-        steps.request_verification(customer_id=customer.id, actor=system_actor())
-        steps.mark_verified(customer_id=customer.id, profile_id=customer.profile_id, actor=system_actor())
-    made = [
-        create_account(actor=actor, currency="EUR", label="", key=uuid4().hex, request_hash=bytes(32)).account
-        for _ in range(ACCOUNTS_EACH)
-    ]
-    return Person(str(actor.principal_id), str(customer.id), _session(user), tuple(str(row.id) for row in made))
-
-
-def _session(user: object) -> str:
-    from django.conf import settings
-    from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-    from django.contrib.sessions.backends.db import SessionStore
-
-    session = SessionStore()
-    session[SESSION_KEY] = str(user.pk)  # type: ignore[attr-defined]
-    session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
-    session[HASH_SESSION_KEY] = user.get_session_auth_hash()  # type: ignore[attr-defined]
-    session.save()
-    assert session.session_key is not None
-    return session.session_key
+    actor = factories.actor_of(customer)
+    update_profile(actor=actor, profile=factories.PROFILE, now=datetime.now(UTC))
+    factories.verify(customer)
+    made = [factories.make_account(customer) for _ in range(ACCOUNTS_EACH)]
+    accounts = tuple(str(account.id) for account in made)
+    return Person(str(actor.principal_id), str(customer.id), factories.session_token(user), accounts)
 
 
 def _fund(accounts: list[UUID]) -> None:

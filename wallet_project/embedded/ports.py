@@ -2,6 +2,8 @@
 
 import contextlib
 import socket
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -50,6 +52,16 @@ def reserved(preferred: int | None = None) -> Iterator[int]:
                 yield port
                 return
     raise EmbeddedError(f"No free port from {candidates[0]} to {candidates[-1]} on {LOOPBACK}.")
+
+
+def is_well(url: str) -> bool:
+    """Whether what is at `url` answers with 200."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # Whatever http_proxy says.
+    try:
+        with direct.open(url, timeout=5) as response:
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
 
 
 def _hold(port: int, stack: contextlib.ExitStack) -> int | None:

@@ -11,8 +11,6 @@ import os
 import signal
 import sys
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -138,7 +136,7 @@ class Wallet:
         if self._notary_url:
             folder = self._local.folder / "notary"
             self._supervisor.start(specs.notary(env, database_url=self._notary_url, folder=folder))
-        self._wait("The web server", lambda: _is_well(f"{self._base_url}/healthz"))
+        self._wait("The web server", lambda: ports.is_well(f"{self._base_url}/healthz"))
         self._supervisor.check()
         if not self._stop.is_set():
             self._publish(base_url=self._base_url)
@@ -206,15 +204,6 @@ class Wallet:
             server.stop()
         self._ports.close()
         self._local.withdraw()
-
-
-def _is_well(url: str) -> bool:
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # Whatever http_proxy says.
-    try:
-        with direct.open(url, timeout=5) as response:
-            return bool(response.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
