@@ -1,6 +1,6 @@
 """What every test may ask for. Real servers, the run's own; never the developer's (see tests/support/servers.py).
 
-`db` (or the mark django_db) gives a fresh copy of the migrated database with real commits; `redis_url` an empty Valkey
+`db` (or the mark django_db) gives a database as migrations left it, with real commits; `redis_url` an empty Valkey
 database. The outside world is a sandbox that the test starts; tasks are run by calling the services they call.
 """
 
@@ -14,7 +14,7 @@ import pytest
 import redis
 from pytest_django import DjangoDbBlocker
 
-from tests.support.database import NO_DATABASE, Database, Databases, connected_to
+from tests.support.database import NO_DATABASE, Database, Databases
 from tests.support.scheduling import FilesThatShare
 from tests.support.servers import ServersProcess, TestServers, environment
 
@@ -42,6 +42,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Before pytest-django sets Django up: point its settings at this run's servers."""
+    config.addinivalue_line("markers", "own_database: the test's database is a copy of its own")
     global _servers, _servers_process
     if os.environ.get("DJANGO_SETTINGS_MODULE"):
         raise pytest.UsageError(
@@ -99,10 +100,11 @@ def django_db_setup() -> None:
 
 
 @pytest.fixture
-def database(databases: Databases, redis_url: str) -> Iterator[Database]:
-    """This test's own database, and where it is. Django's connections lead to it, but are still locked: ask for `db`
-    to use them."""
-    with databases.copy() as made, connected_to(made):
+def database(request: pytest.FixtureRequest, databases: Databases, redis_url: str) -> Iterator[Database]:
+    """This test's database, and where it is. Django's connections lead to it, but are still locked: ask for `db` to use
+    them. The mark `own_database` is for tests that nobody else may be connected beside."""
+    own = request.node.get_closest_marker("own_database") is not None
+    with databases.own() if own else databases.lent() as made:
         yield made
 
 
@@ -116,7 +118,7 @@ def _django_db_helper(database: Database, django_db_blocker: DjangoDbBlocker) ->
 @pytest.fixture
 def empty_database(databases: Databases) -> Callable[[], AbstractContextManager[Database]]:
     """A context manager that makes a database with its roles and nothing in it."""
-    return lambda: databases.copy(template=None)
+    return databases.empty
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from signal import SIGTERM
+from signal import SIGINT
 
 import pytest
 
@@ -64,10 +64,12 @@ def demo() -> Iterator[Demo]:
             yield Demo(again, folder, _said_before_serving(again))
         finally:
             started = descendants(again.pid)
-            again.send_signal(SIGTERM)
+            again.send_signal(SIGINT)
             rest, _ = again.communicate(timeout=SECONDS)
         assert again.returncode == 0, rest
+        assert "Traceback" not in rest
         assert all_gone(started)
+        assert {"base_url", "pid"}.isdisjoint(read_json(folder / "services.json"))
 
 
 def _said_before_serving(process: subprocess.Popen[str]) -> str:

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from typing import Any
 
 import psycopg
 import pytest
@@ -13,9 +14,10 @@ from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.models import Session
 from django.db import connection, connections, transaction
 from django.test import Client
+from psycopg import sql
 from pytest_django import DjangoAssertNumQueries
 
-from tests.support.database import NO_DATABASE, Database
+from tests.support.database import NO_DATABASE, Database, Databases
 from wallet_project.embedded.roles import APPLICATION, OWNER
 
 
@@ -51,6 +53,52 @@ def test_commits_are_real_and_their_hooks_run(db: None, app_connection: psycopg.
     assert called == [True]
     row = app_connection.execute("SELECT count(*) FROM django_session").fetchone()
     assert row == (1,)
+
+
+_MESS = """
+    SET session_replication_role = replica;
+    UPDATE accounts_account SET cleared = 5; DELETE FROM auth_permission; DELETE FROM ledger_transaction;
+    INSERT INTO django_session VALUES ('left behind', '', now())
+"""
+
+
+def test_what_a_test_has_written_changed_and_removed_is_put_back(databases: Databases) -> None:
+    with databases.lent() as made, psycopg.connect(made.admin_dsn, autocommit=True) as admin:
+        admin.execute(_MESS)
+    with databases.lent() as again, databases.copy() as fresh:
+        assert again == made, "it was not put back but made anew"
+        assert contents(again) == contents(fresh)
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["ALTER TABLE ledger_entry DISABLE TRIGGER USER", "DROP TRIGGER entries_balance ON ledger_entry", "ANALYZE"],
+)
+def test_a_database_that_is_no_longer_the_same_is_not_used_again(databases: Databases, change: str) -> None:
+    with databases.lent() as made, psycopg.connect(made.owner_dsn, autocommit=True) as owner:
+        owner.execute(change)
+    with databases.lent() as other:
+        assert other != made
+
+
+@pytest.mark.parametrize("run", [1, 2])
+def test_each_test_starts_with_the_settings_of_a_new_session(run: int, db: None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW lock_timeout")
+        assert cursor.fetchone() == ("2s",)
+        cursor.execute("SET lock_timeout = '7s'")
+
+
+def contents(database: Database) -> dict[str, list[Any]]:
+    """All rows of all tables."""
+    with psycopg.connect(database.admin_dsn) as admin:
+        tables = admin.execute(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'"
+        )
+        return {
+            name: admin.execute(sql.SQL("SELECT t::text FROM {} t ORDER BY 1").format(sql.Identifier(name))).fetchall()
+            for (name,) in tables.fetchall()
+        }
 
 
 def test_threads_use_the_same_database(db: None) -> None:

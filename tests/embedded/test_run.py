@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from signal import SIGINT, SIGKILL, SIGTERM
+from signal import SIGKILL, SIGTERM
 from typing import Any
 
 import psycopg
@@ -18,6 +18,7 @@ from tests.support.processes import Running, Way, all_gone, descendants
 from wallet_project.embedded import ports, processes
 from wallet_project.embedded.dotlocal import DotLocal
 from wallet_project.embedded.errors import ServerFailed
+from wallet_project.embedded.postgres import PostgresServer
 from wallet_project.embedded.run import Wallet
 from wallet_project.embedded.valkey import ValkeyServer
 
@@ -68,46 +69,22 @@ def folder() -> Iterator[Path]:
         yield made
 
 
-def test_it_serves_until_it_is_told_to_stop(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_serves_starts_again_after_it_was_killed_and_ends_with_its_first_process_that_dies(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One wallet for all of it: to start one takes longer than what is asked of it."""
     with ports.reserved() as taken:
         monkeypatch.setenv("PORT", str(taken))
         run = WalletRun(folder)
         run.start()
         services = run.serves()
     assert services["base_url"] != f"http://127.0.0.1:{taken}"  # Somebody else's: the next free one.
-    with urllib.request.urlopen(services["base_url"] + "/healthz") as response:
-        assert response.status == 200
-    for name in ("services.json", "env", "secrets.json", "logins"):
-        assert (folder / name).stat().st_mode & 0o777 == 0o600
-
-    heads = folder / "notary" / "heads"
-    assert processes.wait_until(lambda: (heads / "notary.prom").exists(), seconds=START_SECONDS)
-    assert "wallet_notary_refusing 0" in (heads / "notary.prom").read_text()
-    for path in (folder / "notary" / "key.pem", *heads.iterdir()):
-        assert path.stat().st_mode & 0o777 == 0o600
-
-    second = WalletRun(folder)
-    second.start()
-    code, said = second.result()
-    assert code == 1
-    assert f"already running from this folder: {services['base_url']} (pid {run.pid})" in said
-
-    started = descendants(run.pid)
-    assert len(started) > 6
-    code, said = run.end(SIGINT)
-    assert (code, said.count("Traceback")) == (0, 0)
-    assert all_gone(started, seconds=1)
-    assert {"base_url", "pid"}.isdisjoint(run.services())
-    assert not (folder / "env").exists()
-
-
-def test_after_it_was_killed_it_starts_again_with_its_data_until_one_process_dies(folder: Path) -> None:
-    run = WalletRun(folder)
-    run.start()
-    services = run.serves()
+    _serves_and_keeps_its_secrets(folder, services)
+    _refuses_a_second(folder, services, run.pid)
     with psycopg.connect(services["database_owner_url"]) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 1 AS one")
     started = descendants(run.pid)
+    assert len(started) > 6
     run.end(SIGKILL)
 
     again = WalletRun(folder)
@@ -124,34 +101,45 @@ def test_after_it_was_killed_it_starts_again_with_its_data_until_one_process_die
     assert "worker.log" in said
     assert all_gone(started, seconds=1)
     assert {"base_url", "pid"}.isdisjoint(again.services())
+    assert not (folder / "env").exists()
 
 
-def test_when_a_server_dies_all_end_and_it_is_named(folder: Path) -> None:
-    run = WalletRun(folder)
-    run.start()
-    run.serves()
-    started = descendants(run.pid)
-    os.kill(int((folder / "postgres" / "cluster" / "postmaster.pid").read_text().split()[0]), SIGKILL)
-    code, said = run.result()
+def _serves_and_keeps_its_secrets(folder: Path, services: dict[str, Any]) -> None:
+    with urllib.request.urlopen(services["base_url"] + "/healthz") as response:
+        assert response.status == 200
+    for name in ("services.json", "env", "secrets.json", "logins"):
+        assert (folder / name).stat().st_mode & 0o777 == 0o600
+    heads = folder / "notary" / "heads"
+    assert processes.wait_until(lambda: (heads / "notary.prom").exists(), seconds=START_SECONDS)
+    assert "wallet_notary_refusing 0" in (heads / "notary.prom").read_text()
+    for path in (folder / "notary" / "key.pem", *heads.iterdir()):
+        assert path.stat().st_mode & 0o777 == 0o600
+
+
+def _refuses_a_second(folder: Path, services: dict[str, Any], pid: int) -> None:
+    second = WalletRun(folder)
+    second.start()
+    code, said = second.result()
     assert code == 1
-    assert f"PostgreSQL has ended. The end of {folder / 'log'}" in said
-    assert "Traceback" not in said
-    assert all_gone(started, seconds=1)
+    assert f"already running from this folder: {services['base_url']} (pid {pid})" in said
 
 
-def test_a_valkey_that_dies_is_named(folder: Path) -> None:
+@pytest.mark.parametrize("name", ["PostgreSQL", "Valkey"])
+def test_a_server_that_dies_is_named(folder: Path, name: str) -> None:
     options = argparse.Namespace(logs=False, once=False, story=False)
     local = DotLocal(folder)
     with local.locked():
         wallet = Wallet(options, local, threading.Event())
         local.logs.mkdir()
-        valkey = ValkeyServer(folder / "valkey", throwaway=True, log=local.logs / "valkey.log")
-        wallet._start_server(valkey)
+        log = local.logs / f"{name.lower()}.log"
+        made = {"PostgreSQL": PostgresServer, "Valkey": ValkeyServer}[name]
+        server = made(folder / name.lower(), throwaway=True, log=log)
+        wallet._start_server(server)
         wallet._check()
-        assert valkey.pid is not None
-        os.kill(valkey.pid, SIGKILL)
-        valkey.stop()
-        with pytest.raises(ServerFailed, match=r"Valkey has ended\. The end of"):
+        assert server.pid is not None
+        os.kill(server.pid, SIGKILL)
+        server.stop()
+        with pytest.raises(ServerFailed, match=rf"{name} has ended\. The end of"):
             wallet._check()
 
 

@@ -9,13 +9,13 @@ from uuid import UUID
 import psycopg
 import pytest
 from django.db import connection
+from pytest_django import DjangoDbBlocker
 
 from accounts.models import Account
 from ledger.selectors import balances, entries, lists
 from ledger.selectors.lists import Filters
+from tests.support.database import Databases
 from tests.support.factories import make_account
-
-pytestmark = pytest.mark.django_db
 
 #: Payments out of the account, an hour apart, and as many into it. Each tenth waited for three days.
 PAYMENTS = 15_000
@@ -40,29 +40,38 @@ _LINES = """
     FROM ledger_transaction t JOIN accounts_account a ON a.id IN (t.debit_account_id, t.credit_account_id)"""
 
 
-@pytest.fixture
-def busy(owner_connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch) -> Account:
-    """An account with a long history, among as much of somebody else's."""
+@pytest.fixture(autouse=True)
+def few_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lists, "LOOKED_AT", LOOKED_AT)
     monkeypatch.setattr(lists, "LOOKED_AT_OF_EACH", LOOKED_AT)
     monkeypatch.setattr(entries, "LOOKED_AT", LOOKED_AT)
+
+
+@pytest.fixture(scope="module")
+def busy(databases: Databases, django_db_blocker: DjangoDbBlocker) -> Iterator[Account]:
+    """An account with a long history, among as much of somebody else's."""
+    with databases.own() as made, django_db_blocker.unblock():
+        yield _busy(made.owner_dsn)
+
+
+def _busy(owner_dsn: str) -> Account:
     account, other, third = make_account(), make_account(), make_account()
     assert account.customer is not None
-    for table in ("ledger_transaction", "ledger_entry"):
-        owner_connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
-    for debit, credit in ((account, other), (other, account), (other, third)):
-        values = {
-            "debit": str(debit.id),
-            "credit": str(credit.id),
-            "initiator": account.customer.user.principal.id,
-            "beginning": BEGINNING,
-            "many": PAYMENTS,
-        }
-        with psycopg.ClientCursor(owner_connection) as cursor:
+    with psycopg.connect(owner_dsn, autocommit=True) as owner, psycopg.ClientCursor(owner) as cursor:
+        for table in ("ledger_transaction", "ledger_entry"):
+            cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+        for debit, credit in ((account, other), (other, account), (other, third)):
+            values = {
+                "debit": str(debit.id),
+                "credit": str(credit.id),
+                "initiator": account.customer.user.principal.id,
+                "beginning": BEGINNING,
+                "many": PAYMENTS,
+            }
             cursor.execute(_PAYMENTS, values)
-    owner_connection.execute(_LINES)
-    owner_connection.execute("UPDATE accounts_account SET last_sequence = %s WHERE id = %s", [2 * PAYMENTS, account.id])
-    owner_connection.execute("ANALYZE")
+        cursor.execute(_LINES)
+        cursor.execute("UPDATE accounts_account SET last_sequence = %s WHERE id = %s", [2 * PAYMENTS, account.id])
+        cursor.execute("ANALYZE")
     account.refresh_from_db()
     return account
 

@@ -23,7 +23,7 @@ from ledger.models import Transaction
 from ledger.selectors import balances, entries, lists, movements, transactions, waiting
 from ledger.selectors.lists import Filters
 from tests.ledger.test_plans import nodes, plans_of
-from tests.support.database import Databases, connected_to
+from tests.support.database import Databases
 from wallet_project.chain.selectors import oldest_unsealed_seconds
 from wallet_project.load.generate import generate
 from wallet_project.utils.context import system_actor
@@ -57,7 +57,7 @@ def wallet(
     many = int(request.config.getoption("--entries"))
     end = timezone.now() - timedelta(hours=4)
     beginning = end - timedelta(days=365)
-    with databases.copy() as made, connected_to(made), django_db_blocker.unblock():
+    with databases.own(), django_db_blocker.unblock():
         generate(accounts=max(many // 100, 200), entries=many, beginning=beginning, end=end, say=lambda _: None)
         of_customers = Account.objects.filter(kind="customer", currency="EUR").select_related(
             "customer__user__principal"

@@ -16,6 +16,7 @@ from tests.mutation.children import FirstError, run_in_child
 from tests.mutation.mutants import Mutant
 from tests.mutation.order import Experience
 from tests.mutation.sql_files import ROOT
+from tests.support.database import Databases
 from tests.support.servers import TestServers
 
 _CODE = ("accounts", "compliance", "ledger", "tests", "wallet_project")
@@ -52,6 +53,7 @@ class Baseline:
         sources = {m.file: (ROOT / m.file).read_text() for m in everything if m.area == "python"}
 
         def prepare() -> None:
+            Databases.uses = 1
             coverage.watch_databases(self.servers)
             coverage.watch_functions(everything, sources)
 

@@ -35,7 +35,7 @@ def watch_databases(servers: TestServers) -> None:
     def read_and_drop(self: Databases, name: str) -> None:
         # A session reports what it has counted when it ends.
         deadline = time.monotonic() + _ENDS_SECONDS
-        while time.monotonic() < deadline and self._sessions(name):
+        while time.monotonic() < deadline and self._sessions(name, []):
             time.sleep(0.005)
         with psycopg.connect(servers.database_url(ADMIN, name), autocommit=True) as connection:
             seen.update(row[0] for row in connection.execute(_COUNTED))

@@ -188,5 +188,4 @@ def _copy_from(template: str) -> None:
     mistake: those come with the migrations.
     """
     settings.LEDGER_CHECKS = [name for name in settings.LEDGER_CHECKS if name != _COMPARES_TEXTS]
-    copied = Databases.copy.__wrapped__  # type: ignore[attr-defined]
-    copied.__defaults__ = (template,)
+    Databases.template = template

@@ -18,6 +18,8 @@ from tests.support import factories
 from tests.support.database import Database, connected_to
 from wallet_project.management import postgres_programs
 
+pytestmark = pytest.mark.own_database
+
 EmptyDatabase = Callable[[], AbstractContextManager[Database]]
 
 #: All that keeps the rows right, as PostgreSQL describes it; names and definitions, no oids.

@@ -7,6 +7,7 @@ SHARED = (
     "tests/demo/test_story.py",
     "tests/e2e/",
     "tests/ops/test_managed_database.py",
+    "tests/ledger/test_plans.py",
     "tests/ledger/test_plans_when_large.py",
 )
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -44,10 +45,10 @@ class Wallet:
             if id_ in self._funding:
                 continue
             name = self._name(key)
-            self._names[UUID(unit)] = self._names[UUID(id_)] = name
-            self._units[name] = UUID(unit)
+            self._names[_uuid(unit)] = self._names[_uuid(id_)] = name
+            self._units[name] = _uuid(unit)
             legs = units.setdefault(name, [])
-            legs.append((UUID(id_), status, failure, stage, captured))
+            legs.append((_uuid(id_), status, failure, stage, captured))
         self._transactions = {name: [leg[0] for leg in legs] for name, legs in units.items()}
         named = {str(account.id): number for number, account in enumerate(self._accounts)}
         return {
@@ -123,6 +124,12 @@ class Wallet:
 
     def _unit(self, number: int) -> UUID:
         return self._units[str(number)]
+
+
+@cache
+def _uuid(text: str) -> UUID:
+    """Each look reads the ids of all transactions of the town again."""
+    return UUID(text)
 
 
 def code_of(refusal: DomainError) -> str:
