@@ -38,6 +38,15 @@ class Database:
     admin_dsn: str
 
 
+#: Of the database that a test of this process has now.
+_lent: list[Pristine] = []
+
+
+def superuser() -> Pristine | None:
+    """Who may write rows as they are; None where nobody has a database that is put back."""
+    return _lent[-1] if _lent and connections.settings["default"]["NAME"] == _lent[-1].name else None
+
+
 class Databases:
     """Makes and removes them, by one connection of the superuser's."""
 
@@ -94,9 +103,11 @@ class Databases:
         self._kept.uses += 1
         _lead_to(self._kept.database.name)
         _use(self._kept.sessions)
+        _lent.append(self._kept.pristine)
         try:
             yield self._kept.database
         finally:
+            _lent.pop()
             self._kept.sessions = _keep()
             _lead_to(NO_DATABASE)
             if self._kept.uses >= self.uses:

@@ -52,7 +52,11 @@ class Pristine:
         self._shapes = sql.SQL(" UNION ALL ").join([*shapes, sql.SQL(_OF_THE_DATABASE)])
         self._shape = self._shape_now()
         self._counters = self._counters_now()
-        self._since = self._next_number()
+        self._since = self.next_number()
+
+    @property
+    def name(self) -> str:
+        return self._connection.info.dbname
 
     @property
     def pid(self) -> int:
@@ -72,8 +76,52 @@ class Pristine:
         for (name, before), (_, now) in zip(self._counters, self._counters_now(), strict=True):
             if now != before:
                 self._connection.execute("SELECT setval(%s, coalesce(%s, 1), %s)", [name, before, before is not None])
-        self._since = self._next_number()
+        self._since = self.next_number()
         return True
+
+    def next_number(self) -> int:
+        """Whatever is written from now on has this number or a higher one."""
+        ((number,),) = self._connection.execute(
+            "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
+        ).fetchall()
+        return int(number)
+
+    def rows_since(self, number: int) -> dict[str, list[dict[str, Any]]]:
+        """What was written since, by table."""
+        found = {}
+        for table in self._tables:
+            query = sql.SQL(
+                "SELECT to_jsonb(t) FROM {} t WHERE xmin::text::bigint >= %s ORDER BY xmin::text::bigint, ctid"
+            )
+            if rows := self._connection.execute(query.format(table.name), [number]).fetchall():
+                found[table.name.as_string().strip('"')] = [row for (row,) in rows]
+        return found
+
+    def insertion(self, table: str) -> sql.Composed:
+        """A part of a WITH that writes `given.rows` of the table, its times `given.later`. What the database numbers
+        is numbered anew."""
+        columns = self._connection.execute(
+            "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = 'public' "
+            "AND table_name = %s AND is_identity = 'NO' AND column_name <> 'xact' ORDER BY ordinal_position",
+            [table],
+        ).fetchall()
+        values = [
+            sql.SQL("r.{} + later" if kind == "timestamp with time zone" else "r.{}").format(sql.Identifier(name))
+            for name, kind in columns
+        ]
+        return sql.SQL(
+            "{} AS (INSERT INTO {} ({}) SELECT {} FROM given, jsonb_populate_recordset(NULL::{}, given.rows -> {}) r)"
+        ).format(
+            sql.Identifier(f"in_{table}"),
+            sql.Identifier(table),
+            sql.SQL(", ").join(sql.Identifier(name) for name, _ in columns),
+            sql.SQL(", ").join(values),
+            sql.Identifier(table),
+            sql.Literal(table),
+        )
+
+    def write(self, statement: sql.Composed, parameters: list[Any]) -> None:
+        self._connection.execute(statement, parameters, prepare=True)
 
     def _as_it_is(self, name: str) -> _Table:
         identifier = sql.Identifier(name)
@@ -96,9 +144,3 @@ class Pristine:
         return self._connection.execute(
             "SELECT format('%I.%I', schemaname, sequencename), last_value FROM pg_sequences ORDER BY 1", prepare=True
         ).fetchall()
-
-    def _next_number(self) -> int:
-        ((number,),) = self._connection.execute(
-            "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
-        ).fetchall()
-        return int(number)
