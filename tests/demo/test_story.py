@@ -4,15 +4,16 @@ import os
 import re
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from signal import SIGINT
 
 import pytest
 
 from tests.support.processes import Way, all_gone, descendants
 from tests.support.servers import ROOT
+from wallet_project.embedded import ports, processes
 from wallet_project.embedded.private_files import read_json
 from wallet_project.sandbox.embedding import fresh_config, running_sandbox
 
@@ -39,11 +40,12 @@ class Demo:
         return {**KEPT, "READ_ENV_FILES": "off", **dict(line.split("=", 1) for line in lines)}
 
 
-def start(folder: Path, *options: str) -> subprocess.Popen[str]:
+def start(folder: Path, *options: str, port: int | None = None) -> subprocess.Popen[str]:
+    """`port`: the one that it is told to serve on; it is somebody else's, so that it takes another."""
     return subprocess.Popen(
         [sys.executable, "-m", "wallet_project.embedded.run", "--story", "--data", str(folder), *options],
         cwd=ROOT,
-        env={**KEPT, "READ_ENV_FILES": "off"},
+        env={**KEPT, "READ_ENV_FILES": "off", **({"PORT": str(port)} if port else {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -54,22 +56,14 @@ def start(folder: Path, *options: str) -> subprocess.Popen[str]:
 
 @pytest.fixture(scope="module")
 def demo() -> Iterator[Demo]:
-    """Told once and ended, and told again on the same data: what this one said is the second time."""
-    with Way("as we are").folder() as folder:
-        once = start(folder, "--once")
-        said, _ = once.communicate(timeout=SECONDS)
-        assert once.returncode == 0, said
-        again = start(folder)
+    """The only one of this file until its last test, which kills it: it takes longer to start than to be asked."""
+    with Way("as we are").folder() as folder, ports.reserved() as taken:
+        first = start(folder, port=taken)
         try:
-            yield Demo(again, folder, _said_before_serving(again))
+            yield Demo(first, folder, _said_before_serving(first))
         finally:
-            started = descendants(again.pid)
-            again.send_signal(SIGINT)
-            rest, _ = again.communicate(timeout=SECONDS)
-        assert again.returncode == 0, rest
-        assert "Traceback" not in rest
-        assert all_gone(started)
-        assert {"base_url", "pid"}.isdisjoint(read_json(folder / "services.json"))
+            first.kill()
+            first.communicate()
 
 
 def _said_before_serving(process: subprocess.Popen[str]) -> str:
@@ -82,12 +76,29 @@ def _said_before_serving(process: subprocess.Popen[str]) -> str:
     return said
 
 
-def test_the_story_is_told_again_on_the_same_data(demo: Demo) -> None:
-    assert "7,000.00 before, 14,000.00 now" in demo.said
+def test_the_story_is_told_and_it_serves(demo: Demo) -> None:
     assert re.search(r"All \d+ invariants hold\.", demo.said)
     assert demo.said.count("@wallet.example") == 4
     assert f"{demo.base_url}/admin/compliance/case/" in demo.said
     assert "\x1b" not in demo.said, "colours are for a terminal"
+    with urllib.request.urlopen(f"{demo.base_url}/healthz") as response:
+        assert response.status == 200
+
+
+def test_what_it_keeps_is_only_for_its_owner_and_the_notary_signs(demo: Demo) -> None:
+    heads = demo.folder / "notary" / "heads"
+    assert processes.wait_until(lambda: (heads / "notary.prom").exists(), seconds=SECONDS)
+    assert "wallet_notary_refusing 0" in (heads / "notary.prom").read_text()
+    names = ("services.json", "env", "secrets.json", "logins", "notary/key.pem")
+    for path in (*(demo.folder / name for name in names), *heads.iterdir()):
+        assert path.stat().st_mode & 0o777 == 0o600, path
+
+
+def test_a_second_one_from_the_same_folder_is_refused(demo: Demo) -> None:
+    second = start(demo.folder)
+    said, _ = second.communicate(timeout=SECONDS)
+    assert second.returncode == 1
+    assert f"already running from this folder: {demo.base_url} (pid {demo.process.pid})" in said
 
 
 def test_a_story_that_comes_out_otherwise_says_what_was_expected(demo: Demo, tmp_path: Path) -> None:
@@ -125,3 +136,21 @@ def test_the_session_of_the_readme_works_as_pasted(demo: Demo) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     balances = re.findall(r'"cleared": (\d+),\s+"reserved": (\d+),\s+"available": (\d+)', done.stdout)
     assert balances == [("50000", "0", "50000"), ("200000", "0", "200000")]
+
+
+def test_after_it_was_killed_the_story_is_told_again_on_the_same_data(demo: Demo) -> None:
+    started = descendants(demo.process.pid)
+    assert len(started) > 6
+    demo.process.kill()
+    demo.process.wait()
+    once = start(demo.folder, "--once")
+    # It takes over the servers of the first.
+    said, _ = once.communicate(timeout=SECONDS)
+    assert once.returncode == 0, said
+    assert "Traceback" not in said
+    # What the first story and the session of the README have paid in, and as much again as the story pays in.
+    assert re.search(r"[1-9][\d,]*\.00 before, [1-9][\d,]*\.00 now", said), said
+    assert re.search(r"All \d+ invariants hold\.", said)
+    assert all_gone(started)
+    assert {"base_url", "pid"}.isdisjoint(read_json(demo.folder / "services.json"))
+    assert not (demo.folder / "env").exists()
