@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
-from ledger.selectors.transactions import COLUMNS, JOINS, TransactionView, read, view_of
+from ledger.selectors.transactions import COLUMNS, END_OF_TIME, JOINS, TransactionView, read, view_of
 from wallet_project.utils.errors import InvalidInput
 
 #: The database keeps microseconds: what happened at an instant happened before the next of them.
 TICK: Final = timedelta(microseconds=1)
 #: What was being posted at an instant has been committed, or undone, by then: transactions have timeouts (DESIGN §6).
 SETTLES_IN: Final = timedelta(minutes=1)
-#: How many of an account's pending debits `explain` names; the rest is counted and summed.
-EXPLAINED: Final = 100
 
 _BALANCE: Final = (Path(__file__).parent.parent / "sql" / "balance_before.sql").read_text()
 
@@ -65,45 +63,69 @@ def is_final(instant: datetime, now: datetime) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """So many reservations, and what they come to in minor units."""
+
+    count: int
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
-    """`reserved` is the sum of what `pending` reserve, newest first, and of `rest_amount`, which is that of the
-    `rest_count` oldest. Minor units."""
+    """A page of what an account has reserved, newest first, with what stands before and after it: `reserved` is the sum
+    of `newer`, of what `rows` reserve, and of `older`. Minor units."""
 
     cleared: int
     reserved: int
-    pending: Sequence[TransactionView]
-    rest_count: int
-    rest_amount: int
+    newer: Part
+    rows: Sequence[TransactionView]
+    older: Part
+
+    @property
+    def stopped_at(self) -> UUID | None:
+        """Where the next page begins; None on the last one."""
+        return self.rows[-1].id if self.rows and self.older.count else None
 
 
 _PENDING: Final = "FROM ledger_transaction t WHERE t.debit_account_id = %(account)s AND t.status = 'pending'"
 _EXPLAIN: Final = f"""
-    SELECT a.cleared AS now_cleared, a.reserved AS now_reserved, total.count AS count, total.amount AS total, shown.*
+    SELECT a.cleared AS now_cleared, a.reserved AS now_reserved, total.*, shown.*
     FROM accounts_account a
-    CROSS JOIN (SELECT count(*) AS count, coalesce(sum(coalesce(t.captured_amount, t.amount)), 0)::bigint AS amount
-                {_PENDING}) total
+    CROSS JOIN (
+        SELECT count(*) AS count, coalesce(sum(p.amount), 0)::bigint AS total,
+               count(*) FILTER (WHERE p.id >= %(before)s) AS newer_count,
+               coalesce(sum(p.amount) FILTER (WHERE p.id >= %(before)s), 0)::bigint AS newer_total
+        FROM (SELECT t.id, coalesce(t.captured_amount, t.amount) AS amount {_PENDING}) p
+    ) total
     LEFT JOIN (
-        SELECT {COLUMNS} FROM (SELECT t.* {_PENDING} ORDER BY t.id DESC LIMIT %(explained)s) t {JOINS}
+        SELECT {COLUMNS}
+        FROM (SELECT t.* {_PENDING} AND t.id < %(before)s ORDER BY t.id DESC LIMIT %(limit)s) t {JOINS}
     ) shown ON true
     WHERE a.id = %(account)s
     ORDER BY shown.id DESC"""  # noqa: S608
+_OF_ALL: Final = ("now_cleared", "now_reserved", "count", "total", "newer_count", "newer_total")
 
 
-def explain(account_id: UUID, *, customer_id: UUID) -> Explanation:
-    """Why the available balance of the customer's account is what it is: one query, so one snapshot."""
-    rows = list(read(_EXPLAIN, {"account": account_id, "customer": customer_id, "explained": EXPLAINED}))
-    first = rows[0]
-    cleared, reserved, count, total = (first[name] for name in ("now_cleared", "now_reserved", "count", "total"))
-    for row in rows:
-        del row["now_cleared"], row["now_reserved"], row["count"], row["total"]
-    pending = [view_of(row) for row in rows if row["id"] is not None]
-    return Explanation(
-        cleared,
-        reserved,
-        pending,
-        rest_count=count - len(pending),
-        rest_amount=total - sum(reserves(view) for view in pending),
+def explain(account_id: UUID, *, customer_id: UUID, before: UUID | None, limit: int) -> Explanation:
+    """Why the available balance of the customer's account is what it is: what reserves it, at most `limit` of those
+    older than the one at `before`. One query, so each page is of one snapshot, and adds up to the balance of that one.
+
+    All that is pending on the account is added up for each page, by its index; what has ended costs nothing.
+    """
+    rows = list(
+        read(
+            _EXPLAIN,
+            {"account": account_id, "customer": customer_id, "before": before or END_OF_TIME, "limit": limit},
+        )
     )
+    [cleared, reserved, count, total, newer_count, newer_total] = [rows[0][name] for name in _OF_ALL]
+    for row in rows:
+        for name in _OF_ALL:
+            del row[name]
+    shown = [view_of(row) for row in rows if row["id"] is not None]
+    newer = Part(newer_count, newer_total)
+    older = Part(count - newer.count - len(shown), total - newer.amount - sum(map(reserves, shown)))
+    return Explanation(cleared, reserved, newer, shown, older)
 
 
 def reserves(view: TransactionView) -> int:

@@ -9,7 +9,7 @@ from rest_framework import serializers
 from accounts.selectors import format_time
 from accounts.serializers import BalancesOutput
 from ledger.failures import public_failure
-from ledger.selectors.balances import BalanceAt, Explanation, reserves
+from ledger.selectors.balances import BalanceAt, Explanation, Part, reserves
 from ledger.selectors.entries import EntryView
 from ledger.selectors.transactions import LISTED_KINDS, LISTED_STATUSES, TransactionView
 from ledger.states import Direction
@@ -146,17 +146,26 @@ class ReservedOutput(serializers.Serializer[TransactionView]):
         }
 
 
-class RestOutput(serializers.Serializer[Any]):
+class PartOutput(serializers.Serializer[Part]):
     count = serializers.IntegerField()
     reserved = serializers.IntegerField(help_text="Minor units.")
+
+    def to_representation(self, instance: Part) -> dict[str, Any]:
+        return {"count": instance.count, "reserved": instance.amount}
 
 
 class ExplanationOutput(serializers.Serializer[Explanation]):
     account = IdField()
     currency = serializers.CharField()
     balances = BalancesOutput()
-    reservations = ReservedOutput(many=True, help_text="The newest hundred.")
-    rest = RestOutput(help_text="Older ones; these and `reservations` add up to `balances.reserved`.")
+    newer = PartOutput(help_text="What stands on the pages before; none on the first one.")
+    reservations = ReservedOutput(
+        many=True, help_text="Newest first. `newer`, these and `older` add up to `balances.reserved`."
+    )
+    older = PartOutput(help_text="What stands on the pages after this one.")
+    next = serializers.URLField(
+        allow_null=True, help_text="The next page, as it is when you ask for it; null on the last one."
+    )
 
 
 class StatementOutput(serializers.Serializer[Any]):

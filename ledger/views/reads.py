@@ -19,7 +19,7 @@ from accounts import selectors as accounts_selectors
 from accounts.models import Account
 from accounts.selectors import AccountNotFound, NotACustomer, customer_id_of, format_time
 from ledger.selectors import balances, entries, lists
-from ledger.selectors.balances import InTheFuture
+from ledger.selectors.balances import Explanation, InTheFuture
 from ledger.selectors.entries import EntryView, Statement
 from ledger.selectors.lists import Filters, Page
 from ledger.serializers.filters import (
@@ -34,6 +34,7 @@ from ledger.serializers.outputs import (
     BalanceAtOutput,
     EntryOutput,
     ExplanationOutput,
+    PartOutput,
     ReservedOutput,
     StatementOutput,
     TransactionOutput,
@@ -43,7 +44,7 @@ from ledger.serializers.statement_csv import StatementTooLong, statement_file
 from ledger.services import payments
 from wallet_project.api.authentication import actor_of
 from wallet_project.api.fields import MAX_METADATA_VALUE
-from wallet_project.api.pagination import IdCursorPagination
+from wallet_project.api.pagination import MAX_PAGE_SIZE, BadCursor, BadPageSize, IdCursorPagination
 from wallet_project.api.queries import RepeatedParameter, UnknownParameter
 from wallet_project.api.schema import raises
 from wallet_project.api.serializers import QuerySerializer
@@ -63,6 +64,15 @@ _SHORT_PAGES: Final = (
     "`limit`, or none, and still a `next`. The list ends where `next` is null."
 )
 _PARAMETERS: Final = (UnknownParameter, RepeatedParameter, InvalidInput)
+#: What comes in pages besides a list: the document shows these of lists by itself.
+_PAGING: Final = [
+    OpenApiParameter("cursor", str, description="From `next` of the page before. Opaque."),
+    OpenApiParameter(
+        "limit",
+        {"type": "integer", "minimum": 1, "maximum": MAX_PAGE_SIZE, "default": IdCursorPagination.page_size},
+        description="Results on a page.",
+    ),
+]
 
 
 class ListView(GenericAPIView[Any]):
@@ -172,26 +182,45 @@ class BalanceView(APIView):
         )
 
 
-class ExplainView(APIView):
+class ExplainView(GenericAPIView[Any]):
+    serializer_class = ExplanationOutput
+
     @extend_schema(
         operation_id="explain_balance",
         summary="Why the available balance of one of my accounts is what it is",
-        description="Each pending payment and each hold, and what it reserves; all read at one instant.",
+        description=(
+            "Each pending payment and each hold, and what it reserves, newest first, in pages. A page is read at one "
+            "instant, with the balances of that instant: what it shows and what it says of the other pages add up."
+        ),
+        parameters=_PAGING,
         responses=ExplanationOutput,
     )
-    @raises(NotACustomer, AccountNotFound, UnknownParameter, RepeatedParameter)
+    @raises(NotACustomer, AccountNotFound, BadCursor, BadPageSize, UnknownParameter, RepeatedParameter)
     def get(self, request: Request, account_id: UUID) -> Response:
         account = _account(request, account_id)
-        QuerySerializer.of(request)
-        assert account.customer_id is not None
-        why = balances.explain(account.id, customer_id=account.customer_id)
+        customer_id = account.customer_id
+        assert customer_id is not None
+        paginator = self.paginator
+        assert isinstance(paginator, IdCursorPagination)
+        read: list[Explanation] = []
+
+        def find(before: UUID | None, limit: int) -> Explanation:
+            # The paginator asks for one more to know whether there are more; this page counts the others anyway.
+            why = balances.explain(account.id, customer_id=customer_id, before=before, limit=limit - 1)
+            read.append(why)
+            return why
+
+        rows = paginator.paginate_rows(find, request)
+        [why] = read
         return Response(
             {
                 "account": str(account.id),
                 "currency": account.currency,
                 "balances": balances_shown(why.cleared, why.reserved),
-                "reservations": [ReservedOutput(view).data for view in why.pending],
-                "rest": {"count": why.rest_count, "reserved": why.rest_amount},
+                "newer": PartOutput(why.newer).data,
+                "reservations": [ReservedOutput(view).data for view in rows],
+                "older": PartOutput(why.older).data,
+                "next": paginator.next_link(),
             }
         )
 
@@ -228,13 +257,13 @@ class StatementView(GenericAPIView[Any]):
             "ask again` instead was cut off by an error on the way. A reference that a spreadsheet would take for a "
             "formula has an apostrophe before it."
         ),
-        parameters=[StatementQuery],
+        parameters=[StatementQuery, *_PAGING],
         responses={
             (200, "application/json"): StatementOutput,
             (200, "text/csv"): OpenApiResponse(OpenApiTypes.STR),
         },
     )
-    @raises(NotACustomer, AccountNotFound, StatementTooLong, *_PARAMETERS)
+    @raises(NotACustomer, AccountNotFound, StatementTooLong, BadCursor, BadPageSize, *_PARAMETERS)
     def get(self, request: Request, account_id: UUID) -> HttpResponseBase:
         account = _account(request, account_id)
         asked = StatementQuery.of(request, besides=IdCursorPagination.own_parameters)

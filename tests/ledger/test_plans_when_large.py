@@ -83,7 +83,7 @@ def reads(wallet: Wallet, account: Account) -> dict[str, Callable[[], Any]]:
     }
     found: dict[str, Callable[[], Any]] = {
         "a balance in the past": lambda: balances.balance_at(account.id, at=middle, now=timezone.now()),
-        "why it is what it is": lambda: balances.explain(account.id, customer_id=customer.id),
+        "why it is what it is": lambda: balances.explain(account.id, customer_id=customer.id, before=None, limit=50),
         "a statement": lambda: entries.statement_of(
             account, since=middle, until=middle + timedelta(days=30), now=timezone.now()
         ),

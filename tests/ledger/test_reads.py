@@ -273,6 +273,7 @@ def test_a_page_is_one_question_to_the_database_whatever_its_rows_have(
         (f"accounts/{source.id}/entries?from=2026-01-01", 3),
         (f"accounts/{source.id}/balance", 2),
         (f"accounts/{source.id}/explain", 2),
+        (f"accounts/{source.id}/explain?limit=1", 2),
         (f"accounts/{source.id}/statement?from=2026-01-01&to={FUTURE}", 3),
     ):
         with django_assert_num_queries(queries):
@@ -300,7 +301,7 @@ def test_a_balance_in_the_past_is_asked_for_by_its_instant() -> None:
     assert owner(other).get(f"/api/v1/{path}").status_code == 404
 
 
-def test_the_available_balance_is_explained_by_what_reserves_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_available_balance_is_explained_by_what_reserves_it() -> None:
     source, destination = make_account(funded=1_000), make_account()
     looked_at = flows.transfer(source, destination, 100, reference="under review")
     with transaction.atomic():
@@ -316,14 +317,48 @@ def test_the_available_balance_is_explained_by_what_reserves_it(monkeypatch: pyt
         ("withdrawal", "processing", 50),
         ("transfer", "processing", 100),
     ]
-    assert answer["rest"] == {"count": 0, "reserved": 0}
+    nothing = {"count": 0, "reserved": 0}
+    assert (answer["newer"], answer["older"], answer["next"]) == (nothing, nothing, None)
     history.capture(Posted("created", [row for row in posted.transactions if row.id == payment.id]), destination, 200)
-    monkeypatch.setattr(balances, "EXPLAINED", 1)
-    answer = get(owner(source), f"accounts/{source.id}/explain")
-    assert answer["balances"] == {"cleared": 1_000, "reserved": 354, "available": 646}
-    assert [row["reserved"] for row in answer["reservations"]] == [4]
-    assert answer["rest"] == {"count": 3, "reserved": 350}
+    captured = get(owner(source), f"accounts/{source.id}/explain")
+    assert captured["balances"] == {"cleared": 1_000, "reserved": 354, "available": 646}
+    assert [row["reserved"] for row in captured["reservations"]] == [4, 200, 50, 100]
     assert owner(destination).get(f"/api/v1/accounts/{source.id}/explain").status_code == 404
+
+
+def explained(client: APIClient, url: str | None) -> Iterator[dict[str, Any]]:
+    """Each page of an explanation; it adds up in itself, whatever was asked for since the one before."""
+    while url:
+        page = client.get(url).json()
+        shown = sum(row["reserved"] for row in page["reservations"])
+        assert page["newer"]["reserved"] + shown + page["older"]["reserved"] == page["balances"]["reserved"]
+        yield page
+        url = page["next"]
+
+
+def test_an_explanation_is_paged_through_to_its_end_and_each_page_adds_up() -> None:
+    source, destination = make_account(funded=10_000), make_account()
+    made = [history.pay(source, destination, 10 + number) for number in range(5)]
+    client, path = owner(source), f"/api/v1/accounts/{source.id}/explain?limit=2"
+    counted = [
+        [page["newer"]["count"], len(page["reservations"]), page["older"]["count"]] for page in explained(client, path)
+    ]
+    assert counted == [[0, 2, 3], [2, 2, 1], [4, 1, 0]]
+
+    pages_read = explained(client, path)
+    shown = next(pages_read)["reservations"]
+    # What is paid and what ends meanwhile is seen in the balances of the next page, and moves no other payment.
+    history.pay(source, destination, 100)
+    history.fail(made[1])
+    second = next(pages_read)
+    assert (second["newer"], second["older"]) == ({"count": 3, "reserved": 127}, {"count": 0, "reserved": 0})
+    assert second["balances"] == {"cleared": 10_000, "reserved": 149, "available": 9_851}
+    assert (second["next"], next(pages_read, None)) == (None, None)
+    assert [row["reserved"] for row in shown + second["reservations"]] == [14, 13, 12, 10]
+    # The newest of all is on the first page again; after the last one there is nothing.
+    assert get(client, f"accounts/{source.id}/explain")["reservations"][0]["reserved"] == 100
+    for wrong in ("cursor=x", "limit=0", "limit=101"):
+        assert client.get(f"/api/v1/accounts/{source.id}/explain?{wrong}").status_code == 400
 
 
 def test_an_explanation_adds_up_also_while_payments_come_and_go() -> None:
@@ -342,9 +377,9 @@ def test_an_explanation_adds_up_also_while_payments_come_and_go() -> None:
 
     def ask() -> None:
         for _ in range(40):
-            why = balances.explain(source.id, customer_id=customer_id)
-            assert why.reserved == sum(map(balances.reserves, why.pending)) + why.rest_amount
-            assert why.rest_count == 0
+            why = balances.explain(source.id, customer_id=customer_id, before=None, limit=5)
+            assert why.reserved == sum(map(balances.reserves, why.rows)) + why.older.amount
+            assert why.newer == balances.Part(0, 0)
 
     assert at_once(pay, ask, pay, ask) == [None] * 4
     source.refresh_from_db()
