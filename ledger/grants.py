@@ -11,6 +11,7 @@ TABLES = {
 }
 FUNCTIONS = (
     "ledger_post_pending",
+    "ledger_post_many",
     "ledger_claim",
     "ledger_lock",
     "ledger_transactions_of",

@@ -15,6 +15,7 @@ from ledger.posting.holds import (
     void,
 )
 from ledger.posting.limits import set_limit
+from ledger.posting.many import Answer, Asked, Whole, WholeAskedBefore, post_many
 from ledger.posting.requests import (
     AccountNotOpen,
     CurrencyMismatch,
@@ -44,6 +45,8 @@ __all__ = [
     "AccountNotOpen",
     "AlreadyCaptured",
     "AlreadyVoided",
+    "Answer",
+    "Asked",
     "CaptureExceedsHold",
     "Claimed",
     "CurrencyMismatch",
@@ -58,6 +61,8 @@ __all__ = [
     "Posted",
     "ReversalExceeds",
     "Verdict",
+    "Whole",
+    "WholeAskedBefore",
     "approve",
     "capture",
     "claim",
@@ -70,6 +75,7 @@ __all__ = [
     "lock",
     "lock_transaction",
     "park",
+    "post_many",
     "post_pending",
     "resume",
     "set_limit",

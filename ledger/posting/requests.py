@@ -138,7 +138,7 @@ def _post(parameters: list[Any]) -> list[tuple[Any, ...]]:
     try:
         return rows(sql, parameters)
     except OperationalError as error:
-        if _waited_for_the_key(error):
+        if waited_for_the_key(error):
             raise RequestInProgress() from error
         if connection.in_atomic_block or not isinstance(translate_database_error(error), DatabaseUnavailable):
             raise
@@ -147,7 +147,7 @@ def _post(parameters: list[Any]) -> list[tuple[Any, ...]]:
         return rows(sql, parameters)
 
 
-def _waited_for_the_key(error: OperationalError) -> bool:
+def waited_for_the_key(error: OperationalError) -> bool:
     """A lock timeout at the key, not at an account: PostgreSQL names the index that it was inserting into."""
     cause = error.__cause__
     return isinstance(cause, psycopg.errors.LockNotAvailable) and "accounts_idempotencyclaim" in (

@@ -1,0 +1,246 @@
+-- ledger_post_many: many units in one round trip, each as ledger_post_pending would have posted it, one after the other.
+-- Locks, in the same order as there: the idempotency keys, by (principal, key); all paying customers' accounts FOR NO KEY
+-- UPDATE and all receiving ones FOR KEY SHARE, each in id order in one statement; the counters of limits.
+-- p_legs: [{place, principal, customer, key, operation, hash, unit, request_id, id, kind, debit, credit, amount, currency,
+-- reference, metadata, beneficiary, expires_in}], a unit's legs share its place (from 1, without a gap). Only what customers
+-- ask for: what the wallet itself moves, and what reverses something, is posted alone.
+-- p_whole: {principal, key, operation, hash, result}, a key that is claimed for all of them together; or null. It stays free
+-- when all units are refused before any key is claimed.
+-- Returns one row per unit, in no order; outcome:
+--   created  | refused (recorded as failed, `reason` is the failure)
+--   replayed (its key was used before, for `result_id`)
+--   rejected (left no trace; `reason` is the SQLSTATE that ledger_post_pending raises, `facts` its facts)
+--   again    (its key stands in the batch twice: to be posted alone, after the others)
+-- Raises, leaving no trace of any: WL011 an account was closed or frozen while the locks were waited for, WL012 the whole's
+-- key was used before.
+CREATE TYPE ledger_asked AS (
+    place int, principal uuid, customer uuid, key text, operation text, hash text, unit uuid, request_id text,
+    id uuid, kind text, debit uuid, credit uuid, amount bigint, currency text, reference text, metadata jsonb,
+    beneficiary jsonb, expires_in int);
+
+-- ledger_reasons: the first reason, of all its legs, to refuse a unit; the same reasons as in ledger_post_pending.
+CREATE OR REPLACE FUNCTION ledger_reasons(p_legs ledger_asked[])
+RETURNS TABLE (place int, state text, side text, leg uuid)
+LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT DISTINCT ON (found.place) found.place,
+           CASE WHEN found.rank <= 2 THEN 'WL001' WHEN found.rank <= 4 THEN 'WL002' ELSE 'WL003' END,
+           CASE found.rank % 2 WHEN 1 THEN 'debit' ELSE 'credit' END, found.id
+    FROM (
+        SELECT leg.place, leg.id, CASE
+            WHEN leg.customer IS NULL OR leg.kind NOT IN ('deposit', 'withdrawal', 'transfer', 'fee') OR d.id IS NULL
+                OR CASE leg.kind WHEN 'deposit' THEN d.kind <> 'system'
+                   ELSE d.customer_id IS DISTINCT FROM leg.customer END THEN 1
+            WHEN c.id IS NULL
+                OR (leg.kind = 'withdrawal' AND c.kind <> 'system')
+                OR (leg.kind = 'fee' AND c.purpose <> 'fees')
+                OR (leg.kind = 'transfer' AND c.kind <> 'customer')
+                OR (leg.kind = 'deposit' AND c.customer_id IS DISTINCT FROM leg.customer) THEN 2
+            WHEN d.status <> 'open' THEN 3
+            WHEN c.status NOT IN ('open', 'frozen') THEN 4
+            WHEN d.currency <> leg.currency THEN 5
+            WHEN c.currency <> leg.currency THEN 6
+        END AS rank
+        FROM unnest(p_legs) AS leg
+        LEFT JOIN accounts_account d ON d.id = leg.debit
+        LEFT JOIN accounts_account c ON c.id = leg.credit
+    ) found
+    WHERE found.rank IS NOT NULL
+    ORDER BY found.place, found.rank, found.id;
+END $$;
+
+-- ledger_unfunded: which units do not go through, by place: 0 it does, 1 funds, 2 a limit. Where all that is asked of an
+-- account is there it is one comparison; else, and where there are limits, they are taken in order, so that a smaller one
+-- may still fit. All accounts are locked.
+CREATE OR REPLACE FUNCTION ledger_unfunded(p_legs ledger_asked[], p_units int, p_day date)
+RETURNS int[] LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    v_failed int[] := array_fill(0, ARRAY[p_units]);
+    v_left bigint[] := '{}';
+    v_counted jsonb;
+    v_unit record;
+    v_fits boolean;
+BEGIN
+    IF EXISTS (
+        SELECT FROM (SELECT DISTINCT debit FROM unnest(p_legs) AS leg) payer JOIN accounts_account d ON d.id = payer.debit
+        JOIN ledger_limit l ON l.owner_id IN (d.id, d.customer_id) AND l.direction = 'out'
+    ) THEN
+        SELECT jsonb_agg(to_jsonb(counted)) INTO v_counted FROM (
+            SELECT leg.place, l.owner_id, l.currency, max(leg.amount) AS largest, sum(leg.amount) AS total
+            FROM unnest(p_legs) AS leg
+            JOIN accounts_account d ON d.id = leg.debit
+            JOIN accounts_account c ON c.id = leg.credit
+            JOIN ledger_limit l ON l.owner_id IN (d.id, d.customer_id) AND l.direction = 'out' AND l.currency = d.currency
+                AND (l.scope = 'account' OR c.customer_id IS DISTINCT FROM d.customer_id)
+            WHERE leg.kind IN ('transfer', 'withdrawal')
+            GROUP BY 1, 2, 3
+        ) counted;
+    END IF;
+    IF v_counted IS NOT NULL THEN
+        PERFORM ledger_lock_usage('out', v_counted, p_day);
+    END IF;
+    FOR v_unit IN
+        SELECT todo.place, array_agg(todo.number) FILTER (WHERE todo.number IS NOT NULL) AS numbers,
+               array_agg(todo.needed) FILTER (WHERE todo.number IS NOT NULL) AS needs,
+               array_agg(todo.available) FILTER (WHERE todo.number IS NOT NULL) AS there,
+               jsonb_agg(todo.counted) FILTER (WHERE todo.counted IS NOT NULL) AS counted
+        FROM (
+            SELECT asked.place, asked.number, asked.needed, asked.available, NULL::jsonb AS counted
+            FROM (
+                SELECT need.place, need.needed, need.available, sum(need.needed) OVER (PARTITION BY need.debit) AS total,
+                       dense_rank() OVER (ORDER BY need.debit) AS number
+                FROM (
+                    SELECT leg.place, leg.debit, sum(leg.amount)::bigint AS needed, min(a.cleared - a.reserved) AS available
+                    FROM unnest(p_legs) AS leg JOIN accounts_account a ON a.id = leg.debit AND a.kind = 'customer'
+                    GROUP BY 1, 2
+                ) need
+            ) asked
+            WHERE asked.total > asked.available
+            UNION ALL
+            SELECT (item ->> 'place')::int, NULL, NULL, NULL, item FROM jsonb_array_elements(v_counted) AS item
+        ) todo
+        GROUP BY todo.place ORDER BY todo.place
+    LOOP
+        v_fits := true;
+        FOR i IN 1 .. coalesce(cardinality(v_unit.numbers), 0) LOOP
+            v_left[v_unit.numbers[i]] := coalesce(v_left[v_unit.numbers[i]], v_unit.there[i]);
+            v_fits := v_fits AND v_unit.needs[i] <= v_left[v_unit.numbers[i]];
+        END LOOP;
+        IF NOT v_fits THEN
+            v_failed[v_unit.place] := 1;
+        ELSIF v_unit.counted IS NOT NULL AND NOT ledger_within_limits('out', v_unit.counted, p_day) THEN
+            v_failed[v_unit.place] := 2;
+        ELSE
+            FOR i IN 1 .. coalesce(cardinality(v_unit.numbers), 0) LOOP
+                v_left[v_unit.numbers[i]] := v_left[v_unit.numbers[i]] - v_unit.needs[i];
+            END LOOP;
+        END IF;
+    END LOOP;
+    RETURN v_failed;
+END $$;
+
+CREATE OR REPLACE FUNCTION ledger_post_many(p_legs jsonb, p_whole jsonb)
+RETURNS TABLE (place int, outcome text, reason text, facts jsonb, result_id uuid, created_at timestamptz)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+-- Plans are made once, and perhaps when tables were empty: whatever is looked up is looked up by its index.
+SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+#variable_conflict use_column
+DECLARE
+    v_legs ledger_asked[];
+    v_gone int[];
+    v_claimed uuid[];
+    v_units int;
+    v_last int;
+    v_debits uuid[];
+    v_credits uuid[];
+    v_failed int[];
+    v_now timestamptz;
+BEGIN
+    SELECT array_agg(leg ORDER BY leg.place), max(leg.place) INTO v_legs, v_last
+    FROM jsonb_populate_recordset(NULL::ledger_asked, p_legs) AS leg;
+
+    -- What leaves no trace claims no key, so it is looked for before any.
+    SELECT array_agg(DISTINCT twice.place) INTO v_gone FROM (
+        SELECT leg.place, min(leg.place) OVER same AS first, max(leg.place) OVER same AS last FROM unnest(v_legs) AS leg
+        WINDOW same AS (PARTITION BY leg.principal, leg.key)
+    ) twice WHERE twice.first <> twice.last;
+    IF v_gone IS NOT NULL THEN
+        RETURN QUERY SELECT gone, 'again', '', NULL::jsonb, NULL::uuid, NULL::timestamptz FROM unnest(v_gone) AS gone;
+        v_legs := ARRAY(SELECT leg FROM unnest(v_legs) AS leg WHERE NOT leg.place = ANY (v_gone));
+    END IF;
+    SELECT array_agg(r.place) INTO v_gone FROM ledger_reasons(v_legs) AS r;
+    IF v_gone IS NOT NULL THEN
+        RETURN QUERY
+            SELECT r.place, 'rejected', r.state, jsonb_build_object('side', r.side, 'leg', r.leg), NULL::uuid,
+                   NULL::timestamptz
+            FROM ledger_reasons(v_legs) AS r WHERE r.place = ANY (v_gone);
+        v_legs := ARRAY(SELECT leg FROM unnest(v_legs) AS leg WHERE NOT leg.place = ANY (v_gone));
+    END IF;
+    IF cardinality(v_legs) = 0 THEN
+        RETURN;
+    END IF;
+
+    WITH asked AS (
+        SELECT DISTINCT ON (leg.place) leg.principal, leg.key, leg.operation, decode(leg.hash, 'hex') AS hash, leg.unit
+        FROM unnest(v_legs) AS leg ORDER BY leg.place
+    ), keys AS (
+        SELECT * FROM asked
+        UNION ALL
+        SELECT w.principal, w.key, w.operation, decode(w.hash, 'hex'), w.result
+        FROM jsonb_to_record(p_whole) AS w (principal uuid, key text, operation text, hash text, result uuid)
+        WHERE p_whole IS NOT NULL
+    ), claimed AS (
+        INSERT INTO accounts_idempotencyclaim (principal_id, key, operation, request_hash, result_id)
+        SELECT keys.principal, keys.key, keys.operation, keys.hash, keys.unit FROM keys ORDER BY 1, 2
+        ON CONFLICT (principal_id, key) DO NOTHING RETURNING result_id
+    )
+    SELECT (SELECT array_agg(result_id) FROM claimed), (SELECT count(*) FROM asked) INTO v_claimed, v_units;
+    IF p_whole IS NOT NULL AND NOT coalesce((p_whole ->> 'result')::uuid = ANY (v_claimed), false) THEN
+        RAISE EXCEPTION 'the whole was asked for before' USING ERRCODE = 'WL012';
+    END IF;
+    IF coalesce(cardinality(v_claimed), 0) < v_units + (p_whole IS NOT NULL)::int THEN
+        RETURN QUERY
+            SELECT asked.place, CASE WHEN same THEN 'replayed' ELSE 'rejected' END,
+                   CASE WHEN same THEN '' ELSE 'WL010' END, NULL::jsonb, asked.result_id, NULL::timestamptz
+            FROM (
+                SELECT DISTINCT ON (leg.place) leg.place, c.result_id,
+                       c.operation = leg.operation AND c.request_hash = decode(leg.hash, 'hex') AS same
+                FROM unnest(v_legs) AS leg
+                JOIN accounts_idempotencyclaim c ON c.principal_id = leg.principal AND c.key = leg.key
+                WHERE (leg.unit IN (SELECT unnest(v_claimed))) IS NOT TRUE
+                ORDER BY leg.place
+            ) asked;
+        v_legs := ARRAY(SELECT leg FROM unnest(v_legs) AS leg WHERE (leg.unit IN (SELECT unnest(v_claimed))) IS TRUE);
+    END IF;
+    IF cardinality(v_legs) = 0 THEN
+        RETURN;
+    END IF;
+
+    SELECT array_agg(DISTINCT debit), array_agg(DISTINCT credit) INTO v_debits, v_credits FROM unnest(v_legs) AS leg;
+    PERFORM FROM accounts_account a
+    WHERE a.id = ANY (v_debits) AND a.kind = 'customer' ORDER BY a.id FOR NO KEY UPDATE;
+    PERFORM FROM accounts_account a
+    WHERE a.id = ANY (v_credits) AND a.kind = 'customer' ORDER BY a.id FOR KEY SHARE;
+    -- Not the time at which it began to wait: screening's windows end with it, and would miss what came in between.
+    v_now := clock_timestamp();
+
+    IF EXISTS (SELECT FROM ledger_reasons(v_legs)) THEN
+        RAISE EXCEPTION 'an account has changed meanwhile' USING ERRCODE = 'WL011';
+    END IF;
+    v_failed := ledger_unfunded(v_legs, v_last, (v_now AT TIME ZONE 'UTC')::date);
+
+    UPDATE accounts_account a SET reserved = a.reserved + n.needed
+    FROM (
+        SELECT leg.debit, sum(leg.amount)::bigint AS needed FROM unnest(v_legs) AS leg
+        WHERE v_failed[leg.place] = 0 GROUP BY leg.debit
+    ) n
+    WHERE a.id = n.debit AND a.kind = 'customer';
+
+    INSERT INTO ledger_workitem (unit_id, stage, next_at, attempts, last_error)
+    SELECT DISTINCT leg.unit, 'screening', now(), 0, '' FROM unnest(v_legs) AS leg WHERE v_failed[leg.place] = 0;
+
+    INSERT INTO ledger_transaction (
+        id, kind, status, debit_account_id, credit_account_id, amount, currency, group_id, initiator_id, reference,
+        metadata, beneficiary, failure, created_at, failed_at, expires_at)
+    SELECT leg.id, leg.kind, CASE v_failed[leg.place] WHEN 0 THEN 'pending' ELSE 'failed' END, leg.debit, leg.credit,
+           leg.amount, leg.currency, nullif(leg.unit, leg.id), leg.principal, coalesce(leg.reference, ''),
+           coalesce(leg.metadata, '{}'), leg.beneficiary,
+           CASE v_failed[leg.place] WHEN 0 THEN '' WHEN 1 THEN 'insufficient_funds' ELSE 'limit_exceeded' END,
+           v_now, CASE WHEN v_failed[leg.place] <> 0 THEN v_now END, v_now + make_interval(secs => leg.expires_in)
+    FROM unnest(v_legs) AS leg;
+
+    INSERT INTO ledger_statechange (machine, subject_id, from_state, to_state, actor_id, reason, request_id)
+    SELECT 'transaction', leg.id, '', CASE v_failed[leg.place] WHEN 0 THEN 'pending' ELSE 'failed' END, leg.principal,
+           CASE v_failed[leg.place] WHEN 0 THEN '' WHEN 1 THEN 'insufficient_funds' ELSE 'limit_exceeded' END,
+           leg.request_id
+    FROM unnest(v_legs) AS leg;
+
+    RETURN QUERY
+        SELECT DISTINCT leg.place, CASE v_failed[leg.place] WHEN 0 THEN 'created' ELSE 'refused' END,
+               CASE v_failed[leg.place] WHEN 0 THEN '' WHEN 1 THEN 'insufficient_funds' ELSE 'limit_exceeded' END,
+               NULL::jsonb, leg.unit, v_now
+        FROM unnest(v_legs) AS leg;
+END $$;
