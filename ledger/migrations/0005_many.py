@@ -16,8 +16,9 @@ class Migration(migrations.Migration):
             APP,
             "post_many.sql",
             undo="""
-                DROP FUNCTION ledger_post_many; DROP FUNCTION ledger_unfunded; DROP FUNCTION ledger_reasons;
-                DROP TYPE ledger_asked;
+                DROP FUNCTION ledger_post_many; DROP FUNCTION ledger_refuse_all; DROP FUNCTION ledger_unfunded;
+                DROP FUNCTION ledger_answered; DROP FUNCTION ledger_reasons;
+                DROP TYPE ledger_reason; DROP TYPE ledger_asked;
             """,
         )
     ]

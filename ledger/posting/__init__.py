@@ -15,7 +15,15 @@ from ledger.posting.holds import (
     void,
 )
 from ledger.posting.limits import set_limit
-from ledger.posting.many import Answer, Asked, Whole, WholeAskedBefore, post_many
+from ledger.posting.many import (
+    Answer,
+    Asked,
+    NotAllAccepted,
+    Whole,
+    WholeAskedBefore,
+    post_all_or_none,
+    post_many,
+)
 from ledger.posting.requests import (
     AccountNotOpen,
     CurrencyMismatch,
@@ -56,6 +64,7 @@ __all__ = [
     "HoldNotReady",
     "Leg",
     "NotAHold",
+    "NotAllAccepted",
     "NotReversible",
     "Outcome",
     "Posted",
@@ -75,6 +84,7 @@ __all__ = [
     "lock",
     "lock_transaction",
     "park",
+    "post_all_or_none",
     "post_many",
     "post_pending",
     "resume",

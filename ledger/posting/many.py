@@ -1,12 +1,13 @@
 """Many units in one round trip, each with its own answer: ledger/sql/post_many.sql."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+import psycopg
 from django.db import Error as DatabaseError
 from django.db import OperationalError, connection, transaction
 
@@ -25,6 +26,7 @@ _REJECTED: Final[dict[str, type[DomainError]]] = {
     "WL010": IdempotencyKeyReused,
 }
 _ASKED_FOR_BEFORE: Final = "WL012"
+_NOT_ALL: Final = "WL013"
 _PLAIN_KINDS: Final = frozenset(
     (TransactionKind.DEPOSIT, TransactionKind.WITHDRAWAL, TransactionKind.TRANSFER, TransactionKind.FEE)
 )
@@ -78,6 +80,15 @@ class WholeAskedBefore(Exception):
     """The whole's key was used before, for this or for something else. Nothing was done now."""
 
 
+class NotAllAccepted(Exception):
+    """Nothing was done, and all keys are free. `refused`: by its number among those asked, why a unit is not accepted:
+    the failure that would be on record, or the error that it has alone."""
+
+    def __init__(self, refused: Mapping[int, str | Exception]) -> None:
+        super().__init__(f"{len(refused)} are not accepted")
+        self.refused = refused
+
+
 def post_many(asked: Sequence[Asked], *, whole: Whole | None = None) -> list[Answer | Exception]:
     """Post each unit as `post_pending` would, in one commit; the answers are in the order asked.
 
@@ -97,6 +108,25 @@ def post_many(asked: Sequence[Asked], *, whole: Whole | None = None) -> list[Ans
     if whole is not None:
         _claim(whole)
     return _in_halves(asked)
+
+
+def post_all_or_none(asked: Sequence[Asked], *, whole: Whole | None = None) -> list[Answer | Exception]:
+    """Post each unit as `post_pending` would where all are accepted, now or when their keys were used before; else none.
+
+    They are plain ones, each with a key of its own. Raises NotAllAccepted, WholeAskedBefore, Unavailable,
+    RequestInProgress.
+    """
+    if not all(each.is_plain() for each in asked):
+        raise ValueError("all or none is one commit, in which what is not plain has no place")
+    try:
+        answers = _call(asked, range(len(asked)), whole, all_or_none=True)
+    except DatabaseError as error:
+        if (meaning := _meaning(error)) is not None:
+            raise meaning from error
+        raise
+    if len(answers) < len(asked):
+        raise ValueError("two units of all or none have one key")
+    return [answers[number] for number in range(len(asked))]
 
 
 def post_at_once(asked: Sequence[Asked], *, whole: Whole | None = None) -> list[Answer | Exception]:
@@ -131,7 +161,9 @@ def _half(asked: Sequence[Asked]) -> list[Answer | Exception]:
     return _in_halves(asked)
 
 
-def _call(asked: Sequence[Asked], numbers: Sequence[int], whole: Whole | None) -> dict[int, Answer | Exception]:
+def _call(
+    asked: Sequence[Asked], numbers: Sequence[int], whole: Whole | None, *, all_or_none: bool = False
+) -> dict[int, Answer | Exception]:
     """One round trip. By number; those with a key that stands twice have no answer."""
     legs = [
         _row(leg, asked[number], place) for place, number in enumerate(numbers, start=1) for leg in asked[number].legs
@@ -143,14 +175,27 @@ def _call(asked: Sequence[Asked], numbers: Sequence[int], whole: Whole | None) -
         "hash": whole.request_hash.hex(),
         "result": str(whole.result_id),
     }
-    parameters = [json.dumps(legs), json.dumps(said) if said else None]
+    parameters = [json.dumps(legs), json.dumps(said) if said else None, all_or_none]
     try:
-        made = rows("SELECT * FROM ledger_post_many(%s, %s)", parameters)
+        made = rows("SELECT * FROM ledger_post_many(%s, %s, %s)", parameters)
     except DatabaseError as error:
-        if getattr(error.__cause__, "sqlstate", "") == _ASKED_FOR_BEFORE:
+        cause = error.__cause__
+        if isinstance(cause, psycopg.Error) and cause.sqlstate == _ASKED_FOR_BEFORE:
             raise WholeAskedBefore() from error
+        if isinstance(cause, psycopg.Error) and cause.sqlstate == _NOT_ALL:
+            raise NotAllAccepted(_refused(numbers, json.loads(cause.diag.message_detail or "[]"))) from error
         raise
     return {numbers[row[0] - 1]: _answer(row) for row in made if row[1] != "again"}
+
+
+def _refused(numbers: Sequence[int], told: list[dict[str, Any]]) -> dict[int, str | Exception]:
+    return {numbers[each["place"] - 1]: _reason(each["reason"], each["side"]) for each in told}
+
+
+def _reason(reason: str, side: str | None) -> str | Exception:
+    if reason not in _REJECTED:
+        return reason
+    return _REJECTED[reason](side=side) if side else _REJECTED[reason]()
 
 
 def _row(leg: Leg, asked: Asked, place: int) -> dict[str, Any]:

@@ -5,22 +5,23 @@
 -- reference, metadata, beneficiary, expires_in}], a unit's legs share its place (from 1, without a gap). Only what customers
 -- ask for: what the wallet itself moves, and what reverses something, is posted alone.
 -- p_whole: {principal, key, operation, hash, result}, a key that is claimed for all of them together; or null. It stays free
--- when all units are refused before any key is claimed.
+-- when no unit gets as far as to claim its own.
+-- p_all_or_none: what is not accepted, or was not when its key was used before, refuses all.
 -- Returns one row per unit, in no order; outcome:
 --   created  | refused (recorded as failed, `reason` is the failure)
 --   replayed (its key was used before, for `result_id`)
 --   rejected (left no trace; `reason` is the SQLSTATE that ledger_post_pending raises, `facts` its facts)
 --   again    (its key stands in the batch twice: to be posted alone, after the others)
 -- Raises, leaving no trace of any: WL011 an account was closed or frozen while the locks were waited for, WL012 the whole's
--- key was used before.
+-- key was used before, and of all or none WL013 some are not accepted: DETAIL has [{place, reason, side}] of each.
 CREATE TYPE ledger_asked AS (
     place int, principal uuid, customer uuid, key text, operation text, hash text, unit uuid, request_id text,
     id uuid, kind text, debit uuid, credit uuid, amount bigint, currency text, reference text, metadata jsonb,
     beneficiary jsonb, expires_in int);
+CREATE TYPE ledger_reason AS (place int, state text, side text, leg uuid);
 
 -- ledger_reasons: the first reason, of all its legs, to refuse a unit; the same reasons as in ledger_post_pending.
-CREATE OR REPLACE FUNCTION ledger_reasons(p_legs ledger_asked[])
-RETURNS TABLE (place int, state text, side text, leg uuid)
+CREATE OR REPLACE FUNCTION ledger_reasons(p_legs ledger_asked[]) RETURNS SETOF ledger_reason
 LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
@@ -49,6 +50,21 @@ BEGIN
     ) found
     WHERE found.rank IS NOT NULL
     ORDER BY found.place, found.rank, found.id;
+END $$;
+
+-- ledger_answered: the units whose key was used before, and what for. `state` is WL010 where that was something else.
+CREATE OR REPLACE FUNCTION ledger_answered(p_legs ledger_asked[])
+RETURNS TABLE (place int, state text, result_id uuid)
+LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT DISTINCT ON (leg.place) leg.place,
+           CASE WHEN c.operation = leg.operation AND c.request_hash = decode(leg.hash, 'hex') THEN '' ELSE 'WL010' END,
+           c.result_id
+    FROM unnest(p_legs) AS leg
+    JOIN accounts_idempotencyclaim c ON c.principal_id = leg.principal AND c.key = leg.key
+    ORDER BY leg.place;
 END $$;
 
 -- ledger_unfunded: which units do not go through, by place: 0 it does, 1 funds, 2 a limit. Where all that is asked of an
@@ -122,7 +138,31 @@ BEGIN
     RETURN v_failed;
 END $$;
 
-CREATE OR REPLACE FUNCTION ledger_post_many(p_legs jsonb, p_whole jsonb)
+-- ledger_refuse_all: raise WL013 where a unit is refused, or was when its key was used before, or where that was something
+-- else. Of a unit the first reason is told.
+CREATE OR REPLACE FUNCTION ledger_refuse_all(p_refused ledger_reason[], p_before ledger_asked[])
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    v_told jsonb;
+BEGIN
+    SELECT jsonb_agg(to_jsonb(told) ORDER BY told.place) INTO v_told FROM (
+        SELECT DISTINCT ON (all_of_them.place) all_of_them.place, all_of_them.reason, all_of_them.side FROM (
+            SELECT refused.place, refused.state AS reason, refused.side, 1 AS rank FROM unnest(p_refused) AS refused
+            UNION ALL
+            SELECT answered.place, answered.state, NULL, 2 FROM ledger_answered(p_before) AS answered
+            WHERE answered.state <> ''
+            UNION ALL
+            SELECT answered.place, t.failure, NULL, 3 FROM ledger_answered(p_before) AS answered
+            JOIN ledger_transaction t ON t.id = answered.result_id OR t.group_id = answered.result_id
+            WHERE answered.state = '' AND t.failure IN ('insufficient_funds', 'limit_exceeded')
+        ) all_of_them ORDER BY 1, all_of_them.rank, all_of_them.reason COLLATE "C"
+    ) told;
+    IF v_told IS NOT NULL THEN
+        RAISE EXCEPTION 'not all are accepted' USING ERRCODE = 'WL013', DETAIL = v_told::text;
+    END IF;
+END $$;
+
+CREATE OR REPLACE FUNCTION ledger_post_many(p_legs jsonb, p_whole jsonb, p_all_or_none boolean)
 RETURNS TABLE (place int, outcome text, reason text, facts jsonb, result_id uuid, created_at timestamptz)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 -- Plans are made once, and perhaps when tables were empty: whatever is looked up is looked up by its index.
@@ -130,7 +170,10 @@ SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SE
 #variable_conflict use_column
 DECLARE
     v_legs ledger_asked[];
-    v_gone int[];
+    v_before ledger_asked[];
+    v_again int[];
+    v_reasons ledger_reason[];
+    v_refused ledger_reason[] := '{}';
     v_claimed uuid[];
     v_units int;
     v_last int;
@@ -139,78 +182,103 @@ DECLARE
     v_failed int[];
     v_now timestamptz;
 BEGIN
+    IF EXISTS (
+        SELECT FROM accounts_idempotencyclaim c
+        WHERE c.principal_id = (p_whole ->> 'principal')::uuid AND c.key = p_whole ->> 'key'
+    ) THEN
+        RAISE EXCEPTION 'the whole was asked for before' USING ERRCODE = 'WL012';
+    END IF;
     SELECT array_agg(leg ORDER BY leg.place), max(leg.place) INTO v_legs, v_last
     FROM jsonb_populate_recordset(NULL::ledger_asked, p_legs) AS leg;
 
-    -- What leaves no trace claims no key, so it is looked for before any.
-    SELECT array_agg(DISTINCT twice.place) INTO v_gone FROM (
+    SELECT array_agg(DISTINCT twice.place) INTO v_again FROM (
         SELECT leg.place, min(leg.place) OVER same AS first, max(leg.place) OVER same AS last FROM unnest(v_legs) AS leg
         WINDOW same AS (PARTITION BY leg.principal, leg.key)
     ) twice WHERE twice.first <> twice.last;
-    IF v_gone IS NOT NULL THEN
-        RETURN QUERY SELECT gone, 'again', '', NULL::jsonb, NULL::uuid, NULL::timestamptz FROM unnest(v_gone) AS gone;
-        v_legs := ARRAY(SELECT leg FROM unnest(v_legs) AS leg WHERE NOT leg.place = ANY (v_gone));
-    END IF;
-    SELECT array_agg(r.place) INTO v_gone FROM ledger_reasons(v_legs) AS r;
-    IF v_gone IS NOT NULL THEN
-        RETURN QUERY
-            SELECT r.place, 'rejected', r.state, jsonb_build_object('side', r.side, 'leg', r.leg), NULL::uuid,
-                   NULL::timestamptz
-            FROM ledger_reasons(v_legs) AS r WHERE r.place = ANY (v_gone);
-        v_legs := ARRAY(SELECT leg FROM unnest(v_legs) AS leg WHERE NOT leg.place = ANY (v_gone));
-    END IF;
-    IF cardinality(v_legs) = 0 THEN
-        RETURN;
+    IF v_again IS NOT NULL THEN
+        RETURN QUERY SELECT again, 'again', '', NULL::jsonb, NULL::uuid, NULL::timestamptz FROM unnest(v_again) AS again;
+        v_legs := ARRAY(SELECT leg FROM unnest(v_legs) AS leg WHERE NOT leg.place = ANY (v_again));
     END IF;
 
-    WITH asked AS (
-        SELECT DISTINCT ON (leg.place) leg.principal, leg.key, leg.operation, decode(leg.hash, 'hex') AS hash, leg.unit
-        FROM unnest(v_legs) AS leg ORDER BY leg.place
-    ), keys AS (
-        SELECT * FROM asked
+    -- What leaves no trace claims no key, so it is looked for before any. Where its key was used before, that is the answer,
+    -- whatever has become of its accounts since; and who has seen them as they are now sees each key that was used under the
+    -- locks before they changed.
+    v_reasons := ARRAY(SELECT reason FROM ledger_reasons(v_legs) AS reason);
+    IF cardinality(v_reasons) > 0 THEN
+        v_before := ARRAY(
+            SELECT leg FROM unnest(v_legs) AS leg WHERE leg.place IN (SELECT reason.place FROM unnest(v_reasons) AS reason));
+        v_legs := ARRAY(
+            SELECT leg FROM unnest(v_legs) AS leg
+            WHERE leg.place NOT IN (SELECT reason.place FROM unnest(v_reasons) AS reason));
+        v_refused := ARRAY(
+            SELECT reason FROM unnest(v_reasons) AS reason
+            WHERE reason.place NOT IN (SELECT answered.place FROM ledger_answered(v_before) AS answered));
+        v_before := ARRAY(
+            SELECT leg FROM unnest(v_before) AS leg
+            WHERE leg.place NOT IN (SELECT refused.place FROM unnest(v_refused) AS refused));
+    END IF;
+
+    IF cardinality(v_legs) > 0 THEN
+        WITH asked AS (
+            SELECT DISTINCT ON (leg.place) leg.principal, leg.key, leg.operation, decode(leg.hash, 'hex') AS hash, leg.unit
+            FROM unnest(v_legs) AS leg ORDER BY leg.place
+        ), keys AS (
+            SELECT * FROM asked
+            UNION ALL
+            SELECT w.principal, w.key, w.operation, decode(w.hash, 'hex'), w.result
+            FROM jsonb_to_record(p_whole) AS w (principal uuid, key text, operation text, hash text, result uuid)
+            WHERE p_whole IS NOT NULL
+        ), claimed AS (
+            INSERT INTO accounts_idempotencyclaim (principal_id, key, operation, request_hash, result_id)
+            SELECT keys.principal, keys.key, keys.operation, keys.hash, keys.unit FROM keys ORDER BY 1, 2
+            ON CONFLICT (principal_id, key) DO NOTHING RETURNING result_id
+        )
+        SELECT (SELECT array_agg(result_id) FROM claimed), (SELECT count(*) FROM asked) INTO v_claimed, v_units;
+        IF p_whole IS NOT NULL AND NOT coalesce((p_whole ->> 'result')::uuid = ANY (v_claimed), false) THEN
+            RAISE EXCEPTION 'the whole was asked for before' USING ERRCODE = 'WL012';
+        END IF;
+        IF coalesce(cardinality(v_claimed), 0) < v_units + (p_whole IS NOT NULL)::int THEN
+            v_before := v_before || ARRAY(
+                SELECT leg FROM unnest(v_legs) AS leg WHERE (leg.unit IN (SELECT unnest(v_claimed))) IS NOT TRUE);
+            v_legs := ARRAY(SELECT leg FROM unnest(v_legs) AS leg WHERE (leg.unit IN (SELECT unnest(v_claimed))) IS TRUE);
+        END IF;
+    END IF;
+
+    IF cardinality(v_legs) > 0 THEN
+        SELECT array_agg(DISTINCT debit), array_agg(DISTINCT credit) INTO v_debits, v_credits FROM unnest(v_legs) AS leg;
+        PERFORM FROM accounts_account a
+        WHERE a.id = ANY (v_debits) AND a.kind = 'customer' ORDER BY a.id FOR NO KEY UPDATE;
+        PERFORM FROM accounts_account a
+        WHERE a.id = ANY (v_credits) AND a.kind = 'customer' ORDER BY a.id FOR KEY SHARE;
+        -- Not the time at which it began to wait: screening's windows end with it, and would miss what came in between.
+        v_now := clock_timestamp();
+        v_reasons := ARRAY(SELECT reason FROM ledger_reasons(v_legs) AS reason);
+        IF cardinality(v_reasons) > 0 AND NOT p_all_or_none THEN
+            RAISE EXCEPTION 'an account has changed meanwhile' USING ERRCODE = 'WL011';
+        END IF;
+        v_failed := ledger_unfunded(v_legs, v_last, (v_now AT TIME ZONE 'UTC')::date);
+    END IF;
+
+    IF p_all_or_none THEN
+        PERFORM ledger_refuse_all(
+            v_refused || CASE WHEN cardinality(v_legs) > 0 THEN v_reasons END
+            || ARRAY(
+                SELECT ROW(unfunded.place, CASE unfunded.failed WHEN 1 THEN 'insufficient_funds' ELSE 'limit_exceeded' END,
+                           NULL, NULL)::ledger_reason
+                FROM unnest(v_failed) WITH ORDINALITY AS unfunded (failed, place) WHERE unfunded.failed <> 0),
+            v_before);
+    END IF;
+    RETURN QUERY
+        SELECT refused.place, 'rejected', refused.state, jsonb_build_object('side', refused.side, 'leg', refused.leg),
+               NULL::uuid, NULL::timestamptz
+        FROM unnest(v_refused) AS refused
         UNION ALL
-        SELECT w.principal, w.key, w.operation, decode(w.hash, 'hex'), w.result
-        FROM jsonb_to_record(p_whole) AS w (principal uuid, key text, operation text, hash text, result uuid)
-        WHERE p_whole IS NOT NULL
-    ), claimed AS (
-        INSERT INTO accounts_idempotencyclaim (principal_id, key, operation, request_hash, result_id)
-        SELECT keys.principal, keys.key, keys.operation, keys.hash, keys.unit FROM keys ORDER BY 1, 2
-        ON CONFLICT (principal_id, key) DO NOTHING RETURNING result_id
-    )
-    SELECT (SELECT array_agg(result_id) FROM claimed), (SELECT count(*) FROM asked) INTO v_claimed, v_units;
-    IF p_whole IS NOT NULL AND NOT coalesce((p_whole ->> 'result')::uuid = ANY (v_claimed), false) THEN
-        RAISE EXCEPTION 'the whole was asked for before' USING ERRCODE = 'WL012';
-    END IF;
-    IF coalesce(cardinality(v_claimed), 0) < v_units + (p_whole IS NOT NULL)::int THEN
-        RETURN QUERY
-            SELECT asked.place, CASE WHEN same THEN 'replayed' ELSE 'rejected' END,
-                   CASE WHEN same THEN '' ELSE 'WL010' END, NULL::jsonb, asked.result_id, NULL::timestamptz
-            FROM (
-                SELECT DISTINCT ON (leg.place) leg.place, c.result_id,
-                       c.operation = leg.operation AND c.request_hash = decode(leg.hash, 'hex') AS same
-                FROM unnest(v_legs) AS leg
-                JOIN accounts_idempotencyclaim c ON c.principal_id = leg.principal AND c.key = leg.key
-                WHERE (leg.unit IN (SELECT unnest(v_claimed))) IS NOT TRUE
-                ORDER BY leg.place
-            ) asked;
-        v_legs := ARRAY(SELECT leg FROM unnest(v_legs) AS leg WHERE (leg.unit IN (SELECT unnest(v_claimed))) IS TRUE);
-    END IF;
+        SELECT answered.place, CASE answered.state WHEN '' THEN 'replayed' ELSE 'rejected' END, answered.state, NULL,
+               answered.result_id, NULL
+        FROM ledger_answered(v_before) AS answered;
     IF cardinality(v_legs) = 0 THEN
         RETURN;
     END IF;
-
-    SELECT array_agg(DISTINCT debit), array_agg(DISTINCT credit) INTO v_debits, v_credits FROM unnest(v_legs) AS leg;
-    PERFORM FROM accounts_account a
-    WHERE a.id = ANY (v_debits) AND a.kind = 'customer' ORDER BY a.id FOR NO KEY UPDATE;
-    PERFORM FROM accounts_account a
-    WHERE a.id = ANY (v_credits) AND a.kind = 'customer' ORDER BY a.id FOR KEY SHARE;
-    -- Not the time at which it began to wait: screening's windows end with it, and would miss what came in between.
-    v_now := clock_timestamp();
-
-    IF EXISTS (SELECT FROM ledger_reasons(v_legs)) THEN
-        RAISE EXCEPTION 'an account has changed meanwhile' USING ERRCODE = 'WL011';
-    END IF;
-    v_failed := ledger_unfunded(v_legs, v_last, (v_now AT TIME ZONE 'UTC')::date);
 
     UPDATE accounts_account a SET reserved = a.reserved + n.needed
     FROM (

@@ -277,6 +277,47 @@ def test_a_key_that_was_used_replays_and_another_request_under_it_is_refused() -
     assert money.balances(payer) == (100, 0)
 
 
+def test_a_key_that_was_used_is_answered_also_when_its_account_has_been_frozen_since() -> None:
+    payer, payee, other = money.new_account(100), money.new_account(), money.new_account(10)
+    first = sending(payer, payee, 60, key="one")
+    alone(first)
+    _frozen(payer)
+    again = sending(payer, payee, 60, key="one")
+    reused = sending(payer, payee, 1, key="one", hashed=bytes(31) + b"x")
+    assert alone(again).outcome == "replayed"
+    for together in ([again], [sending(payer, payee, 1), again, sending(other, payee, 1)]):
+        assert "replayed" in outcomes(posting.post_many(together))
+    assert isinstance(posting.post_many([reused])[0], IdempotencyKeyReused)
+    assert [money.balances(payer), money.balances(other)] == [(100, 40), (10, 9)]
+
+
+def test_all_are_posted_or_none_and_each_refusal_is_named() -> None:
+    payer, payee, poor, stranger = (money.new_account(amount) for amount in (100, 0, 5, 10))
+    set_limit(stranger.id, "account")
+    alone(sending(payer, payee, 1, key="used"))
+    alone(sending(poor, payee, 6, key="refused before"))
+    good = [sending(payer, payee, 10), sending(payer, payee, 1, key="used"), with_fee(payer, payee, 10, 1)]
+    assert outcomes(posting.post_all_or_none(good)) == ["created", "replayed", "created"]
+    bad = [
+        sending(payer, payee, 1),
+        sending(poor, payee, 6),
+        sending(_frozen(money.new_account(10)), payee, 1),
+        sending(poor, payee, 6, key="refused before"),
+        sending(payer, payee, 1, key="used", hashed=bytes(31) + b"x"),
+    ]
+    with pytest.raises(posting.NotAllAccepted) as refusal:
+        posting.post_all_or_none(bad)
+    told = {
+        number: why if isinstance(why, str) else type(why).__name__ for number, why in refusal.value.refused.items()
+    }
+    funds = "insufficient_funds"
+    assert told == {1: funds, 2: "AccountNotOpen", 3: funds, 4: "IdempotencyKeyReused"}
+    keys = [each.key for each in bad[:3]]
+    assert not IdempotencyClaim.objects.filter(key__in=keys).exists()
+    assert money.balances(payer) == (100, 78)
+    verify("--no-bank")
+
+
 def test_two_with_one_key_in_a_batch_are_one() -> None:
     payer, payee = money.new_account(100), money.new_account()
     answers = posting.post_many(
