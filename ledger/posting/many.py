@@ -111,7 +111,7 @@ def post_many(asked: Sequence[Asked], *, whole: Whole | None = None) -> list[Ans
 
 
 def post_all_or_none(asked: Sequence[Asked], *, whole: Whole | None = None) -> list[Answer | Exception]:
-    """Post each unit as `post_pending` would where all are accepted, now or when their keys were used before; else none.
+    """Post each unit as `post_pending` would where all are accepted, now or when their keys were used; else none.
 
     They are plain ones, each with a key of its own. Raises NotAllAccepted, WholeAskedBefore, Unavailable,
     RequestInProgress.
