@@ -33,12 +33,16 @@ from prometheus_client.values import MultiProcessValue
 logger = structlog.get_logger(__name__)
 
 if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-    # Web and workers may be containers, in each of which the same process ids come again. Asked of the system once: a
-    # request moves a dozen figures, and each looks at this.
-    _HOST: Final = socket.gethostname()
-    values.ValueClass = MultiProcessValue(  # type: ignore[no-untyped-call]
-        process_identifier=lambda: f"{_HOST}-{os.getpid()}"
-    )
+    # Web and workers may be containers, in each of which the same process ids come again. Kept until the process forks:
+    # a request moves a dozen figures, and each looks at this.
+    _process = f"{socket.gethostname()}-{os.getpid()}"
+
+    def _name_the_child() -> None:
+        global _process
+        _process = f"{socket.gethostname()}-{os.getpid()}"
+
+    os.register_at_fork(after_in_child=_name_the_child)
+    values.ValueClass = MultiProcessValue(process_identifier=lambda: _process)  # type: ignore[no-untyped-call]
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 #: Scrapes closer together than this see the same figures; several Prometheus servers cost no more than one.
