@@ -1,5 +1,7 @@
 """Ids in the order of their making."""
 
+import multiprocessing
+import time
 import uuid
 
 from wallet_project.utils.context import SYSTEM_PRINCIPAL_ID, system_actor
@@ -16,6 +18,24 @@ def test_ids_of_one_process_are_in_the_order_of_their_making() -> None:
     made = [uuid7() for _ in range(1000)]
     assert made == sorted(made)
     assert len(set(made)) == 1000
+
+
+def test_ids_tell_the_time_however_many_are_made() -> None:
+    before = time.time_ns() // 1_000_000
+    made = [uuid7() for _ in range(5_000)]
+    after = time.time_ns() // 1_000_000
+    assert before <= made[0].int >> 80 <= made[-1].int >> 80 <= after
+
+
+def test_a_child_makes_other_ids_than_its_parent() -> None:
+    uuid7()
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        children = [made for batch in pool.map(_random_parts, [100] * 4) for made in batch]
+    assert len({*children, *_random_parts(100)}) == 500
+
+
+def _random_parts(count: int) -> list[int]:
+    return [uuid7().int & (2**62 - 1) for _ in range(count)]
 
 
 def test_the_system_acts_under_its_own_principal() -> None:

@@ -1,10 +1,41 @@
 """Public ids: UUIDv7 (RFC 9562), so that the primary key's order is the order of creation, near enough to page by."""
 
+import os
+import threading
+import time
+from typing import Final
 from uuid import UUID
 
-from uuid6 import uuid7 as _uuid7
+_VERSION: Final = 0x7 << 76
+_VARIANT: Final = 0b10 << 62
+_RANDOM_BITS: Final = 62
+# So many ids' randomness is asked of the system at once: each time costs as much as the rest of an id.
+_BATCH: Final = 512
+_WIDTH: Final = 8
+
+_lock = threading.Lock()
+_last = 0
+_random = b""
 
 
 def uuid7() -> UUID:
-    # A plain uuid.UUID: the package's subclass would fail exact type checks such as psycopg's dumpers'.
-    return UUID(int=_uuid7().int)
+    """Those of a process ascend. The time is told in 4096ths of a millisecond (method 3 of RFC 9562, section 6.2): a
+    process would have to make four million ids a second for them to run ahead of the clock."""
+    global _last, _random
+    with _lock:
+        _last = now = max((time.time_ns() << 12) // 1_000_000, _last + 1)
+        if not _random:
+            _random = os.urandom(_BATCH * _WIDTH)
+        drawn, _random = _random[:_WIDTH], _random[_WIDTH:]
+    milliseconds, fraction = now >> 12, now & 0xFFF
+    random = int.from_bytes(drawn) >> (8 * _WIDTH - _RANDOM_BITS)
+    return UUID(int=milliseconds << 80 | _VERSION | fraction << 64 | _VARIANT | random)
+
+
+def _begin_anew() -> None:
+    """A child must not draw what its parent draws, nor wait for a lock that somebody held when it was made."""
+    global _lock, _random
+    _lock, _random = threading.Lock(), b""
+
+
+os.register_at_fork(after_in_child=_begin_anew)
