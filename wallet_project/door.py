@@ -2,20 +2,25 @@
 
 Everything that Django's way does for such a request is done here too, by the same code wherever there is some: its
 token, its throttle, its id, its line in the log, its figures, its headers and its problems. What is not in the plain
-form that programs send (another media type, a query, a token that Redis does not know) is handed to Django untouched.
+form that programs send (another media type, a query, no token or nobody's) is handed to Django untouched.
 `tests/api/test_door.py` sends the same requests both ways and compares all that can be seen.
+
+It also bounds how much is worked on at once: what is more is refused at once, whichever way it would have gone.
 """
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from http.client import responses
 from types import SimpleNamespace
 from typing import Any, Final
 
 import structlog
 from django.conf import settings
+from django.core.handlers.wsgi import get_path_info
 from django.core.signals import request_finished, request_started
 from django.http import HttpResponse
 from django.middleware.security import SecurityMiddleware
@@ -33,12 +38,16 @@ from wallet_project.api.throttling import count, window_of
 from wallet_project.middleware import REQUEST_ID_HEADER, add_private_headers, chosen_request_id
 from wallet_project.utils import identity
 from wallet_project.utils.context import request_id
+from wallet_project.utils.errors import Unavailable
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 _JSON: Final = "application/json"
+#: Where `at_once` counts. Health, figures and staff are let in whatever happens, by the threads that the server has
+#: beyond that number; they are also those that refuse.
+_LIMITED: Final = ("/api/", "/_allauth/", "/webhooks/")
 #: Headers that Django's way gives a meaning of its own.
 _UNUSUAL: Final = ("HTTP_TRANSFER_ENCODING", "HTTP_X_CORRELATION_ID", "HTTP_X_REQUESTED_WITH")
 _ALLOWED: Final = "POST, OPTIONS"
@@ -58,60 +67,108 @@ class _Sent:
     template_name: None = None
 
 
+_Told = tuple[_Sent, dict[str, str]]
+
+
+class TooBusy(Unavailable):
+    code = "too_busy"
+    message = "More requests are being worked on than can be; nothing was done. Send the same request again shortly."
+
+
+class _Room:
+    """How many requests are worked on at once. Nobody waits for a place: who finds none is to come again."""
+
+    def __init__(self, places: int) -> None:
+        self._free = places
+        self._lock = threading.Lock()
+
+    def enter(self) -> bool:
+        with self._lock:
+            if self._free == 0:
+                return False
+            self._free -= 1
+            return True
+
+    def leave(self) -> None:
+        with self._lock:
+            self._free += 1
+
+
 class Door:
     """A WSGI application in front of Django's: POSTs to `paths` in plain form are answered by their views at once."""
 
-    def __init__(self, django: Application, paths: list[str]) -> None:
+    def __init__(self, django: Application, paths: list[str], *, at_once: int) -> None:
         self._django = django
         self._routes = routes(paths)
+        self._room = _Room(at_once)
         self._before = PrometheusBeforeMiddleware(_nowhere)
         self._after = PrometheusAfterMiddleware(_nowhere)
         self._log: Any = RequestMiddleware(_nowhere)
         self._headers = {secure: _standing_headers(secure) for secure in (False, True)}
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        route = self._routes.get(environ["PATH_INFO"]) if environ["REQUEST_METHOD"] == "POST" else None
-        if route is None or not _is_plain(environ, route.view.max_body_bytes):
+        if not environ["PATH_INFO"].startswith(_LIMITED):
             return self._django(environ, start_response)
+        if not self._room.enter():
+            return self._answer_by(self._refused, environ, start_response)
+        try:
+            route = self._routes.get(environ["PATH_INFO"]) if environ["REQUEST_METHOD"] == "POST" else None
+            if route is None or not _is_plain(environ, route.view.max_body_bytes):
+                return self._django(environ, start_response)
+            return self._answer_by(partial(self._answered, route), environ, start_response)
+        finally:
+            self._room.leave()
+
+    def _answer_by(
+        self, way: Callable[[Environ], _Told | None], environ: Environ, start_response: StartResponse
+    ) -> Iterable[bytes]:
         chosen = chosen_request_id(environ)
         token = request_id.set(chosen)
         try:
             with structlog.contextvars.bound_contextvars(request_id=chosen):
-                answered = self._answered(route, environ)
+                told = way(environ)
         finally:
             request_id.reset(token)
-        if answered is None:
+        if told is None:
             return self._django(environ, start_response)
-        sent, headers = answered
-        headers[REQUEST_ID_HEADER] = chosen
+        sent, headers = told
+        headers = {**headers, **self._headers[_is_secure(environ)], REQUEST_ID_HEADER: chosen}
         start_response(f"{sent.status_code} {responses[sent.status_code]}", list(headers.items()))
         return [sent.content]
 
-    def _answered(self, route: Route, environ: Environ) -> tuple[_Sent, dict[str, str]] | None:
+    def _refused(self, environ: Environ) -> _Told:
+        seen = _Seen(environ, None, began=Time())
+        self._begin(seen)
+        body, headers = describe(TooBusy())
+        told = _sent(body["status"], body, PROBLEM_JSON, headers, replayed=False)
+        self._end(seen, told[0])
+        return told
+
+    def _answered(self, route: Route, environ: Environ) -> _Told | None:
         """None when the token is nobody's; then nothing has been done or counted."""
-        seen = _Seen(route, environ, began=Time())
+        seen = _Seen(environ, route, began=Time())
         request_started.send(sender=Door, environ=environ)
         try:
             try:
-                call = self._admitted(seen)
+                call = self._admitted(seen, route)
                 if call is None:
                     return None
                 self._begin(seen)
-                sent, headers = _of_answer(route.view.answer(call))
+                told = _of_answer(route.view.answer(call))
             except Exception as error:
                 self._begin(seen)
-                sent, headers = _of_error(error)
-            self._end(seen, sent)
+                told = _of_error(error)
+            self._end(seen, told[0])
         finally:
             request_finished.send(sender=Door)
-        return sent, {**headers, **self._headers[seen.is_secure()]}
+        return told
 
-    def _admitted(self, seen: "_Seen") -> Call | None:
+    def _admitted(self, seen: "_Seen", route: Route) -> Call | None:
         """The call, once its token is somebody's and he has not called too often; None when it is nobody's.
 
         Raises TooMany, what asking the database raises, and what the body is refused with."""
         now = time.time()
-        window = window_of(seen.route.view.throttle_scope, now)
+        window = window_of(route.view.throttle_scope, now)
         counter = window.counter() if window else None
         token = seen.META["HTTP_X_SESSION_TOKEN"]
         who, calls = identity.admit(token, counter) or (identity.resolve(token), None)
@@ -131,7 +188,8 @@ class Door:
         if _logger.isEnabledFor(settings.DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL):
             self._log.prepare(seen)
         self._after.process_request(seen)
-        self._after.process_view(seen, None)
+        if seen.resolver_match:
+            self._after.process_view(seen, None)
         # The token and the throttle were part of it.
         seen.prometheus_before_middleware_event = seen.prometheus_after_middleware_event = seen.began
 
@@ -145,12 +203,13 @@ class Door:
 class _Seen:
     """Of a request, what the middleware that counts and logs looks at."""
 
-    method = "POST"
-
-    def __init__(self, route: Route, environ: Environ, *, began: float) -> None:
+    def __init__(self, environ: Environ, route: Route | None, *, began: float) -> None:
         self.META = environ
-        self.headers = {"content-length": environ["CONTENT_LENGTH"], "x-request-id": request_id.get()}
-        self.resolver_match = self.route = route
+        self.method = environ["REQUEST_METHOD"]
+        length = environ.get("CONTENT_LENGTH", "")
+        measured = length.isascii() and length.isdigit()
+        self.headers = {"content-length": length if measured else "0", "x-request-id": request_id.get()}
+        self.resolver_match = route
         self.user: ApiUser | None = None
         self.began = began
         self.begun = False
@@ -160,7 +219,7 @@ class _Seen:
         return _is_secure(self.META)
 
     def get_full_path(self) -> str:
-        return self.route.path
+        return get_path_info(self.META)
 
 
 def _is_plain(environ: Environ, max_body_bytes: int) -> bool:
@@ -188,18 +247,18 @@ def _is_secure(environ: Environ) -> bool:
     return bool(environ["wsgi.url_scheme"] == "https")
 
 
-def _of_answer(answer: Answer) -> tuple[_Sent, dict[str, str]]:
+def _of_answer(answer: Answer) -> _Told:
     return _sent(answer.status, answer.body, _JSON, {}, replayed=answer.replayed)
 
 
-def _of_error(error: Exception) -> tuple[_Sent, dict[str, str]]:
+def _of_error(error: Exception) -> _Told:
     body, headers = describe(error)
     return _sent(body["status"], body, PROBLEM_JSON, headers, replayed=was_replayed(error))
 
 
 def _sent(
     status: int, body: Mapping[str, Any], media_type: str, headers: Mapping[str, str], *, replayed: bool
-) -> tuple[_Sent, dict[str, str]]:
+) -> _Told:
     told = {"Content-Type": media_type, "Allow": _ALLOWED, **headers}
     if replayed:
         told[REPLAYED_HEADER] = "true"

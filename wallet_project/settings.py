@@ -171,6 +171,8 @@ THROTTLE_RATES = api_defaults.throttle_rates(env.json("THROTTLE_RATES", default=
 REST_FRAMEWORK = {**api_defaults.REST_FRAMEWORK, "DEFAULT_THROTTLE_RATES": THROTTLE_RATES}
 SPECTACULAR_SETTINGS = api_defaults.SPECTACULAR_SETTINGS
 API_IDENTITY_LOADER = "accounts.selectors.load_identity"
+#: How many requests a web process works on at once; it has more threads than that, to refuse the others by (503).
+WEB_REQUESTS_AT_ONCE = env.int("WEB_REQUESTS_AT_ONCE", default=96)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 

@@ -3,6 +3,7 @@
 import gc
 import os
 
+from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
 from wallet_project.api.defaults import DIRECT_PATHS
@@ -14,7 +15,7 @@ refuse_mistakes()
 
 from wallet_project.door import Door  # noqa: E402 - its parts ask for settings and apps
 
-application = Door(django, DIRECT_PATHS)
+application = Door(django, DIRECT_PATHS, at_once=settings.WEB_REQUESTS_AT_ONCE)
 # What is here now stays: half a million objects that the collector need not look through again and again.
 gc.collect()
 gc.freeze()

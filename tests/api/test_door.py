@@ -4,6 +4,8 @@ import json
 import logging
 import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
 from uuid import uuid4
 
@@ -103,7 +105,7 @@ def through_the_door(town: Town) -> tuple[Callable[..., Any], list[str]]:
         handed.append(environ["PATH_INFO"])
         return django(environ, start_response)
 
-    return Door(watched, DIRECT_PATHS), handed
+    return Door(watched, DIRECT_PATHS, at_once=1), handed
 
 
 WELL_FORMED: dict[str, Callable[[Town], Request]] = {
@@ -281,6 +283,37 @@ def test_a_proxys_word_for_tls_is_taken_as_django_takes_it(town: Town, settings:
         called(door, town.request(HTTP_X_FORWARDED_PROTO=said, **{"wsgi.url_scheme": "https"}))
     assert handed == [TRANSFERS] * 2
     assert called(door, town.request(HTTP_X_FORWARDED_PROTO="https, http")).status_code == 202
+
+
+def test_more_than_can_be_worked_on_at_once_are_told_to_come_again(
+    town: Town, caplog: pytest.LogCaptureFixture
+) -> None:
+    inside, go_on = Event(), Event()
+
+    def slow(environ: Request, start_response: Any) -> Any:
+        if environ["PATH_INFO"].startswith("/api/"):
+            inside.set()
+            assert go_on.wait(10)
+        return django(environ, start_response)
+
+    door = Door(slow, DIRECT_PATHS, at_once=1)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(called, door, town.request("/api/v1/nothing"))
+        assert inside.wait(10)
+        for path in (TRANSFERS, "/api/v1/nothing", "/_allauth/app/v1/config"):
+            refused = shown(door, town.request(path), caplog)
+            assert (refused["status"], json.loads(refused["body"])["code"]) == (503, "too_busy")
+            assert ["Retry-After", "1"] in refused["headers"]
+            assert ["Content-Type", "application/problem+json"] in refused["headers"]
+            assert "request_finished" in str(refused["lines"])
+            assert refused["figures"]
+        # Whoever looks after the wallet is let in.
+        assert called(door, town.request("/healthz", REQUEST_METHOD="GET")).status_code == 200
+        go_on.set()
+        assert first.result().status_code == 404
+    assert not Transaction.objects.filter(debit_account=town.source).exists()
+    # There is room again at once, and the key is free.
+    assert called(door, town.request()).status_code == 202
 
 
 @pytest.mark.parametrize("path", ["/api/v1/accounts", "/api/v1/transactions", "/healthz"])
