@@ -89,14 +89,22 @@ if not DATABASE_URL or not REDIS_URL:
     )
 
 
-def _database(url: str, *, statement_timeout: str) -> dict[str, object]:
-    """Timeouts of DESIGN §6: whatever hangs is cut off and can be asked for again."""
+def pool_options(size: int) -> dict[str, object]:
+    """Whoever has waited a second for one of so many connections is told to come again (503)."""
+    return {"min_size": 1, "max_size": size, "timeout": 1.0}
+
+
+def _database(url: str, *, statement_timeout: str, pool: int = 0) -> dict[str, object]:
+    """Timeouts of DESIGN §6: whatever hangs is cut off and can be asked for again. `pool`: connections that the threads
+    of a process share; 0: each thread keeps one of its own."""
     config = environ.Env.db_url_config(url)
+    shared = {"pool": pool_options(pool)} if pool else {}
     return {
         **config,
         "ENGINE": "django.db.backends.postgresql",
-        # Kept, and not asked `SELECT 1` before each request's one statement (docs/decisions/0006).
-        "CONN_MAX_AGE": None,
+        # Kept, and not asked `SELECT 1` before each request's one statement (docs/decisions/0006). A pool keeps them
+        # itself.
+        "CONN_MAX_AGE": 0 if pool else None,
         "CONN_HEALTH_CHECKS": False,
         "DISABLE_SERVER_SIDE_CURSORS": env.bool("DISABLE_SERVER_SIDE_CURSORS", default=False),
         "OPTIONS": {
@@ -104,12 +112,17 @@ def _database(url: str, *, statement_timeout: str) -> dict[str, object]:
             "connect_timeout": 2,
             "options": f"-c lock_timeout=2s -c statement_timeout={statement_timeout} "
             "-c idle_in_transaction_session_timeout=10s",
+            **shared,
         },
     }
 
 
 DATABASES = {
-    "default": _database(DATABASE_URL, statement_timeout=env.str("STATEMENT_TIMEOUT", default="5s")),
+    "default": _database(
+        DATABASE_URL,
+        statement_timeout=env.str("STATEMENT_TIMEOUT", default="5s"),
+        pool=env.int("DATABASE_POOL", default=0),
+    ),
     # Only migrations, grants and backups use the owner; web and workers are started without its URL.
     "owner": _database(DATABASE_OWNER_URL or DATABASE_URL, statement_timeout="0"),
 }

@@ -14,6 +14,7 @@ from accounts.selectors import AccountNotFound
 from ledger.models import Transaction
 from ledger.posting.calls import rows
 from wallet_project.utils.context import Actor
+from wallet_project.utils.database import connect_anew
 from wallet_project.utils.errors import (
     Conflict,
     DatabaseUnavailable,
@@ -143,7 +144,7 @@ def _post(parameters: list[Any]) -> list[tuple[Any, ...]]:
         if connection.in_atomic_block or not isinstance(translate_database_error(error), DatabaseUnavailable):
             raise
         # The server has gone away since this thread last spoke to it. The key makes it safe to ask once more.
-        connection.close()
+        connect_anew()
         return rows(sql, parameters)
 
 
