@@ -28,11 +28,12 @@ def sandbox(env: Mapping[str, str], *, port: int, data: Path) -> ProcessSpec:
 
 
 def web(env: Mapping[str, str], *, port: int) -> ProcessSpec:
-    """Two processes of four threads: as fast as it gets on two cores (DESIGN §7)."""
+    """Two processes for two cores. Threads cost little while they wait: those beyond WEB_REQUESTS_AT_ONCE (96) refuse
+    what is too much. They share the connections of a pool (docs/operations.md)."""
     argv = (*PYTHON, "-m", "granian", "--interface", "wsgi", "--host", LOOPBACK, "--port", str(port))
-    size = ("--workers", "2", "--blocking-threads", "4", "--no-ws")
+    size = ("--workers", "2", "--blocking-threads", "112", "--backlog", "1024", "--backpressure", "512", "--no-ws")
     care = ("--workers-kill-timeout", "5", "--respawn-failed-workers")
-    return ProcessSpec("web", (*argv, *size, *care, "wallet_project.wsgi:application"), env)
+    return ProcessSpec("web", (*argv, *size, *care, "wallet_project.wsgi:application"), {"DATABASE_POOL": "8", **env})
 
 
 def workers(env: Mapping[str, str]) -> tuple[ProcessSpec, ...]:
