@@ -38,7 +38,7 @@ from wallet_project.api.throttling import count, window_of
 from wallet_project.middleware import REQUEST_ID_HEADER, add_private_headers, chosen_request_id
 from wallet_project.utils import identity
 from wallet_project.utils.context import request_id
-from wallet_project.utils.errors import Unavailable
+from wallet_project.utils.errors import TooBusy
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -68,11 +68,6 @@ class _Sent:
 
 
 _Told = tuple[_Sent, dict[str, str]]
-
-
-class TooBusy(Unavailable):
-    code = "too_busy"
-    message = "More requests are being worked on than can be; nothing was done. Send the same request again shortly."
 
 
 class _Room:

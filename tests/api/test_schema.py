@@ -46,7 +46,7 @@ def test_a_post_names_its_refusals(document: dict[str, Any]) -> None:
     }
     assert codes(responses, "413") == {"body_too_large"}
     assert codes(responses, "415") == {"unsupported_media_type"}
-    assert codes(responses, "503") == {"database_unavailable", "database_busy"}
+    assert codes(responses, "503") == {"too_busy", "database_unavailable", "database_busy"}
     assert "401" not in responses
     assert set(responses["202"]["headers"]) >= {"Idempotent-Replayed"}
 

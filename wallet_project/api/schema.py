@@ -166,7 +166,7 @@ class WalletSchema(AutoSchema):
         return {status: list(refusals.values()) for status, refusals in found.items()}
 
     def _implied(self) -> Iterable[type[errors.DomainError]]:
-        yield from (errors.DatabaseUnavailable, errors.DatabaseBusy)
+        yield from (errors.TooBusy, errors.DatabaseUnavailable, errors.DatabaseBusy)
         if self.view.get_throttles():
             yield errors.TooMany
         if not any(isinstance(permission, AllowAny) for permission in self.view.get_permissions()):

@@ -101,6 +101,11 @@ class Unavailable(DomainError):
         self.retry_after = retry_after
 
 
+class TooBusy(Unavailable):
+    code = "too_busy"
+    message = "More requests are being worked on than can be; nothing was done. Send the same request again shortly."
+
+
 class DatabaseUnavailable(Unavailable):
     code = "database_unavailable"
 
