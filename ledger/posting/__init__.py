@@ -24,6 +24,7 @@ from ledger.posting.many import (
     post_all_or_none,
     post_many,
 )
+from ledger.posting.poster import post
 from ledger.posting.requests import (
     AccountNotOpen,
     CurrencyMismatch,
@@ -84,6 +85,7 @@ __all__ = [
     "lock",
     "lock_transaction",
     "park",
+    "post",
     "post_all_or_none",
     "post_many",
     "post_pending",

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal
 from uuid import UUID
 
@@ -131,7 +132,20 @@ def post_pending(
         return Posted(outcome, list(Transaction.objects.filter(id__in=[row[1] for row in made]).order_by("id")))
     # Rows come in the order of ids.
     in_order = sorted(legs, key=lambda leg: leg.id)
-    return Posted(outcome, [_transaction(row, leg, actor) for row, leg in zip(made, in_order, strict=True)])
+    return Posted(
+        outcome,
+        [
+            transaction_of(
+                leg,
+                initiator_id=actor.principal_id,
+                unit_id=unit,
+                status=status,
+                failure=failure,
+                created_at=created_at,
+            )
+            for (_, _, _, status, failure, created_at, _), leg in zip(made, in_order, strict=True)
+        ],
+    )
 
 
 def _post(parameters: list[Any]) -> list[tuple[Any, ...]]:
@@ -156,23 +170,26 @@ def waited_for_the_key(error: OperationalError) -> bool:
     )
 
 
-def _transaction(row: tuple[Any, ...], leg: Leg, actor: Actor) -> Transaction:
-    _, id_, group_id, status, failure, created_at, expires_at = row
+def transaction_of(
+    leg: Leg, *, initiator_id: UUID, unit_id: UUID, status: str, failure: str, created_at: datetime
+) -> Transaction:
+    """What was just recorded for a leg, without reading it."""
+    expires = None if leg.expires_in is None else created_at + timedelta(seconds=leg.expires_in)
     return Transaction(
-        id=id_,
+        id=leg.id,
         kind=leg.kind,
         status=status,
         debit_account_id=leg.debit,
         credit_account_id=leg.credit,
         amount=leg.amount,
         currency=leg.currency,
-        group_id=group_id,
-        initiator_id=actor.principal_id,
+        group_id=unit_id if unit_id != leg.id else None,
+        initiator_id=initiator_id,
         reference=leg.reference,
         metadata=dict(leg.metadata),
         beneficiary=dict(leg.beneficiary) if leg.beneficiary is not None else None,
         reverses_id=leg.reverses,
         failure=failure,
         created_at=created_at,
-        expires_at=expires_at,
+        expires_at=expires,
     )

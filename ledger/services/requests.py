@@ -89,14 +89,16 @@ def request(
     # To the posting function an actor without a customer is the wallet itself, who may move anybody's money.
     customer_id_of(actor)
     try:
-        posted = posting.post_pending(
-            actor=actor,
-            legs=legs,
-            key=key,
-            operation=operation,
-            request_hash=request_hash,
-            request_id=request_id.get(),
-            unit_id=unit_id or (uuid7() if len(legs) > 1 else None),
+        posted = posting.post(
+            posting.Asked(
+                actor=actor,
+                legs=legs,
+                key=key,
+                operation=operation,
+                request_hash=request_hash,
+                request_id=request_id.get(),
+                unit_id=unit_id or (uuid7() if len(legs) > 1 else legs[0].id),
+            )
         )
     except ABOUT_A_LEG as error:
         # Nothing was recorded, so its id tells nobody anything.

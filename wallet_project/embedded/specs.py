@@ -33,7 +33,8 @@ def web(env: Mapping[str, str], *, port: int) -> ProcessSpec:
     argv = (*PYTHON, "-m", "granian", "--interface", "wsgi", "--host", LOOPBACK, "--port", str(port))
     size = ("--workers", "2", "--blocking-threads", "112", "--backlog", "1024", "--backpressure", "512", "--no-ws")
     care = ("--workers-kill-timeout", "5", "--respawn-failed-workers")
-    return ProcessSpec("web", (*argv, *size, *care, "wallet_project.wsgi:application"), {"DATABASE_POOL": "8", **env})
+    own = {"DATABASE_POOL": "8", "GROUP_POSTING": "on", **env}
+    return ProcessSpec("web", (*argv, *size, *care, "wallet_project.wsgi:application"), own)
 
 
 def workers(env: Mapping[str, str]) -> tuple[ProcessSpec, ...]:
