@@ -11,7 +11,7 @@ It also bounds how much is worked on at once: what is more is refused at once, w
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import partial
 from http.client import responses
@@ -20,8 +20,11 @@ from typing import Any, Final
 
 import structlog
 from django.conf import settings
+from django.core.cache import close_caches
+from django.core.handlers.base import reset_urlconf
 from django.core.handlers.wsgi import get_path_info
 from django.core.signals import request_finished, request_started
+from django.db import close_old_connections, reset_queries
 from django.http import HttpResponse
 from django.middleware.security import SecurityMiddleware
 from django_prometheus.middleware import PrometheusAfterMiddleware, PrometheusBeforeMiddleware, Time
@@ -39,6 +42,7 @@ from wallet_project.middleware import REQUEST_ID_HEADER, add_private_headers, ch
 from wallet_project.utils import identity
 from wallet_project.utils.context import request_id
 from wallet_project.utils.errors import TooBusy
+from wallet_project.utils.logs import mask_personal_data
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -52,6 +56,12 @@ _LIMITED: Final = ("/api/", "/_allauth/", "/webhooks/")
 _UNUSUAL: Final = ("HTTP_TRANSFER_ENCODING", "HTTP_X_CORRELATION_ID", "HTTP_X_REQUESTED_WITH")
 _ALLOWED: Final = "POST, OPTIONS"
 _RENDERER: Final = JSONRenderer()
+#: What Django itself does when a request begins and ends. Of this only looking after connections is about one that has
+#: gone past it: our cache needs no closing, and no URL was resolved for it.
+_DJANGOS_OWN: Final = {id(told) for told in (reset_queries, close_old_connections, close_caches, reset_urlconf)}
+_STAMP: Final = structlog.processors.TimeStamper(fmt="iso", utc=True)
+#: By the first digit of the status, as RequestMiddleware has them.
+_LEVELS: Final = {2: logging.INFO, 4: logging.WARNING, 5: logging.ERROR}
 _logger: Final = logging.getLogger(RequestMiddleware.__module__)
 
 
@@ -97,7 +107,7 @@ class Door:
         self._routes = routes(paths)
         self._room = _Room(at_once)
         self._before = PrometheusBeforeMiddleware(_nowhere)
-        self._after = PrometheusAfterMiddleware(_nowhere)
+        self._after = _Figures(_nowhere)
         self._log: Any = RequestMiddleware(_nowhere)
         self._headers = {secure: _standing_headers(secure) for secure in (False, True)}
 
@@ -142,7 +152,9 @@ class Door:
     def _answered(self, route: Route, environ: Environ) -> _Told | None:
         """None when the token is nobody's; then nothing has been done or counted."""
         seen = _Seen(environ, route, began=Time())
-        request_started.send(sender=Door, environ=environ)
+        listened = _somebody_listens()
+        if listened:
+            request_started.send(sender=Door, environ=environ)
         try:
             try:
                 call = self._admitted(seen, route)
@@ -155,7 +167,10 @@ class Door:
                 told = _of_error(error)
             self._end(seen, told[0])
         finally:
-            request_finished.send(sender=Door)
+            if listened:
+                request_finished.send(sender=Door)
+            else:
+                close_old_connections()
         return told
 
     def _admitted(self, seen: "_Seen", route: Route) -> Call | None:
@@ -191,8 +206,47 @@ class Door:
     def _end(self, seen: "_Seen", sent: _Sent) -> None:
         self._after.process_template_response(seen, sent)
         self._after.process_response(seen, sent)
-        self._log.handle_response(seen, sent)
+        _tell_of(seen, sent)
         self._before.process_response(seen, sent)
+
+
+class _Figures(PrometheusAfterMiddleware):  # type: ignore[misc]
+    """Looks up what some labels are counted by once, and not for each request."""
+
+    def __init__(self, get_response: Callable[..., HttpResponse]) -> None:
+        super().__init__(get_response)
+        self._known: dict[tuple[Any, ...], Any] = {}
+
+    def label_metric(self, metric: Any, request: Any, response: Any = None, **labels: str) -> Any:
+        if not labels:
+            return metric
+        key = (metric, *labels.values())
+        if (found := self._known.get(key)) is None:
+            found = self._known[key] = metric.labels(**labels)
+        return found
+
+
+def _tell_of(seen: "_Seen", sent: _Sent) -> None:
+    """The request's line in the log, as RequestMiddleware writes it, without looking up who writes it from where."""
+    level = _LEVELS.get(sent.status_code // 100, logging.ERROR)
+    if _logger.isEnabledFor(level):
+        if seen.user is not None:
+            structlog.contextvars.bind_contextvars(user_id=str(seen.user.pk))
+        name = logging.getLevelName(level).lower()
+        event: MutableMapping[str, Any] = {
+            "code": sent.status_code,
+            "request": f"{seen.method} {seen.get_full_path()}",
+            "event": "request_finished",
+            **structlog.contextvars.get_contextvars(),
+            "logger": _logger.name,
+            "level": name,
+        }
+        line = mask_personal_data(_logger, name, _STAMP(_logger, name, event))
+        record = logging.LogRecord(_logger.name, level, __file__, 0, line, (), None)
+        # What structlog's formatter knows its own lines by.
+        record._logger, record._name = _logger, name
+        _logger.handle(record)
+    structlog.contextvars.clear_contextvars()
 
 
 class _Seen:
@@ -268,6 +322,12 @@ def _standing_headers(secure: bool) -> dict[str, str]:
     security: Any = SecurityMiddleware(_nowhere)
     security.process_response(SimpleNamespace(is_secure=lambda: secure), response)
     return dict(response.headers.items())
+
+
+def _somebody_listens() -> bool:
+    """Whether anybody but Django wants to know when a request begins and ends, or DEBUG remembers its queries."""
+    receivers = (*request_started.receivers, *request_finished.receivers)
+    return settings.DEBUG or any(receiver[0][0] not in _DJANGOS_OWN for receiver in receivers)
 
 
 def _nowhere(_request: Any) -> HttpResponse:

@@ -20,6 +20,6 @@ application = Door(django, DIRECT_PATHS, at_once=settings.WEB_REQUESTS_AT_ONCE)
 # What is here now stays: half a million objects that the collector need not look through again and again.
 gc.collect()
 gc.freeze()
-# Threads that wait for the interpreter ask whoever has it to hand it over, every so often (5 ms). With a hundred of them
-# on busy processors that came to be most of what they did. Whoever waits for a socket hands it over anyway.
+# Threads that wait for the interpreter ask whoever has it to hand it over, every so often (5 ms). With a hundred of
+# them, on busy processors, that came to be most of what they did. Whoever waits for a socket hands it over anyway.
 sys.setswitchinterval(0.05)

@@ -77,6 +77,8 @@ def _ask_at_once(task: str) -> None:
 def _coalesce(task: str) -> None:
     """Send now, or together with all that come within the moment, at its end: a row that is committed after the task
     has looked is never without a nudge of its own."""
+    if task in _later:
+        return  # What is sent at the end of the moment is sent after this; no need to wait for each other.
     with _lock:
         now = time.monotonic()
         wait = _quiet_until.get(task, 0.0) - now
