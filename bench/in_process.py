@@ -2,6 +2,7 @@
 
 import multiprocessing
 import random
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,10 @@ from uuid import UUID, uuid4
 from bench.town import Person
 
 PROCESSES = 2
-THREADS = 4
+#: As many of each process ask as of 128 connections reach each process of the web server.
+THREADS = 64
+#: What each waits for the interpreter, as in wallet_project.wsgi.
+_SWITCH_SECONDS = 0.05
 #: Whom a transfer is from and to: a principal with his customer and the account, and the account that is paid.
 Draw = Callable[[random.Random], tuple[Person, str, str]]
 
@@ -47,7 +51,7 @@ def from_one(people: list[Person]) -> Draw:
 
 
 def transfers(draw: Draw, *, seconds: float) -> float:
-    """Transfers a second, of eight threads that ask one after the other."""
+    """Transfers a second, of threads that each ask one after the other, in processes set up as the web server's."""
     return rate(_transfer_for, draw, seconds)
 
 
@@ -102,13 +106,28 @@ def _child(work: Callable[..., int], arguments: tuple[object, ...], barrier: obj
 
 
 def _transfer_for(draw: Draw, seconds: float) -> int:
+    _as_in_a_web_process()
     until = time.perf_counter() + seconds
     with ThreadPoolExecutor(THREADS) as threads:
         return sum(threads.map(lambda _: _transfer_until(until, draw), range(THREADS)))
 
 
+def _as_in_a_web_process() -> None:
+    """Its settings: threads share a few connections, and what they ask for at the same time is posted together."""
+    from django.conf import settings
+    from django.db import connection, connections
+
+    from wallet_project.settings import pool_options
+
+    connection.close()
+    config = connections.settings["default"]
+    config.update(CONN_MAX_AGE=0, OPTIONS={**config["OPTIONS"], "pool": pool_options(8)})
+    settings.GROUP_POSTING = True
+    sys.setswitchinterval(_SWITCH_SECONDS)
+
+
 def _transfer_until(until: float, draw: Draw) -> int:
-    from django.db import connection
+    from django.db import close_old_connections
 
     from ledger.services import payments
     from wallet_project.utils.money import Money
@@ -126,8 +145,9 @@ def _transfer_until(until: float, draw: Draw) -> int:
             key=uuid4().hex,
             request_hash=bytes(32),
         )
+        # A request's end.
+        close_old_connections()
         made += 1
-    connection.close()
     return made
 
 

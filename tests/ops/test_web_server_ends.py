@@ -1,0 +1,70 @@
+"""What a release does to payments that are under way: the web server ends when they have."""
+
+import http.client
+import json
+import os
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+
+from accounts.models import IdempotencyClaim
+from tests.ledger.test_races import until_somebody_waits
+from tests.support import factories
+from tests.support.servers import ROOT
+from wallet_project.demo.http import NotReached, call
+from wallet_project.embedded import ports, processes, specs
+
+
+def test_payments_that_wait_for_each_other_are_answered_before_the_web_server_ends(
+    db: None, app_dsn: str, owner_dsn: str, admin_dsn: str, tmp_path: Path
+) -> None:
+    source, destination = factories.make_account(funded=10_000), factories.make_account()
+    assert source.customer is not None
+    token = factories.session_token(source.customer.user)
+    body = json.dumps(
+        {"source": str(source.id), "destination": str(destination.id), "amount": 1, "currency": source.currency}
+    )
+
+    def pay(key: str) -> int:
+        """The status; 0 when there was no answer."""
+        connection = http.client.HTTPConnection(ports.LOOPBACK, port, timeout=20)
+        headers = {"Content-Type": "application/json", "X-Session-Token": token, "Idempotency-Key": key}
+        try:
+            connection.request("POST", "/api/v1/transfers", body, headers)
+            return connection.getresponse().status
+        except (OSError, http.client.HTTPException):
+            return 0
+        finally:
+            connection.close()
+
+    def answers() -> bool:
+        try:
+            return call("GET", f"http://{ports.LOOPBACK}:{port}/healthz").status == 200
+        except NotReached:
+            return False
+
+    keys = [uuid4().hex for _ in range(12)]
+    with ports.reserved() as port, ThreadPoolExecutor(12) as threads:
+        env = {**os.environ, "DATABASE_URL": app_dsn, "DATABASE_OWNER_URL": "", "READ_ENV_FILES": "off"}
+        spec = specs.web(env, port=port)
+        with (tmp_path / "log").open("wb") as log:
+            server = subprocess.Popen(spec.argv, env=dict(spec.env), cwd=ROOT, stdout=log, stderr=log)
+        try:
+            assert processes.wait_until(answers, seconds=30)
+            with psycopg.connect(owner_dsn) as owner:
+                owner.execute("SELECT FROM accounts_account WHERE id = %s FOR UPDATE", [source.id])
+                asked = [threads.submit(pay, key) for key in keys]
+                until_somebody_waits(admin_dsn)
+                server.terminate()
+                owner.rollback()
+            statuses = [each.result(timeout=30) for each in asked]
+            assert server.wait(timeout=20) == 0
+        finally:
+            server.kill()
+            server.wait()
+    made = set(IdempotencyClaim.objects.filter(key__in=keys).values_list("key", flat=True))
+    assert {key for key, status in zip(keys, statuses, strict=True) if status == 202} == made
+    assert made
