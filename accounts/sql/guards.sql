@@ -1,15 +1,25 @@
 -- Guards that every app's tables use, and those of this app. Plain SQL: nothing in a session can switch them off.
 
 -- check_state(column, pair, ...): refuses a first state or a change of state that the declared machine does not have.
--- A pair is 'from>to'; a first state is '>to'. Reads nothing but the row.
+-- A pair is 'from>to'; a first state is '>to'. Reads nothing but the row; where the column has its usual name, by that, for
+-- to write a whole row as JSON takes ten times as long as all the rest.
 CREATE OR REPLACE FUNCTION check_state() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     v_column text := TG_ARGV[0];
-    v_to text := to_jsonb(NEW) ->> v_column;
+    v_to text;
     v_from text := '';
 BEGIN
+    IF v_column = 'status' THEN
+        v_to := NEW.status;
+    ELSE
+        v_to := to_jsonb(NEW) ->> v_column;
+    END IF;
     IF TG_OP = 'UPDATE' THEN
-        v_from := to_jsonb(OLD) ->> v_column;
+        IF v_column = 'status' THEN
+            v_from := OLD.status;
+        ELSE
+            v_from := to_jsonb(OLD) ->> v_column;
+        END IF;
         IF v_from = v_to THEN
             RETURN NEW;
         END IF;
