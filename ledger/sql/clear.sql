@@ -17,8 +17,15 @@ DECLARE
     v_frozen uuid[];
     v_closed uuid[];
     v_good uuid[];
-    v_txs uuid[];
     v_limited uuid[];
+    -- The transactions of the units, read once: whose work item is locked is nobody else's to change. By position.
+    v_txs uuid[];
+    v_unit_of uuid[];
+    v_debits uuid[];
+    v_credits uuid[];
+    v_amounts bigint[];
+    v_ready boolean;
+    v_all_open boolean;
 BEGIN
     SELECT array_agg(d.unit_id) INTO v_units FROM (
         SELECT w.unit_id FROM ledger_workitem w
@@ -28,58 +35,69 @@ BEGIN
     IF v_units IS NULL THEN
         RETURN;
     END IF;
-    PERFORM FROM accounts_account a
-    WHERE a.id IN (
-        SELECT t.debit_account_id FROM ledger_transactions_of(v_units) t
-        UNION SELECT t.credit_account_id FROM ledger_transactions_of(v_units) t)
-    ORDER BY a.id FOR NO KEY UPDATE;
-    -- Times never go back along an account's lines: this one is taken under its lock.
-    v_now := clock_timestamp();
-
-    IF EXISTS (
-        SELECT FROM ledger_transactions_of(v_units) t
-        LEFT JOIN ledger_railtransfer r ON r.transaction_id = t.id
-        WHERE t.approved_at IS NULL
-            OR (t.kind IN ('deposit', 'withdrawal') AND r.status IS DISTINCT FROM 'confirmed')
-            OR (t.expires_at IS NOT NULL AND t.captured_at IS NULL)
-    ) THEN
+    SELECT array_agg(t.id), array_agg(coalesce(t.group_id, t.id)), array_agg(t.debit_account_id),
+           array_agg(t.credit_account_id), array_agg(coalesce(t.captured_amount, t.amount)),
+           bool_and(t.approved_at IS NOT NULL
+               AND (t.kind NOT IN ('deposit', 'withdrawal') OR r.status IS NOT DISTINCT FROM 'confirmed')
+               AND (t.expires_at IS NULL OR t.captured_at IS NOT NULL))
+    INTO v_txs, v_unit_of, v_debits, v_credits, v_amounts, v_ready
+    FROM (
+        SELECT * FROM ledger_transaction o WHERE o.id = ANY (v_units) AND o.group_id IS NULL
+        UNION ALL
+        SELECT * FROM ledger_transaction g WHERE g.group_id = ANY (v_units)
+    ) t
+    LEFT JOIN ledger_railtransfer r ON r.transaction_id = t.id;
+    IF NOT v_ready THEN
         RAISE EXCEPTION 'a unit was to be cleared without approval, without the bank or without its payee'
             USING ERRCODE = 'WL020';
     END IF;
+    -- What it returns is as it stands once it is locked.
+    SELECT bool_and(locked.status = 'open') INTO v_all_open FROM (
+        SELECT a.status FROM accounts_account a WHERE a.id = ANY (v_debits || v_credits)
+        ORDER BY a.id FOR NO KEY UPDATE
+    ) locked;
+    -- Times never go back along an account's lines: this one is taken under its lock.
+    v_now := clock_timestamp();
 
-    -- The accounts again, now that they are locked. A withdrawal that the bank has paid is posted whatever became of the
-    -- account: the money is gone.
-    SELECT array_agg(u.id) FILTER (WHERE u.frozen),
-           array_agg(u.id) FILTER (WHERE u.closed AND NOT u.frozen),
-           array_agg(u.id) FILTER (WHERE NOT u.closed AND NOT u.frozen)
-    INTO v_frozen, v_closed, v_good
-    FROM (
-        SELECT coalesce(t.group_id, t.id) AS id,
-               bool_or(d.kind = 'customer' AND d.status <> 'open') AND NOT bool_or(t.kind = 'withdrawal') AS frozen,
-               bool_or(c.status NOT IN ('open', 'frozen')) AS closed
-        FROM ledger_transactions_of(v_units) t
-        JOIN accounts_account d ON d.id = t.debit_account_id
-        JOIN accounts_account c ON c.id = t.credit_account_id
-        GROUP BY 1
-    ) u;
-    RETURN QUERY
-        SELECT f, 'frozen' FROM unnest(v_frozen) f UNION ALL SELECT c, 'closed' FROM unnest(v_closed) c;
+    -- The accounts again, now that they are locked; most batches touch none that is not open. A withdrawal that the bank
+    -- has paid is posted whatever became of the account: the money is gone.
+    v_good := v_units;
+    IF NOT v_all_open THEN
+        SELECT array_agg(u.id) FILTER (WHERE u.frozen),
+               array_agg(u.id) FILTER (WHERE u.closed AND NOT u.frozen),
+               array_agg(u.id) FILTER (WHERE NOT u.closed AND NOT u.frozen)
+        INTO v_frozen, v_closed, v_good
+        FROM (
+            SELECT coalesce(t.group_id, t.id) AS id,
+                   bool_or(d.kind = 'customer' AND d.status <> 'open') AND NOT bool_or(t.kind = 'withdrawal') AS frozen,
+                   bool_or(c.status NOT IN ('open', 'frozen')) AS closed
+            FROM ledger_transactions_of(v_units) t
+            JOIN accounts_account d ON d.id = t.debit_account_id
+            JOIN accounts_account c ON c.id = t.credit_account_id
+            GROUP BY 1
+        ) u;
+        RETURN QUERY
+            SELECT f, 'frozen' FROM unnest(v_frozen) f UNION ALL SELECT c, 'closed' FROM unnest(v_closed) c;
+    END IF;
     v_limited := ledger_over_limit(v_good, v_now);
     RETURN QUERY SELECT l, 'limited' FROM unnest(v_limited) l;
     SELECT array_agg(u) INTO v_good FROM unnest(v_good) u WHERE u <> ALL (v_limited);
     IF v_good IS NULL THEN
         RETURN;
     END IF;
-    SELECT array_agg(t.id) INTO v_txs FROM ledger_transactions_of(v_good) t;
+    IF cardinality(v_good) < cardinality(v_units) THEN
+        SELECT array_agg(l.id), array_agg(l.debit), array_agg(l.credit), array_agg(l.amount)
+        INTO v_txs, v_debits, v_credits, v_amounts
+        FROM unnest(v_txs, v_unit_of, v_debits, v_credits, v_amounts) AS l (id, unit_id, debit, credit, amount)
+        WHERE l.unit_id = ANY (v_good);
+    END IF;
 
     WITH sides AS (
-        SELECT t.id, t.debit_account_id AS account_id, 'debit' AS direction, coalesce(t.captured_amount, t.amount) AS amount,
-               -coalesce(t.captured_amount, t.amount) AS change
-        FROM ledger_transaction t WHERE t.id = ANY (v_txs)
+        SELECT id, account_id, 'debit' AS direction, amount, -amount AS change
+        FROM unnest(v_txs, v_debits, v_amounts) AS debited (id, account_id, amount)
         UNION ALL
-        SELECT t.id, t.credit_account_id, 'credit', coalesce(t.captured_amount, t.amount),
-               coalesce(t.captured_amount, t.amount)
-        FROM ledger_transaction t WHERE t.id = ANY (v_txs)
+        SELECT id, account_id, 'credit', amount, amount
+        FROM unnest(v_txs, v_credits, v_amounts) AS credited (id, account_id, amount)
     ), numbered AS (
         SELECT s.*, row_number() OVER in_account AS number,
                sum(s.change) OVER (in_account ROWS UNBOUNDED PRECEDING)::bigint AS running
@@ -95,12 +113,12 @@ BEGIN
         last_sequence = a.last_sequence + s.entries
     FROM (
         SELECT side.account_id, sum(side.change)::bigint AS change, sum(side.released)::bigint AS released, count(*) AS entries
-        FROM ledger_transaction t
-        CROSS JOIN LATERAL (VALUES
-            (t.debit_account_id, -coalesce(t.captured_amount, t.amount), coalesce(t.captured_amount, t.amount)),
-            (t.credit_account_id, coalesce(t.captured_amount, t.amount), 0)
-        ) AS side (account_id, change, released)
-        WHERE t.id = ANY (v_txs)
+        FROM (
+            SELECT account_id, -amount AS change, amount AS released
+            FROM unnest(v_debits, v_amounts) AS debited (account_id, amount)
+            UNION ALL
+            SELECT account_id, amount, 0 FROM unnest(v_credits, v_amounts) AS credited (account_id, amount)
+        ) AS side
         GROUP BY side.account_id
     ) s
     WHERE a.id = s.account_id;

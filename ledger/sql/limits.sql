@@ -81,6 +81,10 @@ DECLARE
     v_counted jsonb;
     v_unit record;
 BEGIN
+    -- Whoever sets a limit locks its accounts first: none of these can get one now.
+    IF NOT EXISTS (SELECT FROM ledger_limit l WHERE l.direction = 'in') THEN
+        RETURN v_over;
+    END IF;
     SELECT jsonb_agg(to_jsonb(counted)) INTO v_counted FROM (
         SELECT coalesce(t.group_id, t.id) AS unit_id, l.owner_id, l.currency,
                max(coalesce(t.captured_amount, t.amount)) AS largest, sum(coalesce(t.captured_amount, t.amount)) AS total
