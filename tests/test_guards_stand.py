@@ -96,12 +96,12 @@ def test_what_was_changed_by_hand_is_found(admin_dsn: str, statement: str, probl
 
 def test_a_foreign_key_that_was_dropped_is_found(owner_connection: psycopg.Connection) -> None:
     (name,) = owner_connection.execute(
-        "SELECT conname FROM pg_constraint WHERE contype = 'f' AND conrelid = 'ledger_entry'::regclass "
-        "AND confrelid = 'accounts_account'::regclass"
+        "SELECT conname FROM pg_constraint WHERE contype = 'f' AND conrelid = 'ledger_transaction'::regclass "
+        "AND confrelid = 'accounts_principal'::regclass"
     ).fetchone() or ("",)
-    owner_connection.execute(sql.SQL("ALTER TABLE ledger_entry DROP CONSTRAINT {}").format(sql.Identifier(name)))
+    owner_connection.execute(sql.SQL("ALTER TABLE ledger_transaction DROP CONSTRAINT {}").format(sql.Identifier(name)))
     assert found() == [
-        {"problem": "a foreign key is missing, or not enforced", "table": "ledger_entry", "column": "account_id"}
+        {"problem": "a foreign key is missing, or not enforced", "table": "ledger_transaction", "column": "initiator_id"}
     ]
 
 

@@ -179,8 +179,8 @@ class Migration(migrations.Migration):
                 ('balance_after', models.BigIntegerField(help_text="the account's cleared balance after it; minor units")),
                 ('sequence', models.BigIntegerField(help_text='its number in the account, from 1, without a gap')),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('account', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='entries', to='accounts.account')),
-                ('transaction', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='entries', to='ledger.transaction')),
+                ('account', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='entries', to='accounts.account')),
+                ('transaction', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='entries', to='ledger.transaction')),
             ],
             options={
                 'verbose_name_plural': 'entries',

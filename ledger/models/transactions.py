@@ -174,8 +174,13 @@ class Entry(models.Model):
     """One side of a cleared transaction, with the account's running balance. Never changed, never removed."""
 
     id = models.BigAutoField(primary_key=True)
-    transaction = models.ForeignKey(Transaction, on_delete=models.PROTECT, related_name="entries", db_index=False)
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="entries", db_index=False)
+    # The trigger entries_balance stands in for both keys, set-based: they took a quarter of clearing, row by row.
+    transaction = models.ForeignKey(
+        Transaction, on_delete=models.PROTECT, related_name="entries", db_constraint=False, db_index=False
+    )
+    account = models.ForeignKey(
+        Account, on_delete=models.PROTECT, related_name="entries", db_constraint=False, db_index=False
+    )
     direction = models.CharField(max_length=6, choices=Direction.choices)
     amount = models.BigIntegerField(help_text="minor units")
     balance_after = models.BigIntegerField(help_text="the account's cleared balance after it; minor units")

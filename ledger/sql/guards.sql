@@ -129,17 +129,24 @@ END $$;
 CREATE TRIGGER adjustment_is_immutable BEFORE UPDATE ON ledger_adjustment
     FOR EACH ROW EXECUTE FUNCTION adjustment_is_immutable();
 
--- Entries come in pairs that agree with their transaction and add up to zero. Once a statement, set-based.
+-- Entries come in pairs that agree with their transaction and add up to zero. Once a statement, set-based: each transaction
+-- is looked up by its id, and `OFFSET 0` keeps the planner from reading all that there ever were in order to join with them.
+-- This stands in for foreign keys of entries as well: an entry without its pending transaction is refused, its account is
+-- one of that transaction's, which keys hold, and neither row can go or change its id.
 CREATE OR REPLACE FUNCTION entries_balance() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
     IF EXISTS (
-        SELECT FROM new_entries e JOIN ledger_transaction t ON t.id = e.transaction_id
+        SELECT FROM new_entries e
+        LEFT JOIN LATERAL (
+            SELECT t.debit_account_id, t.credit_account_id, t.amount, t.captured_amount, t.status
+            FROM ledger_transaction t WHERE t.id = e.transaction_id OFFSET 0
+        ) t ON true
         GROUP BY e.transaction_id
         HAVING count(*) <> 2
             OR sum(CASE e.direction WHEN 'credit' THEN e.amount ELSE -e.amount END) <> 0
             OR bool_or(e.amount <> coalesce(t.captured_amount, t.amount))
             OR bool_or(e.account_id <> CASE e.direction WHEN 'debit' THEN t.debit_account_id ELSE t.credit_account_id END)
-            OR bool_or(t.status <> 'pending')
+            OR bool_or(t.status IS DISTINCT FROM 'pending')
     ) THEN
         RAISE EXCEPTION 'entries must be one debit and one credit as their pending transaction says'
             USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = TG_TABLE_NAME;

@@ -135,8 +135,8 @@ def _paths() -> SqlCheck:
                 GROUP BY t.id HAVING count(e.id) <> CASE t.status WHEN 'cleared' THEN 2 ELSE 0 END""",
             "an entry that is not as its transaction says": """
                 SELECT e.id AS entry_id, e.transaction_id, e.account_id, e.amount FROM ledger_entry e
-                JOIN ledger_transaction t ON t.id = e.transaction_id
-                WHERE e.amount <> coalesce(t.captured_amount, t.amount)
+                LEFT JOIN ledger_transaction t ON t.id = e.transaction_id
+                WHERE t.id IS NULL OR e.amount <> coalesce(t.captured_amount, t.amount)
                     OR e.account_id <>
                         CASE e.direction WHEN 'debit' THEN t.debit_account_id ELSE t.credit_account_id END""",
         },

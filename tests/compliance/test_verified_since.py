@@ -134,6 +134,10 @@ def test_an_audit_that_found_something_is_nothing_to_begin_from(
             "an entry that is not as its transaction says",
         ),
         (
+            "UPDATE ledger_entry SET transaction_id = gen_random_uuid() WHERE account_id = %(account)s AND sequence = 2",
+            "an entry that is not as its transaction says",
+        ),
+        (
             "DELETE FROM ledger_entry WHERE account_id = %(account)s AND sequence = 2",
             "a transaction with the wrong number of entries",
         ),

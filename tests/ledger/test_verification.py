@@ -185,6 +185,13 @@ def test_i5_a_cleared_transaction_without_entries(account: Account, break_by_han
     assert {"I5", "I2"} <= broken(findings("--no-bank"))
 
 
+def test_i5_entries_of_no_transaction(account: Account, break_by_hand: Callable[..., None]) -> None:
+    break_by_hand("UPDATE ledger_entry SET transaction_id = '01990000-0000-7000-8000-000000000009'")
+    text = findings("--no-bank")
+    assert "I5" in broken(text)
+    assert "an entry that is not as its transaction says" in text
+
+
 def test_i6_a_pending_transaction_without_work(account: Account, break_by_hand: Callable[..., None]) -> None:
     break_by_hand("DELETE FROM ledger_workitem")
     assert "I6" in broken(findings("--no-bank"))

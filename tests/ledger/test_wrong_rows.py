@@ -242,6 +242,21 @@ def entry(direction: str, account: str, amount: int = 50, **changes: Any) -> Row
         ([entry("debit", "@payee"), entry("credit", "@payer")], "entries_balance"),
         ([entry("debit", "@payer"), entry("credit", "@settlement")], "entries_balance"),
         ([entry("debit", "@settlement"), entry("credit", "@payee")], "entries_balance"),
+        ([entry("debit", SOMEBODY), entry("credit", "@payee")], "entries_balance"),
+        ([entry("debit", "@payer"), entry("credit", SOMEBODY)], "entries_balance"),
+        (
+            [entry("debit", "@payer", transaction_id=SOMEBODY), entry("credit", "@payee", transaction_id=SOMEBODY)],
+            "entries_balance",
+        ),
+        (
+            [
+                entry("debit", "@payer"),
+                entry("credit", "@payee"),
+                entry("debit", "@payer", sequence=100, transaction_id=SOMEBODY),
+                entry("credit", "@payee", sequence=100, transaction_id=SOMEBODY),
+            ],
+            "entries_balance",
+        ),
         ([entry("debit", "@payer", 0), entry("credit", "@payee", 0)], "entry_amount_positive"),
         ([entry("debit", "@payer"), entry("other", "@payee")], "entry_direction_known"),
         ([entry("debit", "@payer"), entry("debit", "@payee")], "entry_one_debit_and_one_credit"),
