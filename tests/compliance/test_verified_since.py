@@ -134,7 +134,8 @@ def test_an_audit_that_found_something_is_nothing_to_begin_from(
             "an entry that is not as its transaction says",
         ),
         (
-            "UPDATE ledger_entry SET transaction_id = gen_random_uuid() WHERE account_id = %(account)s AND sequence = 2",
+            "UPDATE ledger_entry SET transaction_id = gen_random_uuid() "
+            "WHERE account_id = %(account)s AND sequence = 2",
             "an entry that is not as its transaction says",
         ),
         (
