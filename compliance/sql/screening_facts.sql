@@ -1,8 +1,9 @@
 -- Facts of every leg of a batch of units: one row per leg (compliance/facts.py gives the meaning of each column).
 -- Locks nothing. Reads ledger_transaction by (debit_account, id), by (credit_account, id) only for deposits that lie
--- just under a limit, and by transaction_by_beneficiary for withdrawals, whatever their amount; ids are time ordered, so that a window is a range of ids. Each customer's window is read once
--- for the whole batch and counted by moving frames, however many legs of the batch he has. `OFFSET 0` keeps the planner
--- from joining the other way round: it can't know how few of a day's transactions are one customer's.
+-- just under a limit, and by transaction_by_beneficiary for withdrawals, whatever their amount; ids are time ordered, so
+-- that a window is a range of ids. Each customer's window is read once for the whole batch, however many legs of the batch
+-- he has, so that a large batch costs less a leg. `OFFSET 0` keeps the planner from joining the other way round: it can't
+-- know how few of a day's transactions are one customer's.
 --
 -- Fees are no debits of their own: the payments that they belong to are counted. Of a hold that was captured, what was
 -- captured counts.
@@ -32,24 +33,23 @@ WITH limit_of AS (
     JOIN accounts_account AS payer ON payer.id = t.debit_account_id
     JOIN accounts_account AS payee ON payee.id = t.credit_account_id
 ), person AS MATERIALIZED (
-    SELECT customer_id, outgoing, since, until,
+    SELECT customer_id, outgoing, just_under, first, until, first - interval '24 hours' AS since,
+           ARRAY(SELECT a.id FROM accounts_account AS a WHERE a.customer_id = span.customer_id) AS accounts,
            -- The smallest UUIDv7 of that millisecond; ten minutes are for clocks that differ.
-           (lpad(to_hex(floor(extract(epoch FROM since - interval '10 minutes') * 1000)::bigint), 12, '0')
+           (lpad(to_hex(floor(extract(epoch FROM first - interval '24 hours 10 minutes') * 1000)::bigint), 12, '0')
                || repeat('0', 20))::uuid AS first_id
     FROM (
-        SELECT customer_id, outgoing, min(created_at) - interval '24 hours' AS since, max(created_at) AS until
+        SELECT customer_id, outgoing, bool_or(just_under) AS just_under,
+               min(created_at) AS first, max(created_at) AS until
         FROM leg
         WHERE customer_id IS NOT NULL AND (outgoing OR just_under)
         GROUP BY customer_id, outgoing
     ) AS span
 ), history AS (
-    SELECT person.customer_id, true AS outgoing, h.id, h.created_at, h.amount, h.moved, h.currency,
-           EXISTS (
-               SELECT 1 FROM accounts_account AS own
-               WHERE own.id = h.credit_account_id AND own.customer_id = person.customer_id
-           ) AS to_own_account
+    SELECT person.customer_id, true AS outgoing, person.just_under, person.first, person.until, h.id, h.created_at,
+           h.amount, h.moved, h.currency, h.credit_account_id = ANY (person.accounts) AS to_own_account
     FROM person
-    JOIN accounts_account AS a ON a.customer_id = person.customer_id
+    CROSS JOIN LATERAL unnest(person.accounts) AS a (id)
     CROSS JOIN LATERAL (
         SELECT t.id, t.created_at, t.amount, coalesce(t.captured_amount, t.amount) AS moved, t.currency,
                t.credit_account_id, t.kind, t.status
@@ -60,9 +60,10 @@ WITH limit_of AS (
     WHERE person.outgoing AND h.created_at BETWEEN person.since AND person.until AND h.status <> 'failed'
       AND h.kind <> 'fee'
     UNION ALL
-    SELECT person.customer_id, false, h.id, h.created_at, h.amount, h.amount, h.currency, false
+    SELECT person.customer_id, false, true, person.first, person.until, h.id, h.created_at,
+           h.amount, h.amount, h.currency, false
     FROM person
-    JOIN accounts_account AS a ON a.customer_id = person.customer_id
+    CROSS JOIN LATERAL unnest(person.accounts) AS a (id)
     CROSS JOIN LATERAL (
         SELECT t.id, t.created_at, t.amount, t.currency, t.kind, t.status
         FROM ledger_transaction AS t
@@ -71,21 +72,33 @@ WITH limit_of AS (
     ) AS h
     WHERE NOT person.outgoing AND h.created_at BETWEEN person.since AND person.until AND h.status <> 'failed'
       AND h.kind = 'deposit'
-), counted AS (
-    SELECT id, outgoing,
-           -- A frame holds the leg itself; the leg is taken out again below. (EXCLUDE CURRENT ROW would count each
-           -- frame anew, which is quadratic for a customer with many debits.)
-           count(*) OVER hour AS debits_1h,
-           coalesce(sum(moved) FILTER (WHERE NOT to_own_account) OVER day, 0) AS out_24h,
-           count(*) FILTER (WHERE just_under) OVER day AS just_under_24h
+), line AS (
+    -- What is in the windows of all legs of a person, or in the days and not in the hours of all, is added up to one line
+    -- first: only what lies at an end of a window is counted by frames. A leg is always a line of its own.
+    SELECT customer_id, outgoing, currency, CASE WHEN shared IS NULL THEN id END AS id, min(created_at) AS created_at,
+           count(*) AS debits, coalesce(sum(moved) FILTER (WHERE NOT to_own_account), 0) AS sent,
+           count(*) FILTER (WHERE just_under) AS just_under
     FROM (
-        SELECT history.*,
-               EXISTS (
+        SELECT customer_id, outgoing, currency, id, created_at, moved, to_own_account,
+               CASE WHEN created_at >= until - interval '1 hour' AND created_at < first THEN 'hour'
+                    WHEN created_at >= until - interval '24 hours' AND created_at < first - interval '1 hour' THEN 'day'
+               END AS shared,
+               -- Asked for nothing where no leg of the person's is just under a limit.
+               just_under AND EXISTS (
                    SELECT 1 FROM band
                    WHERE band.currency = history.currency AND history.amount >= low AND history.amount < high
                ) AS just_under
         FROM history
     ) AS history
+    GROUP BY customer_id, outgoing, currency, shared, CASE WHEN shared IS NULL THEN id END
+), counted AS (
+    SELECT id, outgoing,
+           -- A frame holds the leg itself; the leg is taken out again below. (EXCLUDE CURRENT ROW would count each
+           -- frame anew, which is quadratic for a customer with many debits.)
+           sum(debits) OVER hour AS debits_1h,
+           sum(sent) OVER day AS out_24h,
+           sum(just_under) OVER day AS just_under_24h
+    FROM line
     WINDOW hour AS (
                PARTITION BY customer_id, outgoing ORDER BY created_at
                RANGE BETWEEN interval '1 hour' PRECEDING AND CURRENT ROW
@@ -98,12 +111,12 @@ WITH limit_of AS (
 SELECT leg.id, leg.unit_id, leg.customer_id, leg.kind, leg.outgoing, leg.amount, leg.currency,
        coalesce(customer.kyc_status = 'rejected', false) AS identity_rejected,
        greatest(floor(extract(epoch FROM leg.created_at - leg.account_created_at)), 0)::bigint AS account_age_seconds,
-       CASE WHEN counted.id IS NULL OR NOT leg.outgoing THEN 0 ELSE counted.debits_1h - 1 END AS debits_1h,
+       CASE WHEN counted.id IS NULL OR NOT leg.outgoing THEN 0 ELSE counted.debits_1h - 1 END::bigint AS debits_1h,
        CASE WHEN counted.id IS NULL OR NOT leg.outgoing THEN 0
             WHEN leg.to_own_account THEN counted.out_24h
             ELSE counted.out_24h - leg.moved END::bigint AS out_24h,
        leg.to_own_account,
-       CASE WHEN leg.just_under AND counted.id IS NOT NULL THEN counted.just_under_24h - 1 ELSE 0 END AS just_under_24h,
+       CASE WHEN leg.just_under AND counted.id IS NOT NULL THEN counted.just_under_24h - 1 ELSE 0 END::bigint AS just_under_24h,
        CASE
            WHEN NOT leg.outgoing OR leg.to_own_account OR leg.amount < limit_of.first_payment_from THEN NULL
            WHEN leg.payee_customer_id IS NOT NULL THEN EXISTS (
