@@ -75,8 +75,8 @@ class KycCheck(Check):
 class Screening(Check):
     """The one screening of a transaction: its facts, what each rule said, what was decided."""
 
-    #: What waits to be screened is the work item; a worker that takes it up makes this row.
-    BORN = (CheckStatus.RUNNING,)
+    #: What waits to be screened, and what is under way, is the work item; this row is written once it was decided.
+    BORN = (CheckStatus.APPROVED, CheckStatus.REJECTED, CheckStatus.IN_REVIEW)
 
     transaction = models.OneToOneField(Transaction, on_delete=models.PROTECT, related_name="screening")
     facts = models.JSONField(default=dict)

@@ -46,6 +46,10 @@ class Facts:
     #: A withdrawal to an IBAN to which this customer has no earlier withdrawal that was approved and has not failed.
     beneficiary_first_use: bool
 
+    def as_json(self) -> dict[str, Any]:
+        """All of them by name. `asdict` copies each in depth, which took longer than to ask all the rules."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

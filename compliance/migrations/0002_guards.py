@@ -35,8 +35,8 @@ class Migration(migrations.Migration):
             "DROP TRIGGER compliance_kyccheck_status_is_legal ON compliance_kyccheck",
         ),
         migrations.RunSQL(
-            # A screening that waits is its work item; the row is born when a worker takes that up.
-            state_trigger_sql("compliance_screening", "status", ["queued", "running"], CHECK),
+            # A screening that waits or is under way is its work item; the row is born as it was decided.
+            state_trigger_sql("compliance_screening", "status", ["queued", "approved", "rejected", "in_review"], CHECK),
             "DROP TRIGGER compliance_screening_status_is_legal ON compliance_screening",
         ),
         migrations.RunSQL(

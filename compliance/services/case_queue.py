@@ -11,7 +11,6 @@ from django.db.models import Q
 
 from compliance import effects, steps
 from compliance.models import Case
-from compliance.services import screening
 from compliance.states import CasePriority, CaseStatus, CheckStatus
 from ledger.models import Escalation, Transaction
 from ledger.states import EscalationKind, EscalationStatus, TransactionStatus
@@ -36,11 +35,7 @@ _URGENT: Final = frozenset(
 
 def tend_queue(*, now: datetime) -> int:
     """Open the cases that are missing, close those that nobody needs; the most that one of these steps did."""
-    return max(
-        open_cases(now=now),
-        close_ended_cases(now=now),
-        screening.close_ended_screenings(now=now),
-    )
+    return max(open_cases(now=now), close_ended_cases(now=now))
 
 
 def open_cases(*, now: datetime, limit: int = BATCH) -> int:

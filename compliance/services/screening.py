@@ -1,13 +1,14 @@
 """Screening: every transaction is looked at once before its money moves (know your transaction).
 
 A batch is leased in one short commit, judged outside of any transaction, and decided in one commit that counts only
-for the units whose lease is still held. A worker that dies in between loses its lease, and the next one starts over.
+for the units whose lease is still held. A worker that dies in between loses its lease, and the next one starts over:
+what is under way is the work item's, and a screening is written once, as it was decided.
 """
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -20,15 +21,15 @@ from django.db.models import Q
 from compliance import steps
 from compliance.facts import LegFacts, facts_of
 from compliance.limits import four_eyes_from, limits_in_force
-from compliance.models import Case, Screening
+from compliance.models import Case
 from compliance.rules import Decision, decide, worst
 from compliance.states import CasePriority, CheckStatus, Verdict
 from ledger import steps as ledger
 from ledger.failures import FailureCode
 from ledger.models import Transaction
-from ledger.states import EscalationKind, Stage, TransactionStatus
+from ledger.states import EscalationKind, Stage
 from ledger.steps import Claimed
-from wallet_project.utils.context import system_actor
+from wallet_project.utils.context import request_id, system_actor
 from wallet_project.utils.errors import DatabaseBusy, DatabaseUnavailable, translate_database_error
 from wallet_project.utils.ids import uuid7
 from wallet_project.utils.metrics import retried
@@ -38,7 +39,7 @@ from wallet_project.utils.retry import MAX_TRIES
 logger = structlog.get_logger(__name__)
 
 #: A batch holds its locks for as long as its commit takes.
-BATCH: Final = 200
+BATCH: Final = 500
 _END: Final = {
     Verdict.APPROVE: CheckStatus.APPROVED,
     Verdict.REVIEW: CheckStatus.IN_REVIEW,
@@ -58,7 +59,6 @@ def screen_due(*, now: datetime, limit: int = BATCH) -> int:
     """Screen up to `limit` due units; how many were taken up. Safe to run any number of times at once."""
     with transaction.atomic(durable=True):
         claimed = ledger.claim(Stage.SCREENING, limit=limit, lease=settings.LEASE)
-        _start_screenings(claimed, now=now)
     fresh = [unit for unit in claimed if unit.attempts <= MAX_TRIES]
     for unit in claimed:
         if unit.attempts > 1:
@@ -70,59 +70,6 @@ def screen_due(*, now: datetime, limit: int = BATCH) -> int:
     if len(claimed) == limit:
         nudge("ledger.transaction_pending")
     return len(claimed)
-
-
-def close_ended_screenings(*, now: datetime, limit: int = BATCH) -> int:
-    """End screenings that were being worked on when their transaction ended (the payer cancelled it)."""
-    with transaction.atomic(durable=True):
-        unfinished = Screening.objects.filter(status__in=[CheckStatus.QUEUED, CheckStatus.RUNNING]).order_by("id")
-        over = unfinished.exclude(transaction__status=TransactionStatus.PENDING)
-        ended = list(over.values_list("id", flat=True)[:limit])
-        locked = list(unfinished.filter(id__in=ended).select_for_update(no_key=True))
-        for screening in locked:
-            steps.end_check(
-                screening,
-                "reject",
-                decided_by="system",
-                reason="The transaction ended before it was decided.",
-                actor=system_actor(),
-                now=now,
-            )
-    return len(locked)
-
-
-def _start_screenings(claimed: Sequence[Claimed], *, now: datetime) -> None:
-    """Give each transaction of the units its one screening, or take up the one that another worker left."""
-    if not claimed:
-        return
-    leases = {unit.unit_id: unit.token for unit in claimed}
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT t.id, coalesce(t.group_id, t.id) FROM ledger_transactions_of(%s) t "
-            "WHERE t.status = 'pending' ORDER BY t.id",
-            [list(leases)],
-        )
-        legs = cursor.fetchall()
-        cursor.execute(
-            """
-            INSERT INTO compliance_screening AS s (
-                id, transaction_id, status, attempts, next_at, lease_token, decided_by, reason, facts, findings)
-            SELECT v.id, v.transaction_id, 'running', 1, %s, v.token, '', '', '{}', '[]'
-            FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[]) AS v (id, transaction_id, token)
-            ON CONFLICT (transaction_id) DO UPDATE
-            SET attempts = s.attempts + 1, next_at = excluded.next_at, lease_token = excluded.lease_token
-            WHERE s.status = 'running'
-            RETURNING s.id, s.attempts
-            """,
-            [
-                now + settings.LEASE,
-                [uuid7() for _ in legs],
-                [transaction_id for transaction_id, _ in legs],
-                [leases[unit_id] for _, unit_id in legs],
-            ],
-        )
-        born = [id_ for id_, attempts in cursor.fetchall() if attempts == 1]
-    steps.log_changes("screening", [(id_, "", CheckStatus.RUNNING, "") for id_ in born], actor=system_actor())
 
 
 def _screen(batch: Sequence[Claimed], *, now: datetime) -> None:
@@ -171,53 +118,62 @@ def _commit(batch: Sequence[Claimed], judged: Sequence[Judged], *, now: datetime
         done |= ledger.fail(
             of(Verdict.REJECT), code=FailureCode.NOT_PERMITTED, actor=system_actor(), reason="rejected by screening"
         )
-        _record([item for item in judged if item.leg.unit_id in done], units, now=now)
+        attempts = {unit.unit_id: unit.attempts for unit in batch}
+        _record([item for item in judged if item.leg.unit_id in done], units, attempts, now=now)
 
 
-def _record(judged: Sequence[Judged], units: dict[UUID, Verdict], *, now: datetime) -> None:
-    """Write the decisions, and open a case for each transaction that an officer is to look at."""
+def _record(
+    judged: Sequence[Judged], units: Mapping[UUID, Verdict], attempts: Mapping[UUID, int], *, now: datetime
+) -> None:
+    """Write the decisions with their log, and open a case for each transaction that an officer is to look at."""
+    if not judged:
+        return
     by_transaction = {item.leg.transaction_id: item for item in judged}
-    rows = [
-        (item.leg.transaction_id, _status(item, units), asdict(item.leg.facts), item.decision)
-        for item in by_transaction.values()
-    ]
+    # As one text: to pass hundreds of rows as arrays takes several times as long.
+    rows = json.dumps(
+        [
+            {
+                "id": str(uuid7()),
+                "transaction_id": str(item.leg.transaction_id),
+                "status": str(_status(item, units)),
+                "attempts": attempts[item.leg.unit_id],
+                "facts": item.leg.facts.as_json(),
+                "findings": [finding.as_json() for finding in item.decision.findings],
+                "reason": _explanation(item.decision),
+            }
+            for item in by_transaction.values()
+        ]
+    )
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            UPDATE compliance_screening AS s
-            SET status = v.status, facts = v.facts, findings = v.findings, reason = v.reason, next_at = NULL,
-                lease_token = NULL, decided_by = CASE v.status WHEN 'in_review' THEN '' ELSE 'rules' END,
-                decided_at = CASE v.status WHEN 'in_review' THEN NULL ELSE %s END
-            FROM unnest(%s::uuid[], %s::text[], %s::jsonb[], %s::jsonb[], %s::text[])
-                AS v (transaction_id, status, facts, findings, reason)
-            WHERE s.transaction_id = v.transaction_id AND s.status = 'running'
-            RETURNING s.id, s.transaction_id, s.status, s.reason
+            WITH written AS (
+                INSERT INTO compliance_screening AS s (
+                    id, transaction_id, status, attempts, next_at, decided_by, decided_at, reason, facts, findings)
+                SELECT v.id, v.transaction_id, v.status, v.attempts, NULL,
+                       CASE v.status WHEN 'in_review' THEN '' ELSE 'rules' END,
+                       CASE v.status WHEN 'in_review' THEN NULL ELSE %(now)s END, v.reason, v.facts, v.findings
+                FROM jsonb_to_recordset(%(rows)s::jsonb) AS v (
+                    id uuid, transaction_id uuid, status text, attempts int, reason text, facts jsonb, findings jsonb)
+                ON CONFLICT (transaction_id) DO NOTHING
+                RETURNING s.id, s.transaction_id, s.status, s.reason
+            ), logged AS (
+                INSERT INTO compliance_statechange (
+                    machine, subject_id, from_state, to_state, actor_id, reason, request_id)
+                SELECT 'screening', w.id, '', w.status, %(actor)s, w.reason, %(request)s FROM written w
+            )
+            SELECT id, transaction_id FROM written WHERE status = 'in_review'
             """,
-            [
-                now,
-                [transaction_id for transaction_id, _, _, _ in rows],
-                [str(status) for _, status, _, _ in rows],
-                [json.dumps(facts) for _, _, facts, _ in rows],
-                [json.dumps([finding.as_json() for finding in decision.findings]) for _, _, _, decision in rows],
-                [_explanation(decision) for _, _, _, decision in rows],
-            ],
+            {"now": now, "rows": rows, "actor": system_actor().principal_id, "request": request_id.get()[:64]},
         )
-        written = cursor.fetchall()
-    steps.log_changes(
-        "screening",
-        [(id_, CheckStatus.RUNNING, status, reason) for id_, _, status, reason in written],
-        actor=system_actor(),
-    )
-    steps.open_cases(
-        [
-            _case(screening_id=id_, item=by_transaction[transaction_id], now=now)
-            for id_, transaction_id, status, _ in written
-            if status == CheckStatus.IN_REVIEW
-        ]
-    )
+        in_review = cursor.fetchall()
+    if in_review:
+        steps.open_cases(
+            [_case(screening_id=id_, item=by_transaction[transaction_id], now=now) for id_, transaction_id in in_review]
+        )
 
 
-def _status(item: Judged, units: dict[UUID, Verdict]) -> CheckStatus:
+def _status(item: Judged, units: Mapping[UUID, Verdict]) -> CheckStatus:
     if units[item.leg.unit_id] == Verdict.REJECT:
         return CheckStatus.REJECTED
     return _END[item.decision.verdict]
