@@ -26,7 +26,7 @@ from wallet_project.utils.nudges import nudge
 
 logger = structlog.get_logger(__name__)
 
-BATCH: Final = 300
+BATCH: Final = 500
 
 #: What a receiver can't take: the code for the customers, and the reason for the log.
 _UNRECEIVED: Final[Mapping[Verdict, tuple[FailureCode, str]]] = {
