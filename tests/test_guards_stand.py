@@ -101,7 +101,11 @@ def test_a_foreign_key_that_was_dropped_is_found(owner_connection: psycopg.Conne
     ).fetchone() or ("",)
     owner_connection.execute(sql.SQL("ALTER TABLE ledger_transaction DROP CONSTRAINT {}").format(sql.Identifier(name)))
     assert found() == [
-        {"problem": "a foreign key is missing, or not enforced", "table": "ledger_transaction", "column": "initiator_id"}
+        {
+            "problem": "a foreign key is missing, or not enforced",
+            "table": "ledger_transaction",
+            "column": "initiator_id",
+        }
     ]
 
 

@@ -128,6 +128,7 @@ _ENTRIES: Final = {
     "an entry that is not as its transaction says": """
         SELECT e.id AS entry_id, e.transaction_id, e.account_id, e.amount FROM ledger_entry e
         LEFT JOIN ledger_transaction t ON t.id = e.transaction_id
-        WHERE e.xact >= %(since)s AND (t.status IS DISTINCT FROM 'cleared' OR e.amount <> coalesce(t.captured_amount, t.amount)
+        WHERE e.xact >= %(since)s AND (t.status IS DISTINCT FROM 'cleared'
+            OR e.amount <> coalesce(t.captured_amount, t.amount)
             OR e.account_id <> CASE e.direction WHEN 'debit' THEN t.debit_account_id ELSE t.credit_account_id END)""",
 }
