@@ -6,6 +6,7 @@ urlpatterns = [
     path("deposits", payments.DepositsView.as_view(), name="deposits"),
     path("withdrawals", payments.WithdrawalsView.as_view(), name="withdrawals"),
     path("transfers", payments.TransfersView.as_view(), name="transfers"),
+    path("transfers/bulk", payments.BulkTransfersView.as_view(), name="bulk-transfers"),
     path("groups", payments.GroupsView.as_view(), name="groups"),
     path("groups/<id:group_id>", payments.GroupView.as_view(), name="group"),
     path("quotes", payments.QuotesView.as_view(), name="quotes"),

@@ -16,6 +16,7 @@ from ledger.posting.holds import (
 )
 from ledger.posting.limits import set_limit
 from ledger.posting.many import (
+    AccountsChanged,
     Answer,
     Asked,
     NotAllAccepted,
@@ -52,6 +53,7 @@ from ledger.posting.work import (
 
 __all__ = [
     "AccountNotOpen",
+    "AccountsChanged",
     "AlreadyCaptured",
     "AlreadyVoided",
     "Answer",

@@ -26,6 +26,7 @@ _REJECTED: Final[dict[str, type[DomainError]]] = {
     "WL010": IdempotencyKeyReused,
 }
 _ASKED_FOR_BEFORE: Final = "WL012"
+_CHANGED: Final = "WL011"
 _NOT_ALL: Final = "WL013"
 _PLAIN_KINDS: Final = frozenset(
     (TransactionKind.DEPOSIT, TransactionKind.WITHDRAWAL, TransactionKind.TRANSFER, TransactionKind.FEE)
@@ -89,6 +90,10 @@ class NotAllAccepted(Exception):
         self.refused = refused
 
 
+class AccountsChanged(Exception):
+    """One was closed or frozen while its lock was waited for. Nothing was done; asked again, it is told which."""
+
+
 def post_many(asked: Sequence[Asked], *, whole: Whole | None = None) -> list[Answer | Exception]:
     """Post each unit as `post_pending` would, in one commit; the answers are in the order asked.
 
@@ -113,14 +118,16 @@ def post_many(asked: Sequence[Asked], *, whole: Whole | None = None) -> list[Ans
 def post_all_or_none(asked: Sequence[Asked], *, whole: Whole | None = None) -> list[Answer | Exception]:
     """Post each unit as `post_pending` would where all are accepted, now or when their keys were used; else none.
 
-    They are plain ones, each with a key of its own. Raises NotAllAccepted, WholeAskedBefore, Unavailable,
-    RequestInProgress.
+    They are plain ones, each with a key of its own. Raises NotAllAccepted, WholeAskedBefore, AccountsChanged,
+    Unavailable, RequestInProgress.
     """
     if not all(each.is_plain() for each in asked):
         raise ValueError("all or none is one commit, in which what is not plain has no place")
     try:
         answers = _call(asked, range(len(asked)), whole, all_or_none=True)
     except DatabaseError as error:
+        if getattr(error.__cause__, "sqlstate", "") == _CHANGED:
+            raise AccountsChanged() from error
         if (meaning := _meaning(error)) is not None:
             raise meaning from error
         raise

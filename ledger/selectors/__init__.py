@@ -6,6 +6,7 @@ from ledger.selectors.transactions import (
     TransactionView,
     public_stage,
     transaction_of_customer,
+    transfers_of_units,
 )
 from ledger.selectors.waiting import oldest_waiting_seconds, open_escalation_count, waiting_units
 
@@ -17,5 +18,6 @@ __all__ = [
     "open_escalation_count",
     "public_stage",
     "transaction_of_customer",
+    "transfers_of_units",
     "waiting_units",
 ]

@@ -18,9 +18,9 @@ from accounts.states import SystemPurpose
 from ledger import fees, posting, selectors
 from ledger.failures import FailureCode, public_failure
 from ledger.models import Transaction
-from ledger.posting import Leg, Posted
+from ledger.posting import Answer, Leg, Posted
 from ledger.selectors import TransactionView
-from ledger.states import Stage, TransactionKind
+from ledger.states import Stage, TransactionKind, TransactionStatus
 from wallet_project.utils.context import Actor, request_id
 from wallet_project.utils.errors import NotFound, Refused
 from wallet_project.utils.ids import uuid7
@@ -135,21 +135,21 @@ def with_fee(payment: Leg, *, quoted: int | None, actor: Actor, key: str) -> lis
     fee = fees.fee_of(payment.kind, Money(payment.amount, payment.currency))
     if quoted is not None and quoted != fee and not answered_before(actor, key):
         raise FeeChanged(fee=fee, currency=payment.currency)
-    if not fee:
-        return [payment]
-    return [
-        payment,
-        Leg(
-            id=uuid7(),
-            kind=TransactionKind.FEE,
-            debit=payment.debit,
-            credit=system_account_id(SystemPurpose.FEES, payment.currency),
-            amount=fee,
-            currency=payment.currency,
-            metadata={"fee_of": str(payment.id)},
-            expires_in=payment.expires_in,
-        ),
-    ]
+    return [payment, fee_leg(payment, fee)] if fee else [payment]
+
+
+def fee_leg(payment: Leg, fee: int) -> Leg:
+    """What `payment` costs, in minor units, as the second leg of its unit."""
+    return Leg(
+        id=uuid7(),
+        kind=TransactionKind.FEE,
+        debit=payment.debit,
+        credit=system_account_id(SystemPurpose.FEES, payment.currency),
+        amount=fee,
+        currency=payment.currency,
+        metadata={"fee_of": str(payment.id)},
+        expires_in=payment.expires_in,
+    )
 
 
 def payment_in(posted: Posted) -> Transaction:
@@ -162,6 +162,30 @@ def just_made(posted: Posted) -> list[TransactionView]:
     fees_of = {row.metadata["fee_of"]: row.amount for row in posted.transactions if row.kind == TransactionKind.FEE}
     views = [_view(row, fee=fees_of.get(str(row.id))) for row in posted.transactions]
     return sorted(views, key=lambda view: view.kind == TransactionKind.FEE)
+
+
+def view_of_leg(legs: Sequence[Leg], answer: Answer) -> TransactionView:
+    """A transfer, the first leg of a unit that was recorded just now, as its payer sees it; the second is its fee."""
+    payment, *rest = legs
+    pending = answer.outcome == "created"
+    assert answer.created_at is not None, "what was recorded has its time"
+    return TransactionView(
+        id=payment.id,
+        kind=payment.kind,
+        status=TransactionStatus.PENDING if pending else TransactionStatus.FAILED,
+        stage=selectors.public_stage(Stage.SCREENING if pending else None),
+        amount=payment.amount,
+        currency=payment.currency,
+        source=payment.debit,
+        destination=payment.credit,
+        reference=payment.reference,
+        metadata=payment.metadata,
+        failure=answer.failure,
+        created_at=answer.created_at,
+        cleared_at=None,
+        group=answer.unit_id if rest else None,
+        fee=rest[0].amount if rest else None,
+    )
 
 
 def see(*, actor: Actor, transaction_id: UUID) -> TransactionView:

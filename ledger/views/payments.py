@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.selectors import BeneficiaryNotFound, NotACustomer, PayeeNotFound
+from ledger.serializers.bulk import BulkInput, BulkOutput, bulk_shown
 from ledger.serializers.inputs import (
     DepositInput,
     GroupInput,
@@ -21,7 +22,7 @@ from ledger.serializers.inputs import (
 )
 from ledger.serializers.movements import GroupOutput, QuoteOutput
 from ledger.serializers.outputs import TransactionOutput, shown
-from ledger.services import groups, payments
+from ledger.services import bulk, groups, payments
 from wallet_project.api.authentication import actor_of
 from wallet_project.api.direct import Answer, Call, DirectView
 from wallet_project.api.idempotency import checked_key, request_hash
@@ -32,6 +33,7 @@ from wallet_project.api.throttling import count_call
 _ACCEPTED = {202: TransactionOutput}
 #: Fifty transfers with all the metadata that they may have.
 _MAX_GROUP_BYTES: Final = 1024 * 1024
+_MAX_BULK_BYTES: Final = 1024 * 1024
 
 
 class MoneyView(DirectView):
@@ -147,6 +149,42 @@ class GroupsView(DirectView):
             **body.arguments(),
         )
         return Answer(status.HTTP_202_ACCEPTED, GroupOutput(group).data, group.replayed)
+
+
+class BulkTransfersView(DirectView):
+    max_body_bytes = _MAX_BULK_BYTES
+    #: Made once, as those of single payments are.
+    shape = BulkInput()
+
+    @extend_schema(
+        operation_id="transfer_bulk",
+        summary="Send up to a thousand transfers at once",
+        description=(
+            "Each has a `key` of its own, and is as if it were sent alone: with `independent` each is accepted, "
+            "refused or rejected for itself, in order; with `atomic` all are accepted, or none is and nothing is "
+            "recorded. Accepted ones clear one by one. Sent again, each is answered as it is now, and what had not "
+            "been recorded is tried again."
+        ),
+        request=BulkInput,
+        responses={202: BulkOutput},
+    )
+    @keyed
+    @raises(NotACustomer, *bulk.BULK_REFUSALS)
+    def post(self, request: Request) -> Response:
+        return self.respond(request)
+
+    @classmethod
+    def answer(cls, call: Call) -> Answer:
+        key = checked_key(call.key)
+        values = cls.shape.run_validation(call.body)
+        _count_handles(call.user_id, values["transfers"])
+        made = bulk.transfer_bulk(
+            actor=call.actor,
+            key=key,
+            request_hash=request_hash("bulk", {}, values),
+            **cls.shape.arguments_of(values),
+        )
+        return Answer(status.HTTP_202_ACCEPTED, bulk_shown(made), made.replayed)
 
 
 class GroupView(APIView):

@@ -11,6 +11,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from wallet_project.api.idempotency import MAX_KEY_LENGTH, is_key
 from wallet_project.utils.money import MAX_AMOUNT, currencies
 
 MAX_METADATA_MEMBERS: Final = 20
@@ -97,6 +98,23 @@ class IdField(StrictField):
 
     def to_representation(self, value: UUID) -> str:
         return str(value)
+
+
+@extend_schema_field({"type": "string", "pattern": r"^[\x21-\x7e]{1,255}$", "example": "invoice-2026-118"})
+class IdempotencyKeyField(StrictField):
+    """What an Idempotency-Key header may hold."""
+
+    default_error_messages = {"not_a_key": "A key has 1 to {most} visible ASCII characters."}
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str) or not is_key(data):
+            self.refuse("not_a_key", most=MAX_KEY_LENGTH)
+        return data
+
+
+@extend_schema_field({"oneOf": [{"$ref": "#/components/schemas/Problem"}, {"type": "null"}]})
+class ProblemField(StrictField):
+    """A problem within an answer, or null."""
 
 
 @extend_schema_field(OpenApiTypes.DATE)

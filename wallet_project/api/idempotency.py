@@ -42,9 +42,13 @@ def checked_key(key: str | None) -> str:
     """What the header holds, if it is a key. Raises IdempotencyKeyRequired, IdempotencyKeyInvalid."""
     if not key:
         raise IdempotencyKeyRequired()
-    if not _KEY.fullmatch(key):
+    if not is_key(key):
         raise IdempotencyKeyInvalid()
     return key
+
+
+def is_key(text: str) -> bool:
+    return _KEY.fullmatch(text) is not None
 
 
 def key_if_given(request: Request) -> str | None:

@@ -1,0 +1,122 @@
+"""What the API takes and gives of transfers in bulk."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail, ValidationError
+
+from ledger.serializers.inputs import GroupedTransferInput, with_money
+from ledger.serializers.outputs import TransactionOutput, shown
+from ledger.services import bulk
+from ledger.services.groups import Part
+from wallet_project.api.fields import IdempotencyKeyField, ProblemField, TextField
+from wallet_project.api.idempotency import request_hash
+from wallet_project.api.problems import describe
+from wallet_project.api.serializers import StrictSerializer
+
+_TOO_MANY: Final = f"A bulk has 1 to {bulk.MAX_TRANSFERS} transfers."
+_TWICE: Final = "An earlier transfer of this bulk has the same key."
+
+
+class BulkTransferInput(GroupedTransferInput):
+    key = IdempotencyKeyField(help_text="Of this transfer: as if it were sent alone, with this `Idempotency-Key`.")
+
+
+class TransfersField(serializers.ListField):
+    """A thousand of them: each is read by its fields alone, and by the whole serializer only to say what is wrong."""
+
+    child = BulkTransferInput()
+
+    def to_internal_value(self, data: Any) -> list[dict[str, Any]]:
+        # Before any is looked at: a body has room for many more than may be.
+        if isinstance(data, list) and not 1 <= len(data) <= bulk.MAX_TRANSFERS:
+            raise ValidationError(_TOO_MANY, code="max_length")
+        values: list[dict[str, Any]] = super().to_internal_value(data)
+        keys: set[str] = set()
+        twice: Any = {}
+        for number, value in enumerate(values):
+            if value["key"] in keys:
+                twice[number] = {"key": [ErrorDetail(_TWICE, code="repeated")]}
+            keys.add(value["key"])
+        if twice:
+            raise ValidationError(twice)
+        return values
+
+    def run_child_validation(self, data: list[Any]) -> list[dict[str, Any]]:
+        try:
+            return [_read(item) for item in data]
+        except (ValidationError, LookupError, TypeError, AttributeError):
+            values: list[dict[str, Any]] = super().run_child_validation(data)
+            return values
+
+
+class BulkInput(StrictSerializer):
+    mode = TextField(
+        max_length=11,
+        choices=bulk.MODES,
+        help_text="`atomic`: all are accepted or none is. `independent`: each is accepted or not for itself.",
+    )
+    transfers = TransfersField(
+        min_length=1,
+        max_length=bulk.MAX_TRANSFERS,
+        help_text="From accounts of yours, each with a key of its own.",
+        error_messages={"not_a_list": "Send a list of transfers."},
+    )
+
+    @staticmethod
+    def arguments_of(values: Mapping[str, Any]) -> dict[str, Any]:
+        """Keyword arguments of the use case, from what `run_validation` gave."""
+        return {"mode": values["mode"], "items": [_item(value) for value in values["transfers"]]}
+
+
+class BulkResultOutput(serializers.Serializer[bulk.Result]):
+    key = serializers.CharField()
+    outcome = serializers.ChoiceField(
+        choices=("accepted", "refused", "rejected"),
+        help_text="`refused`: on record as failed, and its key is used up. `rejected`: no trace, and its key is free.",
+    )
+    replayed = serializers.BooleanField(help_text="An earlier request with its key had made it.")
+    transaction = TransactionOutput(allow_null=True)
+    problem = ProblemField(help_text="Why not, as a transfer sent alone would have been answered.")
+
+
+class BulkOutput(serializers.Serializer[bulk.Bulk]):
+    results = BulkResultOutput(many=True, help_text="In the order of `transfers`.")
+
+
+def bulk_shown(made: bulk.Bulk) -> dict[str, Any]:
+    return {"results": [_shown(result) for result in made.results]}
+
+
+def _shown(result: bulk.Result) -> dict[str, Any]:
+    refused = "refused" if result.seen else "rejected"
+    return {
+        "key": result.key,
+        "outcome": refused if result.refusal else "accepted",
+        "replayed": result.replayed,
+        "transaction": shown(result.seen) if result.seen else None,
+        "problem": describe(result.refusal)[0] if result.refusal else None,
+    }
+
+
+_FIELDS: Final = BulkTransferInput().fields
+_DEFAULTS: Final[dict[str, Callable[[], Any]]] = {"reference": str, "metadata": dict}
+_REQUIRED: Final = frozenset(("key", "source", "destination", "amount", "currency"))
+
+
+def _read(item: dict[str, Any]) -> dict[str, Any]:
+    """What the serializer would make of it. Raises what its fields do, or KeyError, where it is not as it has to be."""
+    values = {name: _FIELDS[name].to_internal_value(value) for name, value in item.items()}
+    if not values.keys() >= _REQUIRED:
+        raise KeyError
+    for name, default in _DEFAULTS.items():
+        if name not in values:
+            values[name] = default()
+    return values
+
+
+def _item(value: Mapping[str, Any]) -> bulk.Item:
+    rest = {name: inner for name, inner in value.items() if name != "key"}
+    alone = {**rest, "capture": "automatic"}
+    return bulk.Item(Part(**with_money(rest)), value["key"], request_hash("transfer", {}, alone))
