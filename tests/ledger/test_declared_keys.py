@@ -39,7 +39,11 @@ def test_every_reference_is_a_foreign_key(owner_connection: psycopg.Connection) 
         for table, field in columns()
         if isinstance(field, models.ForeignKey)
     }
-    assert declared <= found
+    # The trigger entries_balance stands in for those of entries: tests/ledger/test_wrong_rows.py.
+    assert {(table, column) for table, _, column in declared - found} == {
+        ("ledger_entry", "transaction_id"),
+        ("ledger_entry", "account_id"),
+    }
     assert len(declared) > 20
 
 

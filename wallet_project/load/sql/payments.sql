@@ -27,14 +27,12 @@ CREATE TEMPORARY TABLE load_screening ON COMMIT DROP AS
 SELECT gen_random_uuid() AS id, p.id AS transaction_id, p.n, p.at FROM load_payment p
 WHERE p.fate = 'cleared' AND p.initiator <> %(system)s;
 INSERT INTO compliance_screening (
-    id, transaction_id, status, attempts, next_at, decided_by, reason, facts, findings, created_at)
-SELECT s.id, s.transaction_id, 'running', 1, NULL, '', '', '{}', '[]', s.at FROM load_screening s ORDER BY s.n;
-UPDATE compliance_screening x SET status = 'approved', decided_by = 'rules', decided_at = s.at + interval '500 milliseconds'
-FROM load_screening s WHERE x.id = s.id;
+    id, transaction_id, status, attempts, next_at, decided_by, decided_at, reason, facts, findings, created_at)
+SELECT s.id, s.transaction_id, 'approved', 1, NULL, 'rules', s.at + interval '500 milliseconds', '', '{}', '[]',
+       s.at + interval '500 milliseconds'
+FROM load_screening s ORDER BY s.n;
 INSERT INTO compliance_statechange (machine, subject_id, from_state, to_state, actor_id, reason, request_id, at)
-SELECT 'screening', s.id, '', 'running', %(system)s, '', '', s.at FROM load_screening s ORDER BY s.n;
-INSERT INTO compliance_statechange (machine, subject_id, from_state, to_state, actor_id, reason, request_id, at)
-SELECT 'screening', s.id, 'running', 'approved', %(system)s, '', '', s.at + interval '500 milliseconds'
+SELECT 'screening', s.id, '', 'approved', %(system)s, '', '', s.at + interval '500 milliseconds'
 FROM load_screening s ORDER BY s.n;
 
 SELECT FROM accounts_account a
