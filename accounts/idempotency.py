@@ -1,4 +1,4 @@
-"""Claims on idempotency keys, made in the same commit as what they stand for (DESIGN §6)."""
+"""Claims on idempotency keys, made in the same commit as what they stand for."""
 
 from uuid import UUID
 

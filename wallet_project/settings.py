@@ -95,7 +95,7 @@ def pool_options(size: int) -> dict[str, object]:
 
 
 def _database(url: str, *, statement_timeout: str, pool: int = 0) -> dict[str, object]:
-    """Timeouts of DESIGN §6: whatever hangs is cut off and can be asked for again. `pool`: connections that the threads
+    """Timeouts: whatever hangs is cut off and can be asked for again. `pool`: connections that the threads
     of a process share; 0: each thread keeps one of its own."""
     config = environ.Env.db_url_config(url)
     shared = {"pool": pool_options(pool)} if pool else {}
@@ -245,7 +245,7 @@ BANK_API_KEY = env.str("BANK_API_KEY", default="")
 BANK_WEBHOOK_SECRET = env.str("BANK_WEBHOOK_SECRET", default="")
 
 # --- Background work --------------------------------------------------------------------------------------------
-#: News upwards is never a call: a topic names the task that looks for the rows (DESIGN §2).
+#: News upwards is never a call: a topic names the task that looks for the rows (docs/architecture.md).
 NUDGES = {
     "accounts.identity_wanted": "compliance.run_checks",
     "accounts.account_thawed": "ledger.resume_thawed",

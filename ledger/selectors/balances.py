@@ -12,7 +12,7 @@ from wallet_project.utils.errors import InvalidInput
 
 #: The database keeps microseconds: what happened at an instant happened before the next of them.
 TICK: Final = timedelta(microseconds=1)
-#: What was being posted at an instant has been committed, or undone, by then: transactions have timeouts (DESIGN §6).
+#: What was being posted at an instant has been committed, or undone, by then: transactions have timeouts.
 SETTLES_IN: Final = timedelta(minutes=1)
 
 _BALANCE: Final = (Path(__file__).parent.parent / "sql" / "balance_before.sql").read_text()

@@ -14,12 +14,13 @@ from typing import Final
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q
 
 from accounts.models import Account
 from accounts.staff import given_reason, require_permission
 from accounts.states import AccountStatus, SystemPurpose
 from ledger import posting, steps
-from ledger.models import Adjustment
+from ledger.models import Adjustment, Transaction
 from ledger.posting import Leg
 from ledger.services.proposals import (
     PROPOSE_ADJUSTMENT,
@@ -189,7 +190,8 @@ def _post(row: Adjustment, *, actor: Actor, now: datetime, note: str) -> None:
     escalation = steps.lock_escalation(row.escalation_id) if row.escalation_id is not None else None
     if row.reverses_id is not None:
         posting.lock_transaction(row.reverses_id)
-    debit, _ = _lock_accounts(row)
+    ends = escalation.unit if escalation is not None and row.kind == AdjustmentKind.CHARGE else None
+    debit, _ = _lock_accounts(row, ends=ends)
     if escalation is not None:
         _demand_whole_item(row, escalation.row.details)
     if row.kind == AdjustmentKind.LOSS and row.reverses is not None:
@@ -231,9 +233,14 @@ def _carry_through(row: Adjustment, *, actor: Actor) -> None:
         steps.ask_whose(row.transaction_id, why=row.reason)
 
 
-def _lock_accounts(row: Adjustment) -> Sequence[Account]:
-    """The paying and the receiving account. Raises AccountGone, AccountFrozen."""
-    ids = [row.debit_account_id, row.credit_account_id]
+def _lock_accounts(row: Adjustment, *, ends: UUID | None) -> Sequence[Account]:
+    """The paying and the receiving account, locked with those that get back what the unit `ends` had reserved.
+
+    Raises AccountGone, AccountFrozen."""
+    ids = {row.debit_account_id, row.credit_account_id}
+    if ends is not None:
+        legs = Transaction.objects.filter(Q(id=ends) | Q(group_id=ends))
+        ids |= set(legs.values_list("debit_account_id", flat=True))
     found = {a.id: a for a in Account.objects.filter(id__in=ids).order_by("id").select_for_update(no_key=True)}
     debit, credit = found[row.debit_account_id], found[row.credit_account_id]
     for side, account in (("debit", debit), ("credit", credit)):

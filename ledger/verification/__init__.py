@@ -1,4 +1,4 @@
-"""The ledger's part of `verify_ledger`: the invariants of DESIGN §5, each from the rows themselves and set-based."""
+"""The ledger's part of `verify_ledger`: invariants of docs/audit.md, each from the rows themselves and set-based."""
 
 from collections.abc import Callable, Sequence
 

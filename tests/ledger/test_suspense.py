@@ -22,6 +22,7 @@ from tests.compliance.people import at_once, staff, user_of
 from tests.ledger import flows
 from tests.ledger.test_bank_events import dispatched, process, report, tell
 from tests.ledger.test_escalations import close_by_hand, freeze, resolve
+from tests.ledger.test_lock_order import Locks
 from tests.support.factories import make_account
 from tests.support.pipeline import deliver, run_until, verify
 from wallet_project.sandbox.embedding import RunningSandbox
@@ -331,6 +332,17 @@ def test_a_payout_settled_for_another_amount_fails_and_its_customer_is_charged_i
     assert not Escalation.objects.filter(status="open").exists()
     assert RailTransfer.objects.get(transaction=made.id).status == "rejected"
     verify()
+
+
+def test_all_accounts_of_a_charge_are_locked_in_order_also_that_of_the_payout(
+    sandbox: RunningSandbox, owner_dsn: str, admin_dsn: str
+) -> None:
+    payer, _ = paid_out_otherwise(sandbox)
+    other = make_account(funded=5_000)
+    proposed, checker = charge(open_escalation(), account_id=other.id), staff("Senior officer")
+    Locks(owner_dsn, admin_dsn).are_in_order("accounts_account", [payer.id, other.id], lambda: agree(proposed, checker))
+    assert (flows.balances(payer), flows.balances(other)) == ((5_000, 5_000), (4_000, 4_000))
+    verify("--no-bank")
 
 
 def test_a_charge_and_the_bank_s_word_at_once_settle_it_once(sandbox: RunningSandbox) -> None:

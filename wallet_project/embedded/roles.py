@@ -1,4 +1,4 @@
-"""The roles that the wallet's database needs from the first migration on (DESIGN §6).
+"""The roles that the wallet's database needs from the first migration on (docs/database.md).
 
 Made here for the embedded servers; an operator makes the same ones by hand. Never by a migration: a migration runs
 as one of them."""

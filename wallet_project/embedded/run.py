@@ -119,8 +119,8 @@ class Wallet:
             raise ServerFailed(f"manage.py {command[0]} failed. The end of {log}:\n{processes.tail(log, 30)}")
 
     def _start_processes(self) -> None:
-        # What serves and works has no use for the owner's rights, so it does not get them (DESIGN §6). Empty rather
-        # than absent: settings fill in what is absent from .local/env.
+        # What serves and works has no use for the owner's rights, so it does not get them (docs/database.md). Empty
+        # rather than absent: settings fill in what is absent from .local/env.
         env = {**self._env, "DATABASE_OWNER_URL": ""}
         self._publish()
         if self._needs_sandbox:

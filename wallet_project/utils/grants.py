@@ -1,7 +1,7 @@
 """What the application's role may do, said by each app in its `grants.py` and applied by the owner after `migrate`.
 
-The role can SELECT everything and is granted the rest by table and column (DESIGN §6). It owns nothing, so it can't
-switch off a trigger, empty a table or change a function; what is not listed is refused.
+The role can SELECT everything and is granted the rest by table and column (docs/database.md). It owns nothing, so it
+can't switch off a trigger, empty a table or change a function; what is not listed is refused.
 """
 
 import re

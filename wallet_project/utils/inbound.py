@@ -1,4 +1,4 @@
-"""What others tell us: stored raw and once, before anything acts on it (DESIGN §6)."""
+"""What others tell us: stored raw and once, before anything acts on it."""
 
 from django.db import models
 from django.db.models.functions import Now

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-# One transaction moves 1..10^15 minor units (DESIGN §8); nine thousand of the largest still fit a bigint balance.
+# One transaction moves 1..10^15 minor units; nine thousand of the largest still fit a bigint balance.
 MAX_AMOUNT = 10**15
 
 

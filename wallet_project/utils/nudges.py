@@ -1,5 +1,5 @@
 """A nudge tells the workers, after the commit, that there are rows to look for. Losing one costs latency only:
-a beat sweep finds the same rows (DESIGN §2).
+a beat sweep finds the same rows (docs/architecture.md).
 
 Nudges coalesce: the first raises a flag in Redis that lives two seconds, and while it is up the others send nothing.
 The task lowers the flag as its first act, so what is committed after that nudges again. A process that has just asked

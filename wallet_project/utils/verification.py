@@ -1,4 +1,4 @@
-"""What `manage.py verify_ledger` runs: checks that each app adds to, read in one snapshot (DESIGN §5)."""
+"""What `manage.py verify_ledger` runs: checks that each app adds to, read in one snapshot (docs/audit.md)."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -44,7 +44,7 @@ class Result:
 
 
 class Check(Protocol):
-    """One invariant. `name` is that of DESIGN §5, `title` says what holds in a sentence."""
+    """One invariant. `name` is that of docs/audit.md, `title` says what holds in a sentence."""
 
     name: str
     title: str

@@ -1,4 +1,4 @@
-"""`manage.py verify_ledger`: every invariant of DESIGN §5 that the apps know how to check, in one snapshot."""
+"""`manage.py verify_ledger`: every invariant of docs/audit.md that the apps know how to check, in one snapshot."""
 
 import json
 from argparse import ArgumentParser

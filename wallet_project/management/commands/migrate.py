@@ -1,4 +1,4 @@
-"""`manage.py migrate` as the owner: the application's role can't change the schema (DESIGN §6)."""
+"""`manage.py migrate` as the owner: the application's role can't change the schema (docs/database.md)."""
 
 from argparse import ArgumentParser
 from typing import cast

@@ -77,7 +77,7 @@ _registered: dict[str, list[StaffAction]] = defaultdict(list)
 
 
 def register_action(model: type[models.Model], action: StaffAction) -> None:
-    """Offer `action` on every page of a row of `model`, as an upper app does on a lower one's (DESIGN §2). Registering
+    """Offer `action` on every page of a row of `model`, as an upper app does on a lower one's. Registering
     the same action twice offers it once."""
     actions = _registered[model._meta.label]
     if action not in actions:

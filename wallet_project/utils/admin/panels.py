@@ -1,4 +1,4 @@
-"""Panels: how an upper app shows something on a lower app's page without being known there (DESIGN §2)."""
+"""Panels: how an upper app shows something on a lower app's page without being known there."""
 
 from collections import defaultdict
 from collections.abc import Callable
