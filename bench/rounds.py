@@ -32,7 +32,7 @@ class Lengths:
     overload: float
 
 
-FULL = Lengths(slice=2, reference=2, sustained=5, overload=20)
+FULL = Lengths(slice=1.5, reference=1.5, sustained=4, overload=20)
 QUICK = Lengths(slice=1, reference=1, sustained=3, overload=5)
 
 

@@ -1,7 +1,7 @@
 """Holds: what their payee, their payer and the clock can do to them. The functions are in ledger/sql/holds.sql."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 from uuid import UUID
 
 from ledger.posting.calls import rows
@@ -115,13 +115,17 @@ def expire(*, limit: int, actor: Actor, request_id: str, only: Sequence[UUID] | 
     ]
 
 
+# What ledger_expire would take up.
+_EXPIRED: Final = """
+    SELECT coalesce(t.group_id, t.id) FROM ledger_transaction t
+    WHERE t.status = 'pending' AND t.kind <> 'fee' AND t.captured_at IS NULL AND t.expires_at <= now()
+        AND NOT EXISTS (
+            SELECT FROM ledger_escalation e
+            WHERE e.kind = 'poisoned_unit' AND e.subject_id = t.id::text AND e.status = 'open'
+                AND e.details ->> 'at' = 'expiry')
+    ORDER BY t.expires_at LIMIT %s"""
+
+
 def expired(*, limit: int) -> list[UUID]:
     """Units of holds whose time is over, without a lock: what a failed batch is cut into."""
-    return [
-        row[0]
-        for row in rows(
-            "SELECT coalesce(group_id, id) FROM ledger_transaction WHERE status = 'pending' AND kind <> 'fee' "
-            "AND captured_at IS NULL AND expires_at <= now() ORDER BY expires_at LIMIT %s",
-            [limit],
-        )
-    ]
+    return [row[0] for row in rows(_EXPIRED, [limit])]

@@ -127,7 +127,8 @@ BEGIN
 END $$;
 
 -- ledger_expire: end up to p_limit holds whose time is over, wherever they wait. Never waits (SKIP LOCKED). p_only: consider
--- just these units (a batch being halved).
+-- just these units (a batch being halved). One that could not be ended is a person's to see to first: tried by each sweep,
+-- enough of them would keep it from the others.
 CREATE OR REPLACE FUNCTION ledger_expire(p_limit int, p_only uuid[], p_actor uuid, p_request_id text)
 RETURNS SETOF uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
@@ -142,6 +143,10 @@ BEGIN
                 AND (p_only IS NULL OR coalesce(t.group_id, t.id) = ANY (p_only))
                 -- One row a unit: the fee goes with its hold.
                 AND t.kind <> 'fee'
+                AND NOT EXISTS (
+                    SELECT FROM ledger_escalation e
+                    WHERE e.kind = 'poisoned_unit' AND e.subject_id = t.id::text AND e.status = 'open'
+                        AND e.details ->> 'at' = 'expiry')
             ORDER BY t.expires_at LIMIT p_limit)
         FOR NO KEY UPDATE SKIP LOCKED
     ) locked;

@@ -155,11 +155,11 @@ def test_an_answer_whose_end_is_not_told_is_none(monkeypatch: pytest.MonkeyPatch
     assert {answer.status for answer in found.answers} == {0}
 
 
-def test_a_bulk_of_which_one_was_not_created_is_no_figure() -> None:
-    assert bulk.all_created(["created"] * bulk.ITEMS) == bulk.ITEMS
-    for outcomes in (["created"] * (bulk.ITEMS - 1) + ["refused"], ["created"] * (bulk.ITEMS - 1)):
-        with pytest.raises(RuntimeError, match="999 were created"):
-            bulk.all_created(outcomes)
+def test_a_bulk_of_which_one_was_not_accepted_is_no_figure() -> None:
+    assert bulk.all_accepted(["accepted"] * bulk.ITEMS) == bulk.ITEMS
+    for outcomes in (["accepted"] * (bulk.ITEMS - 1) + ["refused"], ["accepted"] * (bulk.ITEMS - 1)):
+        with pytest.raises(RuntimeError, match="999 were accepted"):
+            bulk.all_accepted(outcomes)
 
 
 def test_a_peer_that_says_nothing_is_no_figure() -> None:

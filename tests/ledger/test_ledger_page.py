@@ -198,6 +198,17 @@ def group(story: Story) -> Iterator[str]:
     yield "cleared"
 
 
+def charged(story: Story) -> Iterator[str]:
+    made = flows.withdraw(story.ben, 2_000, name="SBX-SHORT")
+    yield "asked for"
+    flows.approve(made)
+    open_ones = Escalation.objects.filter(status=EscalationStatus.OPEN)
+    run_until(open_ones.exists, sandbox=story.sandbox, ledger_only=True)
+    yield "paid otherwise"
+    agree(suspense.propose_charge(actor=staff(), escalation_id=open_ones.get().id, reason="the bank paid it"))
+    yield "charged"
+
+
 def refused(story: Story) -> Iterator[str]:
     with pytest.raises(requests.InsufficientFunds):
         flows.transfer(story.ada, story.shop, 100_000)
@@ -216,7 +227,8 @@ EXAMPLES: Final[dict[str, Callable[[Story], Iterator[str]]]] = {
     "9. Money that nobody expected, assigned": assigned,
     "10. Money that nobody expected, returned": returned,
     "11. Group": group,
-    "12. Refused": refused,
+    "12. A payout for which the bank moved another amount, charged": charged,
+    "13. Refused": refused,
 }
 
 
