@@ -1,6 +1,8 @@
 """The tests' own footing: each has a fresh database with real commits, and nobody else's."""
 
+import json
 import os
+import re
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -17,7 +19,8 @@ from django.test import Client
 from psycopg import sql
 from pytest_django import DjangoAssertNumQueries
 
-from tests.support.database import NO_DATABASE, Database, Databases
+from tests.support.database import NO_DATABASE, Database, Databases, superuser
+from tests.support.factories import make_account
 from wallet_project.embedded.roles import APPLICATION, OWNER
 
 
@@ -87,6 +90,32 @@ def test_each_test_starts_with_the_settings_of_a_new_session(run: int, db: None)
         cursor.execute("SHOW lock_timeout")
         assert cursor.fetchone() == ("2s",)
         cursor.execute("SET lock_timeout = '7s'")
+
+
+def test_what_is_written_again_is_what_the_use_cases_wrote(databases: Databases, db: None) -> None:
+    by = superuser()
+    assert by is not None
+    began = by.next_number()
+    make_account()  # The process's first, perhaps.
+    first, then = by.rows_since(began), by.next_number()
+    make_account()
+    assert shape(by.rows_since(then)) == shape(first)
+    assert {table: len(rows) for table, rows in first.items()}["accounts_statechange"] > 3
+
+
+def shape(written: dict[str, list[dict[str, Any]]]) -> str:
+    """The rows without what the database numbers and times, and with ids and keys by when they are first met."""
+    kept = {
+        table: [{name: value for name, value in row.items() if name not in ("xact", "at", "created_at", "date_joined")}
+                | ({"id": None} if isinstance(row.get("id"), int) else {}) for row in rows]
+        for table, rows in written.items()
+    }  # fmt: skip
+    met: dict[str, str] = {}
+    return re.sub(
+        r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}",
+        lambda found: met.setdefault(found[0], f"#{len(met)}"),
+        json.dumps(kept, sort_keys=True),
+    )
 
 
 def contents(database: Database) -> dict[str, list[Any]]:

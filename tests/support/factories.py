@@ -1,15 +1,13 @@
 """People and accounts as tests want them, made by the use cases themselves."""
 
-from collections.abc import Callable
 from datetime import UTC, date, datetime
-from typing import Any, TypeVar
-from uuid import UUID, uuid4
+from typing import Any
+from uuid import uuid4
 
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
-from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db import transaction
 from rest_framework.test import APIClient
 
 import accounts.steps
@@ -21,8 +19,7 @@ from accounts.services.customers import register_customer, update_profile
 from accounts.states import SystemPurpose
 from ledger import posting, steps
 from ledger.models import Transaction
-from tests.support.database import superuser
-from tests.support.recipes import Recipe
+from tests.support.recipes import again
 from wallet_project.utils.context import Actor, system_actor
 from wallet_project.utils.ids import uuid7
 from wallet_project.utils.nudges import lower_flag
@@ -49,7 +46,7 @@ def make_user(email: str | None = None, *, password: str = PASSWORD, **fields: A
 def make_customer(email: str | None = None, *, verified: bool = True, profile: Profile | None = PROFILE) -> Customer:
     """A customer with a profile; unverified, with no check wanted, when `verified` is false."""
     if email is None and verified and profile is PROFILE:
-        return _again("customer", lambda: _customer().id, _CUSTOMERS)
+        return again("customer", lambda: _customer().id, _CUSTOMERS)
     return _customer(email, verified=verified, profile=profile)
 
 
@@ -99,7 +96,7 @@ def make_account(
 ) -> Account:
     """An account of the customer's (of a new verified one by default), with `funded` minor units in it."""
     if customer is None and not label and currency == "EUR":
-        account = _again("account", lambda: _account(_customer(), currency, label).id, _ACCOUNTS)
+        account = again("account", lambda: _account(_customer(), currency, label).id, _ACCOUNTS)
     else:
         account = _account(customer or make_customer(), currency, label)
     if funded:
@@ -115,21 +112,6 @@ def _account(owner: Customer, currency: str, label: str) -> Account:
 
 _CUSTOMERS = Customer.objects.select_related("user__principal", "profile", "verified_profile")
 _ACCOUNTS = Account.objects.select_related("customer__user__principal")
-_recipes: dict[str, Recipe] = {}
-_M = TypeVar("_M", Customer, Account)
-
-
-def _again(name: str, make: Callable[[], UUID], found: QuerySet[_M]) -> _M:
-    """What `make` makes, by its rows where it was made before: see tests/support/recipes.py."""
-    by = superuser()
-    if by is None or connection.in_atomic_block:
-        made = make()
-    elif name in _recipes:
-        made = _recipes[name].repeat(by)
-    else:
-        _recipes[name] = Recipe.of(make, by)
-        made = _recipes[name].made
-    return found.get(id=made)
 
 
 def fund(account: Account, amount: int) -> Transaction:

@@ -8,6 +8,7 @@ from accounts.models import Account, Customer, User
 from ledger import posting, steps
 from ledger.models import Transaction
 from ledger.posting import Leg, Posted
+from tests.support.recipes import again
 from wallet_project.utils.context import Actor, system_actor
 from wallet_project.utils.ids import uuid7
 from wallet_project.utils.transitions import born, move
@@ -16,7 +17,7 @@ HASH = bytes(32)
 
 
 def new_customer() -> Customer:
-    customer = Customer.objects.create(user=User.objects.create_user(f"{uuid4()}@example.com", "a password"))
+    customer = Customer.objects.create(user=User.objects.create_user(f"{uuid4().hex}@example.com", "a password"))
     born(customer, actor=actor_of(customer))
     return customer
 
@@ -27,12 +28,21 @@ def actor_of(customer: Customer) -> Actor:
 
 def new_account(cleared: int = 0, *, customer: Customer | None = None, currency: str = "EUR") -> Account:
     """An open account with `cleared` minor units, which came from the settlement account."""
-    with transaction.atomic():
-        account = Account.objects.create(customer=customer or new_customer(), currency=currency)
-        born(account, actor=system_actor())
-        move(account, "open", actor=system_actor())
+    if customer is None and currency == "EUR":
+        found = Account.objects.select_related("customer__user__principal")
+        account = again("an account without a profile", lambda: _opened(new_customer(), currency).id, found)
+    else:
+        account = _opened(customer or new_customer(), currency)
     if cleared:
         fund(account, cleared)
+    return account
+
+
+def _opened(customer: Customer, currency: str) -> Account:
+    with transaction.atomic():
+        account = Account.objects.create(customer=customer, currency=currency)
+        born(account, actor=system_actor())
+        move(account, "open", actor=system_actor())
     return account
 
 
