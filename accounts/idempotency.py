@@ -1,5 +1,6 @@
 """Claims on idempotency keys, made in the same commit as what they stand for."""
 
+from collections.abc import Collection
 from uuid import UUID
 
 from django.db import OperationalError, connection
@@ -43,7 +44,18 @@ def claim(*, principal_id: UUID, key: str, operation: str, request_hash: bytes, 
         if isinstance(error.__cause__, LockNotAvailable):
             raise RequestInProgress() from error
         raise
+    return made_before(principal_id=principal_id, key=key, operation=operation, request_hash=request_hash)
+
+
+def made_before(*, principal_id: UUID, key: str, operation: str, request_hash: bytes) -> UUID:
+    """What the same request made with this key, which was used. Raises IdempotencyKeyReused."""
     earlier = IdempotencyClaim.objects.get(principal_id=principal_id, key=key)
     if earlier.operation != operation or bytes(earlier.request_hash) != request_hash:
         raise IdempotencyKeyReused()
     return earlier.result_id
+
+
+def used(principal_id: UUID, keys: Collection[str]) -> set[str]:
+    """Those of the keys with which a request has made something, so that sending it again makes nothing."""
+    claims = IdempotencyClaim.objects.filter(principal_id=principal_id, key__in=keys)
+    return set(claims.values_list("key", flat=True))

@@ -140,8 +140,9 @@ def payee(handle: str, currency: str | None = None) -> JsonObject:
     """Who would be paid by a handle, as far as a payer may know: `{handle, name, currencies}`, the name masked.
 
     Raises PayeeNotFound when nobody verified holds it, or has no open account (in the currency)."""
+    name = folded(handle)
     open_accounts = list(
-        _payable(handle).values_list(
+        _payable([name] if name else []).values_list(
             "currency", "customer__verified_profile__first_name", "customer__verified_profile__last_name"
         )
     )
@@ -150,7 +151,7 @@ def payee(handle: str, currency: str | None = None) -> JsonObject:
         raise PayeeNotFound()
     _, first_name, last_name = open_accounts[0]
     return {
-        "handle": folded(handle),
+        "handle": name,
         "name": masked_name(str(first_name), str(last_name)),
         "currencies": kept_in if currency is None else [currency],
     }
@@ -158,42 +159,29 @@ def payee(handle: str, currency: str | None = None) -> JsonObject:
 
 def account_of_handle(handle: str, currency: str) -> UUID:
     """Where money sent to a handle goes: the payee's oldest open account in the currency. Raises PayeeNotFound."""
-    oldest = _payable(handle).filter(currency=currency).order_by("id").values_list("id", flat=True).first()
-    if oldest is None:
+    found = accounts_of_handles([(handle, currency)])
+    if not found:
         raise PayeeNotFound()
-    return oldest
+    return found[handle, currency]
 
 
 def accounts_of_handles(asked: Collection[tuple[str, str]]) -> dict[tuple[str, str], UUID]:
     """The same for many, by (handle, currency), in one query; those that lead nowhere are left out."""
     names = {handle: name for handle, _ in asked if (name := folded(handle)) is not None}
-    rows = (
-        Handle.objects.filter(
-            handle__in=names.values(),
-            given_up_at=None,
-            customer__kyc_status=KycStatus.VERIFIED,
-            customer__verified_profile__isnull=False,
-            customer__accounts__status=AccountStatus.OPEN,
-        )
-        .order_by("-customer__accounts__id")
-        .values_list("handle", "customer__accounts__currency", "customer__accounts__id")
-    )
-    oldest = {(name, currency): account for name, currency, account in rows}
+    rows = _payable(names.values()).filter(currency__in={currency for _, currency in asked}).order_by("-id")
+    oldest = {(name, kept): id_ for name, kept, id_ in rows.values_list("customer__handles__handle", "currency", "id")}
     return {
-        (handle, currency): oldest[(names[handle], currency)]
+        (handle, currency): oldest[names[handle], currency]
         for handle, currency in asked
         if (names.get(handle), currency) in oldest
     }
 
 
-def _payable(handle: str) -> QuerySet[Account]:
-    """The open accounts of the verified customer who holds the handle."""
-    name = folded(handle)
-    if name is None:
-        return Account.objects.none()
-    held = Handle.objects.filter(handle=name, given_up_at=None)
+def _payable(names: Collection[str]) -> QuerySet[Account]:
+    """The open accounts of the verified customers who hold these handles (as they are folded)."""
     return Account.objects.filter(
-        customer__in=held.values("customer_id"),
+        customer__handles__handle__in=names,
+        customer__handles__given_up_at=None,
         customer__kyc_status=KycStatus.VERIFIED,
         customer__verified_profile__isnull=False,
         status=AccountStatus.OPEN,

@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import bulk, growth, report, servers, town
+from bench import growth, report, servers, town
 from bench.catalogue import BY_KEY
 from bench.peer import Hordak, NoPeer
 from bench.rounds import FULL, QUICK, Bench
@@ -64,12 +64,8 @@ def _run(options: argparse.Namespace, running: servers.Servers) -> Bench:
 
 def _find_what_is_there(bench: Bench, options: argparse.Namespace) -> None:
     """Make what some figures need, and take out those that can't be measured."""
-    missing = {}
-    if not bulk.is_there():
-        missing |= dict.fromkeys(("bulk_http", "bulk_in_process"), "no bulk transfers")
-    if not growth.is_there():
-        missing["growth_5m"] = f"no {growth.COMMAND}"
-    elif not options.only:
+    missing: dict[str, str] = {}
+    if not options.only:
         missing["growth_5m"] = "it is run alone, --only growth_5m --record"
     if {"hordak_transfer", "hordak_clearing"} & set(bench.wanted):
         try:

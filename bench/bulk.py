@@ -1,7 +1,6 @@
 """Transfers by the thousand: what POST /transfers/bulk and the service behind it carry."""
 
 import http.client
-import importlib.util
 import json
 import random
 import time
@@ -17,11 +16,6 @@ from bench.town import Person, one_cent
 
 ITEMS: Final = 1000
 _CLIENTS: Final = 4
-_SERVICE: Final = "ledger.services.bulk"
-
-
-def is_there() -> bool:
-    return importlib.util.find_spec(_SERVICE) is not None
 
 
 def over_http(base_url: str, people: list[Person], *, seconds: float) -> float:

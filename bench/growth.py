@@ -16,17 +16,9 @@ from bench.town import Person
 from wallet_project.embedded import roles
 from wallet_project.embedded.postgres import ADMIN
 
-COMMAND: Final = "generate_load"
 #: As many accounts in both, so that it is the entries alone that differ.
 ACCOUNTS: Final = 2_000
 SIZES: Final = {"small": 10_000, "large": 5_000_000}
-
-
-def is_there() -> bool:
-    """Whether this wallet has the command that fills a database. Django has been set up."""
-    from django.core.management import get_commands
-
-    return COMMAND in get_commands()
 
 
 def prepare(servers: Servers) -> dict[str, list[Person]]:
@@ -48,7 +40,7 @@ def prepare(servers: Servers) -> dict[str, list[Person]]:
         sys.stdout.flush()
         for command in (
             ["migrate", "--verbosity", "0"],
-            [COMMAND, "--accounts", str(ACCOUNTS), "--entries", str(entries)],
+            ["generate_load", "--accounts", str(ACCOUNTS), "--entries", str(entries)],
         ):
             subprocess.run([sys.executable, "manage.py", *command], cwd=ROOT, env=environment, check=True)  # noqa: S603
         with psycopg.connect(servers.postgres.url(roles.APPLICATION, name)) as connection:

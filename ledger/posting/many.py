@@ -14,7 +14,15 @@ from django.db import OperationalError, connection, transaction
 from accounts.idempotency import IdempotencyKeyReused, RequestInProgress, claim
 from accounts.selectors import AccountNotFound
 from ledger.posting.calls import rows
-from ledger.posting.requests import AccountNotOpen, CurrencyMismatch, Leg, Outcome, post_pending, waited_for_the_key
+from ledger.posting.requests import (
+    AccountNotOpen,
+    CurrencyMismatch,
+    Leg,
+    Outcome,
+    Posted,
+    post_pending,
+    waited_for_the_key,
+)
 from ledger.states import TransactionKind
 from wallet_project.utils.context import Actor
 from wallet_project.utils.errors import DomainError, Unavailable, translate_database_error
@@ -236,17 +244,22 @@ def _answer(row: tuple[Any, ...]) -> Answer | Exception:
     return Answer(outcome, result_id, reason, created_at)
 
 
+def post_one(asked: Asked) -> Posted:
+    """By `post_pending`, which see."""
+    return post_pending(
+        actor=asked.actor,
+        legs=asked.legs,
+        key=asked.key,
+        operation=asked.operation,
+        request_hash=asked.request_hash,
+        request_id=asked.request_id,
+        unit_id=asked.unit_id,
+    )
+
+
 def _alone(asked: Asked) -> Answer | Exception:
     try:
-        posted = post_pending(
-            actor=asked.actor,
-            legs=asked.legs,
-            key=asked.key,
-            operation=asked.operation,
-            request_hash=asked.request_hash,
-            request_id=asked.request_id,
-            unit_id=asked.unit_id,
-        )
+        posted = post_one(asked)
     except (DomainError, DatabaseError) as error:
         if connection.in_atomic_block:
             raise

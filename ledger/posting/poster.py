@@ -22,8 +22,8 @@ from django.db import connection
 from django.db.models import Q
 
 from ledger.models import Transaction
-from ledger.posting.many import Answer, Asked, post_at_once
-from ledger.posting.requests import Posted, post_pending, transaction_of
+from ledger.posting.many import Answer, Asked, post_at_once, post_one
+from ledger.posting.requests import Posted, transaction_of
 from ledger.states import TransactionStatus
 from wallet_project.utils.database import give_back
 from wallet_project.utils.errors import TooBusy
@@ -181,7 +181,7 @@ class Poster:
 def _posted(unit: _Unit) -> Posted:
     answer = unit.answer
     if answer is None:
-        return _alone(unit.asked)
+        return post_one(unit.asked)
     if isinstance(answer, Exception):
         raise answer
     if answer.outcome == "replayed":
@@ -206,18 +206,6 @@ def _posted(unit: _Unit) -> Posted:
     )
 
 
-def _alone(asked: Asked) -> Posted:
-    return post_pending(
-        actor=asked.actor,
-        legs=asked.legs,
-        key=asked.key,
-        operation=asked.operation,
-        request_hash=asked.request_hash,
-        request_id=asked.request_id,
-        unit_id=asked.unit_id,
-    )
-
-
 _of_this_process = Poster()
 
 
@@ -229,7 +217,7 @@ def post(asked: Asked) -> Posted:
     """
     if settings.GROUP_POSTING and asked.is_plain() and not connection.in_atomic_block:
         return _of_this_process.post(asked)
-    return _alone(asked)
+    return post_one(asked)
 
 
 def _begin_anew() -> None:

@@ -10,12 +10,11 @@ from ledger.serializers.inputs import GroupedTransferInput, with_money
 from ledger.serializers.outputs import TransactionOutput, shown
 from ledger.services import bulk
 from ledger.services.groups import Part
-from wallet_project.api.fields import IdempotencyKeyField, ProblemField, TextField
+from wallet_project.api.fields import BoundedListField, IdempotencyKeyField, ProblemField, TextField
 from wallet_project.api.idempotency import request_hash
 from wallet_project.api.problems import describe
 from wallet_project.api.serializers import StrictSerializer
 
-_TOO_MANY: Final = f"A bulk has 1 to {bulk.MAX_TRANSFERS} transfers."
 _TWICE: Final = "An earlier transfer of this bulk has the same key."
 
 
@@ -23,15 +22,12 @@ class BulkTransferInput(GroupedTransferInput):
     key = IdempotencyKeyField(help_text="Of this transfer: as if it were sent alone, with this `Idempotency-Key`.")
 
 
-class TransfersField(serializers.ListField):
+class TransfersField(BoundedListField):
     """A thousand of them: each is read by its fields alone, and by the whole serializer only to say what is wrong."""
 
     child = BulkTransferInput()
 
     def to_internal_value(self, data: Any) -> list[dict[str, Any]]:
-        # Before any is looked at: a body has room for many more than may be.
-        if isinstance(data, list) and not 1 <= len(data) <= bulk.MAX_TRANSFERS:
-            raise ValidationError(_TOO_MANY, code="max_length")
         values: list[dict[str, Any]] = super().to_internal_value(data)
         keys: set[str] = set()
         twice: Any = {}
@@ -61,7 +57,10 @@ class BulkInput(StrictSerializer):
         min_length=1,
         max_length=bulk.MAX_TRANSFERS,
         help_text="From accounts of yours, each with a key of its own.",
-        error_messages={"not_a_list": "Send a list of transfers."},
+        error_messages={
+            "not_a_list": "Send a list of transfers.",
+            **dict.fromkeys(("min_length", "max_length"), f"A bulk has 1 to {bulk.MAX_TRANSFERS} transfers."),
+        },
     )
 
     @staticmethod

@@ -10,7 +10,15 @@ from accounts.serializers import DestinationField, IbanField
 from ledger import fees
 from ledger.models import Transaction
 from ledger.services import groups, holds
-from wallet_project.api.fields import AmountField, CurrencyField, IdField, MetadataField, TextField, WholeNumberField
+from wallet_project.api.fields import (
+    AmountField,
+    BoundedListField,
+    CurrencyField,
+    IdField,
+    MetadataField,
+    TextField,
+    WholeNumberField,
+)
 from wallet_project.api.id_or_object import IdOrObjectField
 from wallet_project.api.serializers import StrictSerializer
 from wallet_project.utils.model_fields import longest_text
@@ -94,7 +102,7 @@ class TransferInput(GroupedTransferInput):
 
 
 class GroupInput(StrictSerializer):
-    transfers = serializers.ListField(
+    transfers = BoundedListField(
         child=GroupedTransferInput(),
         min_length=groups.MIN_TRANSFERS,
         max_length=groups.MAX_TRANSFERS,

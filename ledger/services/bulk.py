@@ -4,15 +4,14 @@
 none is, in one commit. Sent again, the whole and each of them are answered as they stand now.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 from uuid import UUID
 
 from django.db import transaction
 
-from accounts.idempotency import IdempotencyKeyReused, RequestInProgress
-from accounts.models import IdempotencyClaim
+from accounts.idempotency import IdempotencyKeyReused, RequestInProgress, made_before, used
 from accounts.selectors import PayeeNotFound, accounts_of_handles, customer_id_of
 from ledger import fees, posting, selectors
 from ledger.failures import public_failure
@@ -99,7 +98,7 @@ def transfer_bulk(*, actor: Actor, mode: Mode, items: Sequence[Item], key: str, 
     try:
         answers = _post_all_or_none(asked, refused, items, whole) if mode == "atomic" else _post(asked, whole)
     except posting.WholeAskedBefore:
-        _check_it_is_the_same(whole)
+        made_before(principal_id=actor.principal_id, key=key, operation=_OPERATION, request_hash=request_hash)
         # Those that were on record are told as they are now; the others, if there are any, are posted now.
         answers, replayed = _post(asked, None), True
     if any(isinstance(answer, Answer) and answer.outcome == "created" for answer in answers.values()):
@@ -134,7 +133,7 @@ def _legs(items: Sequence[Item], actor: Actor) -> tuple[dict[int, list[Leg]], di
         legs[number] = [leg, fee_leg(leg, fee)] if fee else [leg]
     doubtful = [number for number in refused if number in legs]
     if doubtful:
-        before = _answered_before(actor.principal_id, [items[number].key for number in doubtful])
+        before = used(actor.principal_id, [items[number].key for number in doubtful])
         for number in doubtful:
             # Where money went then, and what it cost, is on record.
             del (refused if items[number].key in before else legs)[number]
@@ -153,7 +152,7 @@ def _accounts_named(parts: Sequence[Part]) -> Mapping[tuple[UUID | str, str], UU
 
 def _post(asked: Mapping[int, Asked], whole: posting.Whole | None) -> dict[int, Answer | Exception]:
     if not asked:
-        if whole and _answered_before(whole.principal_id, [whole.key]):
+        if whole and used(whole.principal_id, [whole.key]):
             raise posting.WholeAskedBefore()
         return {}
     return dict(zip(asked, posting.post_many(list(asked.values()), whole=whole), strict=True))
@@ -189,17 +188,6 @@ def _told(number: int, key: str, reason: str | Exception) -> dict[str, Any]:
         facts = {name: fact for name, fact in reason.facts.items() if name != "leg"}
         return {**told, "code": reason.code, "detail": reason.message, **facts}
     return {**told, "code": str(reason), "detail": public_failure(str(reason))["message"]}
-
-
-def _check_it_is_the_same(whole: posting.Whole) -> None:
-    claim = IdempotencyClaim.objects.get(principal_id=whole.principal_id, key=whole.key)
-    if claim.operation != whole.operation or bytes(claim.request_hash) != whole.request_hash:
-        raise IdempotencyKeyReused()
-
-
-def _answered_before(principal_id: UUID, keys: Collection[str]) -> set[str]:
-    claims = IdempotencyClaim.objects.filter(principal_id=principal_id, key__in=keys)
-    return set(claims.values_list("key", flat=True))
 
 
 def _results(

@@ -11,8 +11,7 @@ from uuid import UUID
 
 import structlog
 
-from accounts.idempotency import IdempotencyKeyReused, RequestInProgress
-from accounts.models import IdempotencyClaim
+from accounts.idempotency import IdempotencyKeyReused, RequestInProgress, used
 from accounts.selectors import AccountNotFound, customer_id_of, system_account_id
 from accounts.states import SystemPurpose
 from ledger import fees, posting, selectors
@@ -208,7 +207,7 @@ def _which(legs: Sequence[Leg], leg_id: str | None) -> dict[str, int]:
 
 def answered_before(actor: Actor, key: str) -> bool:
     """Whether a request with this key has made something, so that sending it again makes nothing."""
-    return IdempotencyClaim.objects.filter(principal_id=actor.principal_id, key=key).exists()
+    return bool(used(actor.principal_id, [key]))
 
 
 def _view(made: Transaction, *, fee: int | None) -> TransactionView:

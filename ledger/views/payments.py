@@ -31,9 +31,8 @@ from wallet_project.api.schema import keyed, raises
 from wallet_project.api.throttling import count_call
 
 _ACCEPTED = {202: TransactionOutput}
-#: Fifty transfers with all the metadata that they may have.
-_MAX_GROUP_BYTES: Final = 1024 * 1024
-_MAX_BULK_BYTES: Final = 1024 * 1024
+#: Fifty transfers with all the metadata that they may have, or a thousand without.
+_MAX_LIST_BYTES: Final = 1024 * 1024
 
 
 class MoneyView(DirectView):
@@ -120,7 +119,7 @@ class TransfersView(MoneyView):
 
 
 class GroupsView(DirectView):
-    max_body_bytes = _MAX_GROUP_BYTES
+    max_body_bytes = _MAX_LIST_BYTES
 
     @extend_schema(
         operation_id="pay_group",
@@ -152,7 +151,7 @@ class GroupsView(DirectView):
 
 
 class BulkTransfersView(DirectView):
-    max_body_bytes = _MAX_BULK_BYTES
+    max_body_bytes = _MAX_LIST_BYTES
     #: Made once, as those of single payments are.
     shape = BulkInput()
 

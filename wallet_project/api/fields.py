@@ -112,6 +112,19 @@ class IdempotencyKeyField(StrictField):
         return data
 
 
+class BoundedListField(serializers.ListField):
+    """Its length is looked at before its items: a body has room for many more than may be."""
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        if isinstance(data, list):
+            if self.min_length is not None and len(data) < self.min_length:
+                self.fail("min_length", min_length=self.min_length)
+            if self.max_length is not None and len(data) > self.max_length:
+                self.fail("max_length", max_length=self.max_length)
+        values: list[Any] = super().to_internal_value(data)
+        return values
+
+
 @extend_schema_field({"oneOf": [{"$ref": "#/components/schemas/Problem"}, {"type": "null"}]})
 class ProblemField(StrictField):
     """A problem within an answer, or null."""
