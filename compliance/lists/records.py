@@ -106,5 +106,5 @@ def named(primary: str, others: list[tuple[str, NameKind]]) -> tuple[RecordName,
     for name, kind in [(primary, "primary"), *others]:
         known = kinds.get(name)
         if known is None or (known == "weak" and kind == "alias"):
-            kinds[name] = kind  # type: ignore[assignment]  # mypy widens the first tuple's literal
+            kinds[name] = kind
     return tuple(RecordName(name, kind) for name, kind in kinds.items())
