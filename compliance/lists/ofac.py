@@ -28,8 +28,8 @@ _SUBJECTS: Final[Mapping[str, Subject]] = {
     "vessel": "vessel",
     "aircraft": "aircraft",
 }
-_STRANGERS: Final = "left out: about an entry that sdn.csv does not have"
-_BESIDE: Final = {"alt.csv": "aliases", "add.csv": "addresses", "sdn_comments.csv": "remarks that go on"}
+_STRANGERS: Final = "left out: about an entry that neither sdn.csv nor alt.csv has"
+_BESIDE: Final = {"add.csv": "addresses", "sdn_comments.csv": "remarks that go on"}
 _ALIASES: Final = ("aka", "fka", "nka")
 _BIRTH: Final = re.compile(r"(?:alt\. )?DOB (.+)")
 _NATION: Final = re.compile(r"(?:alt\. )?(?:nationality|citizen) (?:possibly )?(.+)")
@@ -58,11 +58,36 @@ def records(path: Path, report: Report) -> Iterator[ListedRecord]:
         record = _record(external_id, values, aliases.pop(external_id, []), addresses.pop(external_id, []), report)
         report.took(record)
         yield record
-    _count_strangers(report, {"alt.csv": aliases, "add.csv": addresses, "sdn_comments.csv": comments})
+    for external_id in sorted(aliases):
+        # Somebody is on OFAC's list under these names, whichever of its files is behind.
+        record = _stranger(external_id, aliases[external_id], addresses, comments)
+        report.took(record)
+        yield record
+    if aliases:
+        report.warnings.append(
+            f"alt.csv has aliases of {len(aliases):,} entries that sdn.csv does not have; they are kept under these "
+            "names alone. The files are of different days, or sdn.csv was cut off."
+        )
+    _count_strangers(report, {"add.csv": addresses, "sdn_comments.csv": comments})
+
+
+def _stranger(
+    external_id: str,
+    aliases: Sequence[tuple[str, str]],
+    addresses: dict[str, list[dict[str, str]]],
+    comments: dict[str, str],
+) -> ListedRecord:
+    details: dict[str, Any] = {"not_in": "sdn.csv"}
+    if external_id in addresses:
+        details["addresses"] = addresses.pop(external_id)
+    if external_id in comments:
+        details["remarks"] = comments.pop(external_id)
+    (_, first), *others = aliases
+    return ListedRecord(external_id, "unknown", named(first, [(name, "alias") for _, name in others]), details=details)
 
 
 def _count_strangers(report: Report, left: Mapping[str, Mapping[str, Sequence[Any]]]) -> None:
-    """What is about an entry that sdn.csv does not have: OFAC's files are of different days, or one was cut off."""
+    """What is about an entry without any name: OFAC's files are of different days, or one was cut off."""
     for file in report.files:
         rows = left.get(file.name, {})
         # A remark that goes on is one text; of the others each row is one.
@@ -71,8 +96,7 @@ def _count_strangers(report: Report, left: Mapping[str, Mapping[str, Sequence[An
             file.accounted[_BESIDE[file.name]] -= many
             file.accounted[_STRANGERS] += many
             report.warnings.append(
-                f"{many:,} lines of {file.name} are about {len(rows):,} entries that sdn.csv does not have: "
-                "the files are of different days, or sdn.csv was cut off."
+                f"{many:,} lines of {file.name} are about {len(rows):,} entries that neither sdn.csv nor alt.csv has."
             )
 
 
@@ -82,8 +106,8 @@ def _beside(
     aliases: dict[str, list[tuple[str, str]]] = defaultdict(list)
     source = Source(path.with_name("alt.csv"), report, latin_1=True)
     for line, lines, (entry, _, kind, name, _) in _rows(source, 5):
-        if kind not in _ALIASES or not name:
-            raise source.refuse(line, f"is an alias of the kind {kind[:40]!r}, or has no name")
+        if kind not in _ALIASES or not name or not entry.isdigit():
+            raise source.refuse(line, f"is an alias of the kind {kind[:40]!r}, or has no name or no number")
         aliases[entry].append((kind, name))
         source.report.count("aliases", lines)
     addresses: dict[str, list[dict[str, str]]] = defaultdict(list)

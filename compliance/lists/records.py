@@ -97,7 +97,26 @@ class Report:
         self.names.update(name.kind for name in record.names)
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {
+            "format": self.format,
+            "files": [
+                {
+                    "name": file.name,
+                    "size": file.size,
+                    "sha256": file.sha256,
+                    "encoding": file.encoding,
+                    "unit": file.unit,
+                    "units": file.units,
+                    "accounted": dict(file.accounted),
+                }
+                for file in self.files
+            ],
+            "entries": self.entries,
+            "names": dict(self.names),
+            "subjects": dict(self.subjects),
+            "unread": dict(self.unread),
+            "warnings": self.warnings,
+        }
 
 
 def named(primary: str, others: list[tuple[str, NameKind]]) -> tuple[RecordName, ...]:
