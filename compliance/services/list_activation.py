@@ -147,7 +147,7 @@ def withdraw_activation(*, actor: Actor, version_id: UUID, reason: str) -> ListD
 def standing_proposal(version: ListVersion) -> ListDecision | None:
     """What waits for a second person; None where nothing does. One that was made against another version in force is
     void."""
-    last = version.decisions.order_by("-id").first()
+    last = version.decisions.select_related("maker").order_by("-id").first()
     if last is None or last.verdict != ListVerdict.PROPOSE:
         return None
     active = ListVersion.objects.filter(list_id=version.list_id, status=ListVersionStatus.ACTIVE).first()

@@ -70,6 +70,16 @@ NAVIGATION: list[dict[str, Any]] = [
         ],
     },
     {
+        "title": "Lists",
+        "separator": True,
+        "collapsible": True,
+        "items": [
+            item("Lists", "list_alt", "compliance.sanctionslist"),
+            item("Versions", "history_edu", "compliance.listversion"),
+            item("Entries", "person_alert", "compliance.sanctionsentry"),
+        ],
+    },
+    {
         "title": "Records",
         "separator": True,
         "collapsible": True,
