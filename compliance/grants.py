@@ -19,6 +19,6 @@ TABLES = {
     "compliance_listdecision": "INSERT",
     "compliance_namescreening": "INSERT, UPDATE (status, decided_at)",
     "compliance_namematch": "INSERT",
-    "compliance_rescreening": "INSERT, UPDATE (cursor, screened, matched, done_at)",
+    "compliance_rescreening": "INSERT, UPDATE (cursor, screened, matched, moved_at, done_at)",
 }
 FUNCTIONS: tuple[str, ...] = ()

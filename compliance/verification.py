@@ -44,8 +44,20 @@ _OFFENCES: Final = {
     "an identity check that nothing will move on": """
         SELECT k.id AS check_id, k.status, k.next_at FROM compliance_kyccheck k
         LEFT JOIN compliance_case c ON c.kyc_check_id = k.id AND NOT c.status = 'resolved'
-        WHERE (k.status IN ('queued', 'running') AND (k.next_at IS NULL OR k.next_at < now() - %(late)s::interval))
+        WHERE (k.status IN ('queued', 'running') AND (k.next_at IS NULL OR k.next_at < now() - %(late)s::interval)
+                -- Held by a match that waits for a person.
+                AND NOT EXISTS (SELECT FROM compliance_namescreening s
+                                WHERE s.customer_id = k.customer_id AND s.status = 'in_review'))
             OR (k.status = 'in_review' AND c.id IS NULL)
+    """,
+    "a match with a name on a list without an open case": """
+        SELECT s.id AS name_screening, s.customer_id FROM compliance_namescreening s
+        LEFT JOIN compliance_case c ON c.name_screening_id = s.id AND NOT c.status = 'resolved'
+        WHERE s.status = 'in_review' AND c.id IS NULL
+    """,
+    "a look for all customers on a list that does not go on": """
+        SELECT r.id AS rescreening, r.cursor, r.moved_at FROM compliance_rescreening r
+        WHERE r.done_at IS NULL AND r.moved_at < now() - %(late)s::interval
     """,
     "a customer who waits for a check that nobody makes": """
         SELECT c.id AS customer_id FROM accounts_customer c

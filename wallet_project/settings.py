@@ -260,6 +260,7 @@ NUDGES = {
     "ledger.bank_event": "ledger.process_bank_events",
     "ledger.escalated": "compliance.open_cases",
     "compliance.audit_wanted": "compliance.self_audit",
+    "compliance.list_activated": "compliance.rescreen_customers",
 }
 #: Tasks that wait for somebody outside keep to a lane of their own, with workers of its own: a bank that hangs must not
 #: keep what needs no bank from being screened and cleared. So does the self-audit, which reads for minutes.
@@ -294,6 +295,7 @@ CELERY_BEAT_SCHEDULE = {
         "compliance.process_identity_events": 5,
         "compliance.screen_due": 2,
         "compliance.open_cases": 10,
+        "compliance.rescreen_customers": 10,
         "ledger.clear_due": 2,
         "ledger.expire_due": 3,
         "ledger.resume_thawed": 10,

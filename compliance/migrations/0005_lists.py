@@ -166,6 +166,13 @@ class Migration(migrations.Migration):
                 ("screened", models.PositiveBigIntegerField(default=0)),
                 ("matched", models.PositiveBigIntegerField(default=0)),
                 ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "moved_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(),
+                        help_text="when the last customers were looked for",
+                    ),
+                ),
                 ("done_at", models.DateTimeField(null=True)),
             ],
             options={
@@ -504,6 +511,12 @@ class Migration(migrations.Migration):
                     _connector="OR",
                 ),
                 name="list_decision_has_its_people",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="namescreening",
+            index=models.Index(
+                condition=models.Q(("status", "in_review")), fields=["customer"], name="name_screening_waits"
             ),
         ),
         migrations.AddIndex(

@@ -33,6 +33,9 @@ class NameScreening(models.Model):
     decided_at = models.DateTimeField(null=True)
 
     class Meta:
+        indexes = [
+            models.Index(fields=["customer"], condition=Q(status="in_review"), name="name_screening_waits"),
+        ]
         default_permissions = ("view",)
 
     def __str__(self) -> str:
@@ -94,6 +97,7 @@ class Rescreening(models.Model):
     screened = models.PositiveBigIntegerField(default=0)
     matched = models.PositiveBigIntegerField(default=0)
     created_at = models.DateTimeField(db_default=Now())
+    moved_at = models.DateTimeField(db_default=Now(), help_text="when the last customers were looked for")
     done_at = models.DateTimeField(null=True)
 
     class Meta:

@@ -20,6 +20,7 @@ from compliance.states import ListPurpose, ListVerdict, ListVersionStatus
 from compliance.watchlists import Difference, difference
 from wallet_project.utils.context import Actor
 from wallet_project.utils.errors import Conflict, NotAllowed, NotFound, database_refusals, on_constraint
+from wallet_project.utils.nudges import nudge
 from wallet_project.utils.transitions import move
 
 ACTIVATE_LIST: Final = "compliance.activate_list"
@@ -209,4 +210,5 @@ def _carry_out(
     move(version, "activate", actor=actor, reason=reason, also=["activated_at", "retired_at"])
     if version.list.purpose != ListPurpose.ALLOW and locked.between.gained:
         Rescreening.objects.create(version=version, since=active)
+        nudge("compliance.list_activated")
     return _record(locked, ListVerdict.ACTIVATE, maker_id=maker_id, checker_id=checker_id, reason=reason)

@@ -45,6 +45,7 @@ NAVIGATION: list[dict[str, Any]] = [
             item("Cases", "inbox", "compliance.case", badge="compliance.admin.dashboard.waiting_badge"),
             item("Identity checks", "badge", "compliance.kyccheck"),
             item("Screenings", "policy", "compliance.screening"),
+            item("Name screenings", "person_search", "compliance.namescreening"),
             item("Escalations", "warning", "ledger.escalation"),
         ],
     },
