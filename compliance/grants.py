@@ -10,7 +10,7 @@ TABLES = {
     "compliance_inboundevent": "INSERT, UPDATE (next_at, attempts, processed_at, last_error)",
     "compliance_selfaudit": "INSERT",
     "compliance_statechange": "INSERT",
-    "compliance_sanctionslist": "INSERT, UPDATE (versions)",
+    "compliance_sanctionslist": "INSERT, UPDATE (activations)",
     "compliance_listversion": "INSERT, UPDATE (status, activated_at, retired_at)",
     "compliance_sanctionsentry": "INSERT",
     "compliance_sanctionsname": "INSERT",

@@ -18,7 +18,7 @@ from django.db.models import Q
 
 from accounts.models import Customer, ProfileVersion
 from compliance import steps
-from compliance.models import NameMatch, NameScreening
+from compliance.models import ListVersion, NameMatch, NameScreening
 from compliance.names import Query
 from compliance.states import (
     CasePriority,
@@ -76,10 +76,9 @@ def hold_versions() -> set[UUID]:
     is there for the next version's look at all customers, or was looked for on that version."""
     assert connection.in_atomic_block, "a step belongs to the use case's transaction"
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT id FROM compliance_listversion WHERE status = %s ORDER BY id FOR SHARE", [ListVersionStatus.ACTIVE]
-        )
-        return {row[0] for row in cursor.fetchall()}
+        # An activation locks its list, also the first one of a list that is new.
+        cursor.execute("SELECT id FROM compliance_sanctionslist ORDER BY id FOR SHARE")
+    return set(ListVersion.objects.filter(status=ListVersionStatus.ACTIVE).values_list("id", flat=True))
 
 
 def keep(

@@ -199,11 +199,11 @@ VERSION_ACTIONS: tuple[StaffAction, ...] = (
 class SanctionsListAdmin(ExactSearchMixin, BigTableAdmin):
     list_title = "Lists"
     page_hint = "Whom the wallet may not serve, or knows well. Operators import versions with `manage.py import_list`."
-    list_display = ["name", "purpose", "format", "versions", "created"]
+    list_display = ["name", "purpose", "format", "activations", "created"]
     list_filter = ["purpose"]
     search_texts = ("name",)
     search_help_text = "The whole name, or a whole id"
-    fields = ["id", "name", "purpose", "format", "versions", "created"]
+    fields = ["id", "name", "purpose", "format", "activations", "created"]
     ordering = ["name"]
 
     @admin.display(description="since (UTC)")

@@ -236,7 +236,10 @@ class Migration(migrations.Migration):
                         choices=[("sanctions", "Sanctions"), ("deny", "Deny"), ("allow", "Allow")], max_length=10
                     ),
                 ),
-                ("versions", models.PositiveIntegerField(default=0)),
+                (
+                    "activations",
+                    models.PositiveIntegerField(default=0, help_text="how often a version came into force"),
+                ),
                 ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
             options={

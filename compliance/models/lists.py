@@ -16,13 +16,14 @@ from wallet_project.utils.ids import uuid7
 
 
 class SanctionsList(models.Model):
-    """One list of one publisher; its versions come and go. `versions` is counted under the lock of this row."""
+    """One list of one publisher; its versions come and go. Whoever brings one into force counts `activations` up,
+    under the lock of this row."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     name = models.CharField(max_length=60, unique=True)
     format = models.CharField(max_length=20)
     purpose = models.CharField(max_length=10, choices=ListPurpose.choices)
-    versions = models.PositiveIntegerField(default=0)
+    activations = models.PositiveIntegerField(default=0, help_text="how often a version came into force")
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:

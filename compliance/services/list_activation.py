@@ -203,6 +203,8 @@ def _carry_out(
     locked: Locked, *, actor: Actor, maker_id: UUID, reason: str, now: datetime, checker_id: UUID | None = None
 ) -> ListDecision:
     version, active = locked.version, locked.active
+    version.list.activations += 1
+    version.list.save(update_fields=["activations"])
     if active is not None:
         active.retired_at = now
         move(active, "retire", actor=actor, reason=f"version {version.number} is in force", also=["retired_at"])

@@ -18,7 +18,7 @@ from compliance.services.list_activation import ACTIVATE_LIST
 from compliance.states import ListPurpose
 from compliance.watchlists import held_by, index_of_entries
 from wallet_project.utils.context import Actor
-from wallet_project.utils.errors import Conflict, InvalidInput
+from wallet_project.utils.errors import Conflict, InvalidInput, database_refusals, on_constraint
 from wallet_project.utils.transitions import born
 
 _CHUNK: Final = 1_000
@@ -39,6 +39,14 @@ class ListIsAnother(Conflict):
     message = "The list of that name has another format or purpose; these stay as the first import had them."
 
 
+class ImportedMeanwhile(Conflict):
+    code = "list_imported_meanwhile"
+    message = "Somebody else has imported a version of this list meanwhile. Import it again."
+
+
+on_constraint("list_version_number_unique", ImportedMeanwhile)
+
+
 @dataclass(frozen=True, slots=True)
 class Imported:
     """`new` is false where the latest version has this content already: then nothing was written."""
@@ -51,7 +59,8 @@ class Imported:
 def import_list(*, actor: Actor, path: Path, format: str, name: str, purpose: str) -> Imported:  # noqa: A002
     """Read the list at `path` and keep it as the next version of the list `name`, which is made where there is none.
 
-    Raises PermissionMissing, ListNotReadable, ListIsAnother; then nothing was written.
+    Raises PermissionMissing, ListNotReadable, ListIsAnother, ImportedMeanwhile; then nothing was written. No row that
+    others wait for is locked: of two imports at once the number of the version lets one in.
     """
     if format not in FORMATS or purpose not in ListPurpose.values or not name.strip() or len(name) > 60:
         raise ListNotReadable("The format, purpose or name of the list is none that there is.")
@@ -59,8 +68,8 @@ def import_list(*, actor: Actor, path: Path, format: str, name: str, purpose: st
     report = Report(format)
     try:
         hashes = {record.external_id: record.content_hash() for record in read(path, report)}
-        with transaction.atomic(durable=True):
-            version, new = _keep(actor, path, report, hashes, _locked_list(name.strip(), format, purpose))
+        with database_refusals(), transaction.atomic(durable=True):
+            version, new = _keep(actor, path, report, hashes, _list_of(name.strip(), format, purpose))
     except ListRefused as refusal:
         raise ListNotReadable(str(refusal), file=refusal.file, line=refusal.line, problem=refusal.problem) from refusal
     build_index(version)
@@ -74,11 +83,11 @@ def build_index(version: ListVersion) -> None:
         ListIndex.objects.bulk_create([ListIndex(version=version, content=index.to_bytes())], ignore_conflicts=True)
 
 
-def _locked_list(name: str, format_: str, purpose: str) -> SanctionsList:
+def _list_of(name: str, format_: str, purpose: str) -> SanctionsList:
     SanctionsList.objects.bulk_create(
         [SanctionsList(name=name, format=format_, purpose=purpose)], ignore_conflicts=True
     )
-    listed = SanctionsList.objects.select_for_update(no_key=True).get(name=name)
+    listed = SanctionsList.objects.get(name=name)
     if (listed.format, listed.purpose) != (format_, purpose):
         raise ListIsAnother(format=listed.format, purpose=listed.purpose)
     return listed
@@ -98,11 +107,9 @@ def _keep(
     other = {external_id for external_id, content in hashes.items() if known.get(external_id) != content}
     added = sum(1 for external_id in other if external_id not in before)
     gone = sorted(before.keys() - hashes.keys())
-    listed.versions += 1
-    listed.save(update_fields=["versions"])
     version = ListVersion.objects.create(
         list=listed,
-        number=listed.versions,
+        number=latest.number + 1 if latest else 1,
         digest=digest.hexdigest(),
         entries=len(hashes),
         names=sum(report.names.values()),

@@ -7,10 +7,11 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from django.db import connection
 
 from accounts.models import Account, Customer
 from accounts.services.customers import restart_verification, update_profile
-from compliance import effects
+from compliance import effects, matches
 from compliance.models import Case, KycCheck, ListVersion, NameMatch, NameScreening, Rescreening, StateChange
 from compliance.providers.identity import IdentityAnswer, IdentityRequest
 from compliance.services import cases, kyc, rescreening
@@ -22,6 +23,7 @@ from compliance.watchlists import forget_lists
 from tests.compliance.people import account_states, at_once, check_of, path_of, staff
 from tests.support.factories import NOW, PROFILE, actor_of, make_account, make_customer
 from wallet_project.utils.context import system_actor
+from wallet_project.utils.errors import DatabaseBusy
 from wallet_project.utils.verification import verify
 
 pytestmark = pytest.mark.django_db
@@ -199,6 +201,37 @@ def test_a_match_that_is_found_while_the_provider_is_asked_counts(tmp_path: Path
     decide(open_case(mallory), "approve")
     run_kyc()
     assert kyc_status(mallory) == "verified"
+
+
+def test_a_version_that_comes_during_an_identity_check_waits_for_it_or_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a customer is being looked for on what is in force, nothing else comes into force."""
+    in_force(tmp_path, "Somebody Else")
+    path = tmp_path / "next.csv"
+    path.write_text("id,name\n1,Mallory Fraudster\n")
+    made = import_list(actor=system_actor(), path=path, format="internal-csv", name="Another", purpose="sanctions")
+    mallory = applicant()
+    results: list[object] = []
+    look = matches.look
+
+    def activate() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '50ms'")
+        activate_version(actor=system_actor(), version_id=made.version.id, reason="now", now=NOW)
+
+    def meanwhile(*args: object) -> object:
+        results.extend(at_once(activate))
+        return look(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(matches, "look", meanwhile)
+    kyc.start_due_checks(now=NOW)
+    assert [type(result) for result in results] == [DatabaseBusy]
+    assert NameScreening.objects.get(customer=mallory).status == "clear"
+    monkeypatch.undo()
+    activate_version(actor=system_actor(), version_id=made.version.id, reason="now", now=NOW)
+    rescreen()
+    assert open_case(mallory)
 
 
 def test_an_identity_is_not_approved_by_hand_while_a_match_is_open(tmp_path: Path) -> None:

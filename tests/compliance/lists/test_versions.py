@@ -23,7 +23,7 @@ from compliance.models import (
 )
 from compliance.names import NameIndex, Query
 from compliance.services import list_activation as activation
-from compliance.services.lists import Imported, ListIsAnother, ListNotReadable, import_list
+from compliance.services.lists import Imported, ImportedMeanwhile, ListIsAnother, ListNotReadable, import_list
 from compliance.watchlists import difference, forget_lists, held_by, lists_in_force, look_for
 from tests.compliance.lists.files import INTERNAL, OFAC, UN, ofac_copy, spoiled
 from tests.compliance.people import at_once, path_of, staff
@@ -123,6 +123,20 @@ def test_a_file_that_changes_between_its_two_readings_is_undone(
         deny(path)
     assert not SanctionsList.objects.exists()
     assert not SanctionsEntry.objects.exists()
+
+
+def test_of_imports_at_once_each_number_is_given_once(tmp_path: Path) -> None:
+    paths = []
+    for number in range(3):
+        path = tmp_path / f"{number}.csv"
+        path.write_text(f"id,name\n1,Person {number}\n")
+        paths.append(path)
+    results = at_once(*[lambda path=path: deny(path) for path in paths])  # type: ignore[misc]
+    numbers = sorted(result.version.number for result in results if isinstance(result, Imported))
+    others = [result for result in results if not isinstance(result, Imported)]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert all(isinstance(other, ImportedMeanwhile) for other in others), others
+    assert ListVersion.objects.count() == len(numbers) == SanctionsEntry.objects.count()
 
 
 def test_what_only_adds_takes_one_person_and_what_takes_off_takes_two(tmp_path: Path) -> None:
