@@ -18,6 +18,7 @@ from compliance.models import ListVersion, Rescreening
 from compliance.states import NameScreeningCause
 from compliance.watchlists import ListInForce, gained_by, index_of_entries
 from wallet_project.utils.context import system_actor
+from wallet_project.utils.nudges import nudge
 
 #: At some 3 ms each a batch takes a second or two, none of it in a transaction but the writing.
 BATCH: Final = 500
@@ -64,6 +65,8 @@ def rescreen_customers(*, now: datetime, limit: int = BATCH) -> int:
         if len(batch) < limit:
             locked.done_at = now
         locked.save(update_fields=["cursor", "screened", "matched", "moved_at", "done_at"])
+        # For the next customers, or for the look for another version.
+        nudge("compliance.list_activated")
     return len(batch)
 
 

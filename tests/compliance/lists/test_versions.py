@@ -24,11 +24,13 @@ from compliance.models import (
 from compliance.names import NameIndex, Query
 from compliance.services import list_activation as activation
 from compliance.services.lists import Imported, ImportedMeanwhile, ListIsAnother, ListNotReadable, import_list
+from compliance.verification import checks
 from compliance.watchlists import difference, forget_lists, held_by, lists_in_force, look_for
 from tests.compliance.lists.files import INTERNAL, OFAC, UN, ofac_copy, spoiled
 from tests.compliance.people import at_once, path_of, staff
 from tests.support.factories import NOW
 from wallet_project.utils.context import Actor, system_actor
+from wallet_project.utils.verification import verify
 
 pytestmark = pytest.mark.django_db
 
@@ -51,6 +53,10 @@ def activate(version: ListVersion, actor: Actor | None = None) -> ListDecision:
 
 def names_held(version: ListVersion) -> set[str]:
     return set(SanctionsName.objects.filter(entry__in=held_by(version).values()).values_list("name", flat=True))
+
+
+def problems() -> list[str]:
+    return [row["problem"] for result in verify(checks(), timeout_seconds=30) for row in result.offending]
 
 
 def test_ofacs_list_becomes_a_version_with_all_its_entries_and_names() -> None:
@@ -317,7 +323,9 @@ def test_operators_import_and_search_by_command(tmp_path: Path) -> None:
 def test_what_a_list_said_is_nobodys_to_change(
     tmp_path: Path, app_connection: psycopg.Connection, owner_connection: psycopg.Connection
 ) -> None:
-    activate(deny(write(tmp_path, "Ada")).version)
+    path = write(tmp_path, "Ada")
+    path.write_text("id,name\nb,Ada\nB,Bob\né,Cyd\na-1,Dan\na 1,Eve\n")
+    activate(deny(path).version)
     deny(write(tmp_path, "Bob"))
     for statement in (
         "UPDATE compliance_listversion SET digest = ''",
@@ -338,5 +346,11 @@ def test_what_a_list_said_is_nobodys_to_change(
     ):
         with pytest.raises(psycopg.errors.CheckViolation):
             owner_connection.execute(statement)
+    assert problems() == []
+    with owner_connection.transaction():
+        owner_connection.execute("ALTER TABLE compliance_listchange DISABLE TRIGGER USER")
+        owner_connection.execute("DELETE FROM compliance_listchange")
+        owner_connection.execute("ALTER TABLE compliance_listchange ENABLE TRIGGER USER")
+    assert problems() == ["a list in force that does not hold what its digest says"]
     with pytest.raises(psycopg.errors.UniqueViolation, match="list_has_one_active_version"):
         app_connection.execute("UPDATE compliance_listversion SET status = 'active' WHERE status = 'imported'")
