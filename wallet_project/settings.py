@@ -205,7 +205,7 @@ SCREENING_LIMITS = env.json("SCREENING_LIMITS", default={})
 #: From this amount (minor units) on an approval of a held transaction needs a second person; by default 50,000 euros.
 FOUR_EYES_FROM = env.json("FOUR_EYES_FROM", default={})
 #: From this score on (of 100) a name that is on a list is a match that a person looks at (docs/lists.md).
-NAME_MATCH_THRESHOLD = env.int("NAME_MATCH_THRESHOLD", default=80)
+NAME_MATCH_THRESHOLD = env.int("NAME_MATCH_THRESHOLD", default=75)
 if NAME_MATCH_THRESHOLD not in range(1, 101):
     raise ImproperlyConfigured("NAME_MATCH_THRESHOLD is a score from 1 to 100.")
 #: What payments cost: ledger/fees.py has the form. By default nothing does.

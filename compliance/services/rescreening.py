@@ -16,7 +16,7 @@ from accounts.models import Customer
 from compliance import matches
 from compliance.models import ListVersion, Rescreening
 from compliance.states import NameScreeningCause
-from compliance.watchlists import ListInForce, gained_by, index_of_entries
+from compliance.watchlists import ListInForce, gained_by, index_of, index_of_entries
 from wallet_project.utils.context import system_actor
 from wallet_project.utils.nudges import nudge
 
@@ -75,7 +75,8 @@ def _what_is_new(row: Rescreening) -> tuple[ListInForce, ...]:
     global _last
     if _last is None or _last.rescreening_id != row.id or _version_of(_last) != row.version_id:
         version: ListVersion = row.version
-        index = index_of_entries(gained_by(row.since, version))
+        # Of the first version all is new, and its index is there.
+        index = index_of_entries(gained_by(row.since, version)) if row.since else index_of(version)
         new = ListInForce(version.list.name, version.list.purpose, version.id, version.number, index)
         _last = _New(row.id, (new,))
     return _last.lists

@@ -13,6 +13,7 @@ from accounts.models import Account, Customer
 from accounts.services.customers import restart_verification, update_profile
 from compliance import effects, matches
 from compliance.models import Case, KycCheck, ListVersion, NameMatch, NameScreening, Rescreening, StateChange
+from compliance.names import DEFAULT_THRESHOLD
 from compliance.providers.identity import IdentityAnswer, IdentityRequest
 from compliance.services import cases, kyc, rescreening
 from compliance.services.case_queue import tend_queue
@@ -108,8 +109,13 @@ def test_a_match_holds_the_identity_check_until_a_person_has_decided_it(tmp_path
     match = NameMatch.objects.get()
     assert match.version_id == version.id
     told = match.explanation
-    assert (told["list"], told["version"], told["threshold"], told["name"]) == ("The list", 1, 80, "FRAUDSTER Mallory")
-    assert told["score"] == match.score >= 80
+    assert (told["list"], told["version"], told["threshold"], told["name"]) == (
+        "The list",
+        1,
+        DEFAULT_THRESHOLD,
+        "FRAUDSTER Mallory",
+    )
+    assert told["score"] == match.score >= DEFAULT_THRESHOLD
     assert told["aligned"]
     assert match.screening.asked["name"] == "Mallory Fraudster"
     all_is_well()

@@ -21,7 +21,7 @@ from compliance.models import (
     SanctionsName,
     StateChange,
 )
-from compliance.names import NameIndex, Query
+from compliance.names import DEFAULT_THRESHOLD, NameIndex, Query
 from compliance.services import list_activation as activation
 from compliance.services.lists import Imported, ImportedMeanwhile, ListIsAnother, ListNotReadable, import_list
 from compliance.verification import checks
@@ -283,7 +283,7 @@ def test_a_process_that_knows_the_lists_asks_again_after_two_seconds(
     assert lists_in_force()[0] is known
     now[0] += 0.2
     (found,) = look_for(Query("Bob Stone"))
-    assert (found.number, found.list_name, found.as_json()["threshold"]) == (2, "Deny list", 80)
+    assert (found.number, found.list_name, found.as_json()["threshold"]) == (2, "Deny list", DEFAULT_THRESHOLD)
     monkeypatch.undo()
     # An index of another release of the matcher is built anew.
     monkeypatch.setattr(
@@ -296,7 +296,7 @@ def test_a_process_that_knows_the_lists_asks_again_after_two_seconds(
 def test_operators_import_and_search_by_command(tmp_path: Path) -> None:
     out, err = StringIO(), StringIO()
     call_command("screen_name", "Mallory Fraudster", stdout=out, stderr=err)
-    assert json.loads(out.getvalue()) == {"lists": [], "threshold": 80, "hits": []}
+    assert json.loads(out.getvalue()) == {"lists": [], "threshold": DEFAULT_THRESHOLD, "hits": []}
     assert "No list is in force" in err.getvalue()
     out = StringIO()
     call_command("import_list", str(UN), "--format", "un-xml", "--activate", stdout=out)
