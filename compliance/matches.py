@@ -16,6 +16,7 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Q
 
+from accounts import steps as accounts
 from accounts.models import Customer, ProfileVersion
 from compliance import steps
 from compliance.models import ListVersion, NameMatch, NameScreening
@@ -166,7 +167,9 @@ def reason_of(hits: Sequence[ListHit]) -> str:
 
 
 def is_held(customer_id: UUID) -> bool:
-    """A match of the customer waits for a person: until then his identity is not confirmed."""
+    """A match of the customer waits for a person: until then his identity is not confirmed. He is locked, so that none
+    is found between this answer and what is done about it."""
+    accounts.lock_customer(customer_id)
     return NameScreening.objects.filter(customer_id=customer_id, status=NameScreeningStatus.IN_REVIEW).exists()
 
 

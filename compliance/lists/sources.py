@@ -1,5 +1,6 @@
 """Files that may be anything, read with bounds: size, encoding, control characters, length of a line and of a field."""
 
+import codecs
 import csv
 import hashlib
 import re
@@ -111,17 +112,19 @@ class Source:
 
     def _look(self, *, latin_1: bool) -> tuple[str, str]:
         """(sha256, encoding)."""
-        digest, number = hashlib.sha256(), 0
-        bad_line = 0
+        digest, lines, bad_line = hashlib.sha256(), 0, 0
+        decoder = codecs.getincrementaldecoder("utf-8")()
         with self.path.open("rb") as file:
-            while chunk := file.readline(LONGEST_LINE + 1):
-                number += 1
+            while True:
+                chunk = file.read(_CHUNK)
                 digest.update(chunk)
                 if not bad_line:
                     try:
-                        chunk.decode("utf-8")
-                    except UnicodeDecodeError:
-                        bad_line = number
+                        lines += decoder.decode(chunk, final=not chunk).count("\n")
+                    except UnicodeDecodeError as error:
+                        bad_line = lines + 1 + error.object[: error.start].count(b"\n")
+                if not chunk:
+                    break
         if bad_line and not latin_1:
             raise ListRefused(self.name, bad_line, "is not UTF-8")
         return digest.hexdigest(), "latin-1" if bad_line else "utf-8"

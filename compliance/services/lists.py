@@ -22,6 +22,7 @@ from wallet_project.utils.errors import Conflict, InvalidInput, database_refusal
 from wallet_project.utils.transitions import born
 
 _CHUNK: Final = 1_000
+_READ: Final = 5_000
 _FOLDED: Final = 40
 
 
@@ -153,13 +154,14 @@ def _chunks(
             raise ListRefused(path.name, 0, "was changed while it was read")
         if record.external_id in wanted:
             chunk.append((record, content))
-        if len(chunk) == _CHUNK:
+        # An empty one too: the database ends a transaction in which it hears nothing for ten seconds, and of a large
+        # list that has hardly changed there is much to read and little to write.
+        if len(chunk) == _CHUNK or read_again % _READ == 0:
             yield chunk
             chunk = []
     if read_again != len(hashes):
         raise ListRefused(path.name, 0, "was changed while it was read")
-    if chunk:
-        yield chunk
+    yield chunk
 
 
 _ENTRIES: Final = """

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 from django.test import Client
 
-from compliance.models import ListVersion, SanctionsEntry
+from compliance.models import Case, ListVersion, SanctionsEntry
 from compliance.services.list_activation import activate_version
 from compliance.services.lists import import_list
+from compliance.services.rescreening import rescreen_customers
 from tests.admin.house import action_url
-from tests.support.factories import NOW
+from tests.support.factories import NOW, make_customer
 from wallet_project.utils.context import system_actor
 
 pytestmark = pytest.mark.django_db
@@ -62,3 +63,27 @@ def test_entries_are_found_by_how_a_name_begins_and_by_the_lists_id(
     assert "Mallory" not in client.get("/admin/compliance/sanctionsentry/", {"q": "fraudster"}).text
     entry = SanctionsEntry.objects.get(external_id="d-77")
     assert "Żółty Kot" in client.get(f"/admin/compliance/sanctionsentry/{entry.id}/change/").text
+
+
+def test_an_officer_sees_why_a_name_matched_and_what_each_answer_does(
+    tmp_path: Path, login: Callable[[str], Client]
+) -> None:
+    version = imported(tmp_path, "1,<i>Ada</i> Lovelace,Lovelace Ada\n")
+    activate_version(actor=system_actor(), version_id=version.id, reason="new", now=NOW)
+    ada = make_customer()
+    rescreen_customers(now=NOW)
+    case = Case.objects.get(customer=ada)
+    client = login("Officer")
+    client.post(action_url(case, "take"))
+    page = client.get(f"/admin/compliance/case/{case.id}/change/").text
+    for shown in ("Who is on the lists", "Deny list, version 1", "Lovelace", "because of", "another version of a list"):
+        assert shown in page, shown
+    assert "<i>Ada" not in page
+    assert "his open accounts are frozen" in client.get(action_url(case, "reject")).text
+    assert "remembered until he or the entry" in client.get(action_url(case, "approve")).text
+    assert "name on a list" in client.get("/admin/compliance/case/", {"about": "name_screening", "queue": "all"}).text
+    client.post(action_url(case, "approve"), {"reason": "another Ada"})
+    shown = client.get(f"/admin/compliance/namescreening/{case.name_screening_id}/change/").text
+    for text in ("cleared", "Lovelace", str(case.id)):
+        assert text in shown, text
+    assert "cleared" in login("Auditor").get(f"/admin/accounts/customer/{ada.id}/change/").text

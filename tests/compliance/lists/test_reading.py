@@ -208,6 +208,16 @@ def test_what_is_not_utf_8_too_large_or_changing_is_refused(tmp_path: Path, monk
     assert "no such file" in refused("un-xml", tmp_path).problem
 
 
+def test_a_list_that_stands_in_one_long_line_is_read_too(tmp_path: Path) -> None:
+    path = tmp_path / "un.xml"
+    one_line = UN.read_text().replace("\n", " ")
+    records, _ = read_all("un-xml", UN)
+    for shift in ("", " "):
+        # With one of the two, a piece that is read at once ends in the middle of a letter.
+        path.write_text(one_line.replace("<COMMENTS1>", "<COMMENTS1>" + shift + "é" * 40_001))
+        assert read_all("un-xml", path)[0].keys() == records.keys()
+
+
 def test_the_same_content_has_the_same_hash_whatever_the_order_of_names() -> None:
     records, _ = read_all("internal-csv", INTERNAL)
     one = records["d-1"]
