@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import connection
 
 from compliance.models import ListIndex, ListVersion
-from compliance.names import Hit, ListedEntry, ListedName, NameIndex, Query
+from compliance.names import Hit, ListedEntry, ListedName, NameIndex, Query, explain
 from compliance.states import ListVersionStatus
 
 logger = structlog.get_logger(__name__)
@@ -145,6 +145,12 @@ def look_for(query: Query, lists: Sequence[ListInForce] | None = None) -> list[L
         for hit in each.index.search(query, threshold=limit)
     ]
     return sorted(hits, key=lambda found: (-found.hit.score, found.list_name, found.entry_id))
+
+
+def explained_again(query: Query, entry_id: int) -> Hit | None:
+    """What the matcher of today says of a query and an entry, whose rows are as they were when it was asked."""
+    (entry,) = _entries([entry_id])
+    return explain(query, entry, _names([entry_id]))
 
 
 _lock = threading.Lock()

@@ -1,5 +1,6 @@
 """Customers are looked for on the lists at their identity check, when they change, and when a list does."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
@@ -13,14 +14,14 @@ from accounts.models import Account, Customer
 from accounts.services.customers import restart_verification, update_profile
 from compliance import effects, matches
 from compliance.models import Case, KycCheck, ListVersion, NameMatch, NameScreening, Rescreening, StateChange
-from compliance.names import DEFAULT_THRESHOLD
+from compliance.names import DEFAULT_THRESHOLD, Query
 from compliance.providers.identity import IdentityAnswer, IdentityRequest
 from compliance.services import cases, kyc, rescreening
 from compliance.services.case_queue import tend_queue
 from compliance.services.list_activation import activate_version, confirm_activation
 from compliance.services.lists import import_list
 from compliance.verification import checks
-from compliance.watchlists import forget_lists
+from compliance.watchlists import explained_again, forget_lists
 from tests.compliance.people import account_states, at_once, check_of, path_of, staff
 from tests.support.factories import NOW, PROFILE, actor_of, make_account, make_customer
 from wallet_project.utils.context import system_actor
@@ -118,6 +119,10 @@ def test_a_match_holds_the_identity_check_until_a_person_has_decided_it(tmp_path
     assert told["score"] == match.score >= DEFAULT_THRESHOLD
     assert told["aligned"]
     assert match.screening.asked["name"] == "Mallory Fraudster"
+    # Once more, from what is kept.
+    again = explained_again(Query(**match.screening.asked), match.entry_id)
+    assert again is not None
+    assert json.loads(json.dumps(again.as_json())).items() <= told.items()
     all_is_well()
 
     decide(case, "approve")
