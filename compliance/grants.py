@@ -10,5 +10,15 @@ TABLES = {
     "compliance_inboundevent": "INSERT, UPDATE (next_at, attempts, processed_at, last_error)",
     "compliance_selfaudit": "INSERT",
     "compliance_statechange": "INSERT",
+    "compliance_sanctionslist": "INSERT, UPDATE (activations)",
+    "compliance_listversion": "INSERT, UPDATE (status, activated_at, retired_at)",
+    "compliance_sanctionsentry": "INSERT",
+    "compliance_sanctionsname": "INSERT",
+    "compliance_listchange": "INSERT",
+    "compliance_listindex": "INSERT",
+    "compliance_listdecision": "INSERT",
+    "compliance_namescreening": "INSERT, UPDATE (status, decided_at)",
+    "compliance_namematch": "INSERT",
+    "compliance_rescreening": "INSERT, UPDATE (cursor, screened, matched, moved_at, done_at)",
 }
 FUNCTIONS: tuple[str, ...] = ()

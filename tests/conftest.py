@@ -172,11 +172,14 @@ def redis_url(servers: TestServers) -> str:
 @pytest.fixture(autouse=True)
 def nudges() -> Iterator[list[str]]:
     """The tasks that nudges asked for so far; nothing is sent to a broker."""
+    from compliance.watchlists import forget_lists
     from wallet_project.utils import volatile
     from wallet_project.utils.nudges import set_sender
 
     sent: list[str] = []
     volatile.reset_breaker()
+    # The lists in force are another database's.
+    forget_lists()
     set_sender(sent.append)
     yield sent
     set_sender(None)

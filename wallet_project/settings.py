@@ -204,6 +204,10 @@ HANDLE_CLAIMS_PER_YEAR = env.int("HANDLE_CLAIMS_PER_YEAR", default=3)
 SCREENING_LIMITS = env.json("SCREENING_LIMITS", default={})
 #: From this amount (minor units) on an approval of a held transaction needs a second person; by default 50,000 euros.
 FOUR_EYES_FROM = env.json("FOUR_EYES_FROM", default={})
+#: From this score on (of 100) a name that is on a list is a match that a person looks at (docs/lists.md).
+NAME_MATCH_THRESHOLD = env.int("NAME_MATCH_THRESHOLD", default=75)
+if NAME_MATCH_THRESHOLD not in range(1, 101):
+    raise ImproperlyConfigured("NAME_MATCH_THRESHOLD is a score from 1 to 100.")
 #: What payments cost: ledger/fees.py has the form. By default nothing does.
 FEES = env.json("FEES", default={})
 #: Lists of the tables whose rows the chain seals, each app its own (docs/chain.md).
@@ -256,6 +260,7 @@ NUDGES = {
     "ledger.bank_event": "ledger.process_bank_events",
     "ledger.escalated": "compliance.open_cases",
     "compliance.audit_wanted": "compliance.self_audit",
+    "compliance.list_activated": "compliance.rescreen_customers",
 }
 #: Tasks that wait for somebody outside keep to a lane of their own, with workers of its own: a bank that hangs must not
 #: keep what needs no bank from being screened and cleared. So does the self-audit, which reads for minutes.
@@ -290,6 +295,7 @@ CELERY_BEAT_SCHEDULE = {
         "compliance.process_identity_events": 5,
         "compliance.screen_due": 2,
         "compliance.open_cases": 10,
+        "compliance.rescreen_customers": 10,
         "ledger.clear_due": 2,
         "ledger.expire_due": 3,
         "ledger.resume_thawed": 10,

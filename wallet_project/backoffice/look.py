@@ -45,6 +45,7 @@ NAVIGATION: list[dict[str, Any]] = [
             item("Cases", "inbox", "compliance.case", badge="compliance.admin.dashboard.waiting_badge"),
             item("Identity checks", "badge", "compliance.kyccheck"),
             item("Screenings", "policy", "compliance.screening"),
+            item("Name screenings", "person_search", "compliance.namescreening"),
             item("Escalations", "warning", "ledger.escalation"),
         ],
     },
@@ -67,6 +68,16 @@ NAVIGATION: list[dict[str, Any]] = [
             item("Adjustments", "balance", "ledger.adjustment", badge="ledger.admin.adjustments.waiting_badge"),
             item("Bank transfers", "account_balance", "ledger.railtransfer"),
             item("Messages from the bank", "mail", "ledger.inboundevent"),
+        ],
+    },
+    {
+        "title": "Lists",
+        "separator": True,
+        "collapsible": True,
+        "items": [
+            item("Lists", "list_alt", "compliance.sanctionslist"),
+            item("Versions", "history_edu", "compliance.listversion"),
+            item("Entries", "person_alert", "compliance.sanctionsentry"),
         ],
     },
     {
