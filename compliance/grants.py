@@ -10,5 +10,10 @@ TABLES = {
     "compliance_inboundevent": "INSERT, UPDATE (next_at, attempts, processed_at, last_error)",
     "compliance_selfaudit": "INSERT",
     "compliance_statechange": "INSERT",
+    "compliance_rule": "INSERT",
+    "compliance_ruleversion": "INSERT, UPDATE (status)",
+    "compliance_ruledecision": "INSERT",
+    "compliance_rulesrevision": "INSERT",
+    "compliance_backtest": "INSERT, UPDATE (status, next_at, lease_token, attempts, replayed, report, error, ended_at)",
 }
 FUNCTIONS: tuple[str, ...] = ()

@@ -6,6 +6,10 @@ TABLES = [
     Sealed("compliance_statechange", moment="at", salted=["reason"]),
     Sealed("compliance_decision", moment="created_at", salted=["reason"]),
     Sealed("compliance_casenote", moment="created_at", salted=["text"]),
+    Sealed("compliance_rule", moment="created_at", salted=["description"]),
+    Sealed("compliance_ruleversion", moment="created_at", mutable=["status"]),
+    Sealed("compliance_ruledecision", moment="created_at", salted=["reason"]),
+    Sealed("compliance_rulesrevision", moment="made_at", key="number"),
     Sealed("compliance_selfaudit", moment="ended_at", salted=["results"]),
     Sealed(
         "compliance_inboundevent",

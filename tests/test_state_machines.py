@@ -31,6 +31,8 @@ def test_every_machine_is_known_here() -> None:
         "KycCheck",
         "Screening",
         "Case",
+        "RuleVersion",
+        "Backtest",
     }
 
 

@@ -204,6 +204,9 @@ HANDLE_CLAIMS_PER_YEAR = env.int("HANDLE_CLAIMS_PER_YEAR", default=3)
 SCREENING_LIMITS = env.json("SCREENING_LIMITS", default={})
 #: From this amount (minor units) on an approval of a held transaction needs a second person; by default 50,000 euros.
 FOUR_EYES_FROM = env.json("FOUR_EYES_FROM", default={})
+#: Points of the rules that score add up: from these sums on a transaction is reviewed, and rejected.
+SCORE_REVIEW_FROM = env.int("SCORE_REVIEW_FROM", default=50)
+SCORE_REJECT_FROM = env.int("SCORE_REJECT_FROM", default=100)
 #: What payments cost: ledger/fees.py has the form. By default nothing does.
 FEES = env.json("FEES", default={})
 #: Lists of the tables whose rows the chain seals, each app its own (docs/chain.md).
@@ -256,12 +259,14 @@ NUDGES = {
     "ledger.bank_event": "ledger.process_bank_events",
     "ledger.escalated": "compliance.open_cases",
     "compliance.audit_wanted": "compliance.self_audit",
+    "compliance.backtest_wanted": "compliance.run_backtests",
 }
 #: Tasks that wait for somebody outside keep to a lane of their own, with workers of its own: a bank that hangs must not
 #: keep what needs no bank from being screened and cleared. So does the self-audit, which reads for minutes.
 CELERY_TASK_ROUTES = {
     **{name: {"queue": "outside"} for name in ("ledger.dispatch_rails", "compliance.run_checks")},
     "compliance.self_audit": {"queue": "audit"},
+    "compliance.run_backtests": {"queue": "audit"},
 }
 CELERY_BROKER_URL = REDIS_URL
 CELERY_BROKER_TRANSPORT_OPTIONS = {
@@ -290,6 +295,7 @@ CELERY_BEAT_SCHEDULE = {
         "compliance.process_identity_events": 5,
         "compliance.screen_due": 2,
         "compliance.open_cases": 10,
+        "compliance.run_backtests": 30,
         "ledger.clear_due": 2,
         "ledger.expire_due": 3,
         "ledger.resume_thawed": 10,
