@@ -12,8 +12,8 @@ from django.db.models import QuerySet
 from accounts.models import Principal
 from accounts.models import StateChange as AccountsChange
 from compliance.limits import four_eyes_from
-from compliance.models import Case, CaseNote, Decision, SelfAudit, StateChange
-from compliance.states import CasePriority, CaseStatus, CaseVerdict
+from compliance.models import Case, CaseNote, Decision, RuleDecision, RuleVersion, SelfAudit, StateChange
+from compliance.states import CasePriority, CaseStatus, CaseVerdict, RuleStep
 from ledger.models import StateChange as LedgerChange
 from ledger.resolutions import possible_resolutions
 from wallet_project.utils.verification import Verified, rows
@@ -202,3 +202,9 @@ def last_verified() -> Verified | None:
         ) b"""
     found = rows(sql)
     return Verified(found[0]["to_xact"], found[0]["sealed_at"]) if found else None
+
+
+def open_proposal(version: RuleVersion) -> RuleDecision | None:
+    """What is proposed for a version and waits for a second person."""
+    proposals = RuleDecision.objects.filter(version=version, step=RuleStep.PROPOSED, answer__isnull=True)
+    return proposals.select_related("maker__user").order_by("-id").first()
