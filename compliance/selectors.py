@@ -208,3 +208,16 @@ def open_proposal(version: RuleVersion) -> RuleDecision | None:
     """What is proposed for a version and waits for a second person."""
     proposals = RuleDecision.objects.filter(version=version, step=RuleStep.PROPOSED, answer__isnull=True)
     return proposals.select_related("maker__user").order_by("-id").first()
+
+
+def version_named(text: str) -> RuleVersion | None:
+    """The version with this id, or the newest of the rule of this name, or `name:number`."""
+    versions = RuleVersion.objects.select_related("rule").order_by("-number")
+    try:
+        return versions.filter(id=UUID(text)).first()
+    except ValueError:
+        name, _, number = text.partition(":")
+    if number and not number.isdecimal():
+        return None
+    of_rule = versions.filter(rule__name=name)
+    return (of_rule.filter(number=int(number)) if number else of_rule).first()

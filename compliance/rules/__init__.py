@@ -4,12 +4,24 @@
 `deciding` how the answers of several rules become one decision; `defaults` are those that a new wallet starts with.
 """
 
-from compliance.rules.deciding import Decision, Finding, RuleSet, Thresholds, Version, decide, unavailable, worst
+from compliance.rules.deciding import (
+    ERROR,
+    Decision,
+    Finding,
+    RuleSet,
+    Thresholds,
+    Version,
+    decide,
+    failed,
+    unavailable,
+    worst,
+)
 from compliance.rules.explaining import accept_template
 from compliance.rules.language import Unacceptable, accept
 from compliance.rules.vocabulary import FACTS, LIMITS, Facts, Limits, Term
 
 __all__ = [
+    "ERROR",
     "FACTS",
     "LIMITS",
     "Decision",
@@ -24,6 +36,7 @@ __all__ = [
     "accept",
     "accept_template",
     "decide",
+    "failed",
     "unavailable",
     "worst",
 ]
