@@ -166,7 +166,11 @@ def _propose(change: RuleChange) -> Any:
 def _answer(*, agree: bool) -> Any:
     def perform(request: HttpRequest, row: RuleVersion, values: dict[str, Any]) -> str:
         rules.answer(
-            actor=staff_actor(request.user), proposal_id=values["proposal"], agree=agree, reason=values["reason"]
+            actor=staff_actor(request.user),
+            version_id=row.id,
+            proposal_id=values["proposal"],
+            agree=agree,
+            reason=values["reason"],
         )
         return "Agreed and done; the next batch goes by it." if agree else "Declined; nothing has changed."
 
@@ -174,7 +178,9 @@ def _answer(*, agree: bool) -> Any:
 
 
 def _withdraw(request: HttpRequest, row: RuleVersion, values: dict[str, Any]) -> str:
-    rules.withdraw(actor=staff_actor(request.user), proposal_id=values["proposal"], reason=values["reason"])
+    rules.withdraw(
+        actor=staff_actor(request.user), version_id=row.id, proposal_id=values["proposal"], reason=values["reason"]
+    )
     return "Your proposal is withdrawn."
 
 

@@ -22,7 +22,9 @@ class Facts:
     before it and has not failed; the transaction itself is not in them, nor are fees.
     """
 
-    kind: str = fact("`deposit`, `withdrawal`, `transfer`, `reversal` or `exchange`.")
+    kind: str = fact(
+        "`deposit`, `withdrawal`, `transfer`, `fee` (of a payment beside it), `reversal`, `adjustment` or `exchange`."
+    )
     outgoing: bool = fact("From the customer's account; otherwise it brings money in.")
     amount: int = fact("The amount, in minor units.")
     currency: str = fact("The currency of the amount, as three letters of ISO 4217.")

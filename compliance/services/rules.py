@@ -171,14 +171,14 @@ def propose(*, actor: Actor, version_id: UUID, change: str, reason: str) -> Rule
         )
 
 
-def answer(*, actor: Actor, proposal_id: int, agree: bool, reason: str) -> RuleVersion:
+def answer(*, actor: Actor, version_id: UUID, proposal_id: int, agree: bool, reason: str) -> RuleVersion:
     """The second person's word. Agreed means done: the version runs, or ends, with this commit; one that becomes active
     takes the place of the version of its rule that was.
 
     Raises PermissionMissing, NothingProposed, SecondPersonNeeded, ReasonRequired, RuleElsewhere, LastRule,
     RulesChangedMeanwhile."""
     with database_refusals(), transaction.atomic(durable=True):
-        proposal, version = _locked_proposal(proposal_id, actor, APPROVE_RULE)
+        proposal, version = _locked_proposal(version_id, proposal_id, actor, APPROVE_RULE)
         if proposal.maker_id == actor.principal_id:
             raise SecondPersonNeeded
         said = clipped(given_reason(reason))
@@ -197,10 +197,10 @@ def answer(*, actor: Actor, proposal_id: int, agree: bool, reason: str) -> RuleV
     return version
 
 
-def withdraw(*, actor: Actor, proposal_id: int, reason: str) -> RuleVersion:
+def withdraw(*, actor: Actor, version_id: UUID, proposal_id: int, reason: str) -> RuleVersion:
     """Take one's own proposal back. Raises PermissionMissing, NothingProposed, NotYourProposal, ReasonRequired."""
     with database_refusals(), transaction.atomic(durable=True):
-        proposal, version = _locked_proposal(proposal_id, actor, EDIT_RULE)
+        proposal, version = _locked_proposal(version_id, proposal_id, actor, EDIT_RULE)
         if proposal.maker_id != actor.principal_id:
             raise NotYourProposal
         RuleDecision.objects.create(
@@ -279,12 +279,13 @@ def _locked(version_id: UUID, actor: Actor, permission: str, *statuses: RuleStat
     return version
 
 
-def _locked_proposal(proposal_id: int, actor: Actor, permission: str) -> tuple[RuleDecision, RuleVersion]:
-    proposal = RuleDecision.objects.filter(id=proposal_id, step=RuleStep.PROPOSED).first()
-    if proposal is None:
-        raise NothingProposed
-    version = _locked(proposal.version_id, actor, permission)
-    if RuleDecision.objects.filter(answers=proposal).exists():
+def _locked_proposal(
+    version_id: UUID, proposal_id: int, actor: Actor, permission: str
+) -> tuple[RuleDecision, RuleVersion]:
+    """The proposal that was read, if it is this version's and stands."""
+    version = _locked(version_id, actor, permission)
+    proposal = open_proposal(version)
+    if proposal is None or proposal.id != proposal_id:
         raise NothingProposed
     return proposal, version
 

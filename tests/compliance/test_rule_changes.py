@@ -36,7 +36,7 @@ def in_shadow(actor: Actor, draft: Draft = SMALL, name: str = "small_change") ->
 
 def agreed(version: RuleVersion, change: RuleChange, *, by: Actor) -> RuleVersion:
     proposal = rules.propose(actor=staff(), version_id=version.id, change=change, reason="it is good")
-    return rules.answer(actor=by, proposal_id=proposal.id, agree=True, reason="it is")
+    return rules.answer(actor=by, version_id=version.id, proposal_id=proposal.id, agree=True, reason="it is")
 
 
 def screened(source: Any, amount: int) -> Screening:
@@ -115,11 +115,11 @@ def test_it_takes_two_people_who_may(owner_connection: psycopg.Connection) -> No
     with pytest.raises(rules.ProposalStands):
         rules.discard(actor=senior, version_id=version.id, reason="not good")
     with pytest.raises(rules.SecondPersonNeeded):
-        rules.answer(actor=senior, proposal_id=proposal.id, agree=True, reason="I think so, too")
+        rules.answer(actor=senior, version_id=version.id, proposal_id=proposal.id, agree=True, reason="I think so, too")
     with pytest.raises(PermissionMissing):
-        rules.answer(actor=staff(), proposal_id=proposal.id, agree=True, reason="yes")
+        rules.answer(actor=staff(), version_id=version.id, proposal_id=proposal.id, agree=True, reason="yes")
     with pytest.raises(rules.NotYourProposal):
-        rules.withdraw(actor=staff(), proposal_id=proposal.id, reason="no")
+        rules.withdraw(actor=staff(), version_id=version.id, proposal_id=proposal.id, reason="no")
 
     # The same is the database's word.
     for statement, refusal in (
@@ -134,7 +134,7 @@ def test_it_takes_two_people_who_may(owner_connection: psycopg.Connection) -> No
         (
             "INSERT INTO compliance_ruledecision (version_id, change, step, answers_id, maker_id, checker_id, reason) "
             "SELECT version_id, change, 'agreed', id, author_id, maker_id, '' FROM compliance_ruledecision d "
-            "CROSS JOIN (SELECT author_id FROM compliance_ruleversion WHERE number = 1 LIMIT 1) x",
+            "CROSS JOIN (SELECT author_id FROM compliance_ruleversion ORDER BY id LIMIT 1) x",
             "another proposal",
         ),
         ("UPDATE compliance_ruledecision SET reason = ''", "refuse|may not|keep"),
@@ -144,12 +144,16 @@ def test_it_takes_two_people_who_may(owner_connection: psycopg.Connection) -> No
         with pytest.raises(psycopg.Error, match=refusal):
             owner_connection.execute(statement)  # type: ignore[call-overload]
 
-    rules.answer(actor=staff("Senior officer"), proposal_id=proposal.id, agree=False, reason="not yet")
+    rules.answer(
+        actor=staff("Senior officer"), version_id=version.id, proposal_id=proposal.id, agree=False, reason="not yet"
+    )
     with pytest.raises(rules.NothingProposed):
-        rules.answer(actor=staff("Senior officer"), proposal_id=proposal.id, agree=True, reason="yet")
+        rules.answer(
+            actor=staff("Senior officer"), version_id=version.id, proposal_id=proposal.id, agree=True, reason="yet"
+        )
     second = rules.propose(actor=senior, version_id=version.id, change=RuleChange.ACTIVATE, reason="now")
     assert open_proposal(version) == second
-    rules.withdraw(actor=senior, proposal_id=second.id, reason="on second thoughts")
+    rules.withdraw(actor=senior, version_id=version.id, proposal_id=second.id, reason="on second thoughts")
     assert open_proposal(version) is None
     rules.discard(actor=senior, version_id=version.id, reason="it finds nothing")
     with pytest.raises(rules.RuleElsewhere):
@@ -187,7 +191,7 @@ def test_two_versions_agreed_at_once_are_both_in_the_newest_set_or_one_is_refuse
     results = at_once(
         *[
             lambda checker=checker, proposal=proposal: rules.answer(
-                actor=checker, proposal_id=proposal.id, agree=True, reason="good"
+                actor=checker, version_id=proposal.version_id, proposal_id=proposal.id, agree=True, reason="good"
             )
             for checker, proposal in zip(checkers, proposals, strict=True)
         ]
