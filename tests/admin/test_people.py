@@ -165,9 +165,17 @@ def test_the_roles_may_what_they_should_and_no_more(db: None) -> None:
         "accounts.restart_verification",
         "ledger.propose_adjustment",
         "ledger.set_limit",
+        "compliance.edit_rule",
+        "compliance.activate_list",
+    }
+    agree = {
+        "compliance.approve_case",
+        "ledger.approve_adjustment",
+        "compliance.approve_rule",
+        "compliance.approve_list",
     }
     audit = {"compliance.ask_self_audit"}
     assert beyond_viewing("Officer") == work
-    assert beyond_viewing("Senior officer") == work | audit | {"compliance.approve_case", "ledger.approve_adjustment"}
+    assert beyond_viewing("Senior officer") == work | audit | agree
     assert beyond_viewing("Auditor") == audit
     assert beyond_viewing("Administrator") == audit | {"accounts.add_user", "accounts.change_user"}
