@@ -21,6 +21,8 @@ class LegFacts:
     unit_id: UUID
     customer_id: UUID | None
     facts: Facts
+    #: Whom it is paid out to; looked for on the lists by the caller (`destination_score` is 0 here).
+    destination: tuple[str, str] | None = None
 
 
 def facts_of(units: Sequence[UUID], limits: Mapping[str, Limits]) -> list[LegFacts]:
@@ -39,6 +41,6 @@ def facts_of(units: Sequence[UUID], limits: Mapping[str, Limits]) -> list[LegFac
     with connection.cursor() as cursor:
         cursor.execute(_SQL, parameters)
         return [
-            LegFacts(transaction_id, unit_id, customer_id, Facts(*columns))
-            for transaction_id, unit_id, customer_id, *columns in cursor.fetchall()
+            LegFacts(transaction_id, unit_id, customer_id, Facts(*columns, 0), (name, iban) if name else None)
+            for transaction_id, unit_id, customer_id, *columns, name, iban in cursor.fetchall()
         ]

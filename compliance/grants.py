@@ -19,6 +19,7 @@ TABLES = {
     "compliance_listdecision": "INSERT",
     "compliance_namescreening": "INSERT, UPDATE (status, decided_at)",
     "compliance_namematch": "INSERT",
+    "compliance_destinationmatch": "INSERT",
     "compliance_rescreening": "INSERT, UPDATE (cursor, screened, matched, moved_at, done_at)",
     "compliance_rule": "INSERT",
     "compliance_ruleversion": "INSERT, UPDATE (status)",

@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString
 
 from accounts.admin.history import StateChangeAdmin, history_panel
 from accounts.models import ProfileVersion
+from compliance.admin.names import matches_table
 from compliance.models import Case, Decision, InboundEvent, KycCheck, RulesRevision, Screening, StateChange
 from ledger.models import Transaction
 from wallet_project.utils.admin import (
@@ -170,7 +171,7 @@ class ScreeningAdmin(CheckAdmin):
     search_help_text = "A whole id: of a screening or a transaction"
     fieldsets = [
         (None, {"fields": ["id", "transaction_link", "amount_money", "state", "decided_by", "reason", "case_link"]}),
-        ("What the rules saw", {"fields": ["findings_shown", "rules_shown", "facts_shown"]}),
+        ("What the rules saw", {"fields": ["findings_shown", "rules_shown", "names_shown", "facts_shown"]}),
         ("Tries", {"fields": ["attempts", "next_at", "created_at", "decided_at"]}),
     ]
 
@@ -203,6 +204,10 @@ class ScreeningAdmin(CheckAdmin):
         if row.rules_revision is None:
             return "–"
         return link(RulesRevision, row.rules_revision, f"set {row.rules_revision}")
+
+    @admin.display(description="the payee's name on lists")
+    def names_shown(self, row: Screening) -> str:
+        return matches_table(row)
 
     @admin.display(description="facts")
     def facts_shown(self, row: Screening) -> str:

@@ -8,7 +8,7 @@ from django.utils.safestring import SafeString
 
 from accounts.admin.history import history_panel
 from accounts.models import Customer
-from compliance.models import Case, ListVersion, NameScreening, SanctionsEntry, StateChange
+from compliance.models import Case, ListVersion, NameScreening, SanctionsEntry, Screening, StateChange
 from wallet_project.utils.admin import (
     BigTableAdmin,
     ExactSearchMixin,
@@ -25,7 +25,8 @@ from wallet_project.utils.admin import (
 SHOWN = 50
 
 
-def matches_table(screening: NameScreening) -> SafeString:
+def matches_table(screening: NameScreening | Screening) -> SafeString:
+    """What of the lists a customer's, or a payee's, name has met."""
     rows = [
         (
             match.score,

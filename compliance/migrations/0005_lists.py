@@ -519,7 +519,9 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="namescreening",
             index=models.Index(
-                condition=models.Q(("status", "in_review")), fields=["customer"], name="name_screening_waits"
+                condition=models.Q(("status__in", ["in_review", "confirmed"])),
+                fields=["customer"],
+                name="name_screening_stops",
             ),
         ),
         migrations.AddIndex(

@@ -20,7 +20,7 @@ from compliance.models.lists import (
     SanctionsList,
     SanctionsName,
 )
-from compliance.models.matches import NameMatch, NameScreening, Rescreening
+from compliance.models.matches import DestinationMatch, NameMatch, NameScreening, Rescreening
 from compliance.models.rules import Backtest, Rule, RuleDecision, RulesRevision, RuleVersion
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "CaseNote",
     "Check",
     "Decision",
+    "DestinationMatch",
     "InboundEvent",
     "KycCheck",
     "ListChange",

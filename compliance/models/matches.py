@@ -34,7 +34,9 @@ class NameScreening(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(fields=["customer"], condition=Q(status="in_review"), name="name_screening_waits"),
+            models.Index(
+                fields=["customer"], condition=Q(status__in=["in_review", "confirmed"]), name="name_screening_stops"
+            ),
         ]
         default_permissions = ("view",)
 
@@ -78,6 +80,28 @@ class NameMatch(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["customer", "asked_hash", "entry"], name="name_match_looked_at_once")
         ]
+        default_permissions = ("view",)
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.score} with entry {self.entry_id}"
+
+
+class DestinationMatch(models.Model):
+    """Whom a payout goes to, as its customer described him, and an entry of a list, as both were then."""
+
+    id = models.BigAutoField(primary_key=True)
+    screening = models.ForeignKey("compliance.Screening", on_delete=models.PROTECT, related_name="matches")
+    asked_hash = models.BinaryField(max_length=32, db_index=True, help_text="of the name and the IBAN")
+    entry = models.ForeignKey(SanctionsEntry, on_delete=models.PROTECT, related_name="+", db_index=False)
+    version = models.ForeignKey(ListVersion, on_delete=models.PROTECT, related_name="+", db_index=False)
+    score = models.PositiveSmallIntegerField()
+    explanation = models.JSONField(
+        help_text="which words of the two names met with which score, what raised or lowered it"
+    )
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
         default_permissions = ("view",)
         ordering = ["id"]
 

@@ -90,4 +90,20 @@ DEFAULT_RULES: Final[tuple[DefaultRule, ...]] = (
         "The first withdrawal to this bank account is {amount as money}; "
         "reviewed from {limit.first_payment_amount as money}.",
     ),
+    DefaultRule(
+        "party_on_a_list",
+        "Somebody of this name is on a list, and nobody has said that it is somebody else.",
+        RuleAction.REVIEW,
+        "party_matched",
+        "The name of one of the two customers may be on a list.",
+        serious=True,
+    ),
+    DefaultRule(
+        "destination_on_a_list",
+        "The money would go to somebody of a name that is on a list.",
+        RuleAction.REVIEW,
+        "destination_score > 0",
+        "The payee's name may be on a list, with a score of {destination_score} of 100.",
+        serious=True,
+    ),
 )

@@ -56,6 +56,14 @@ class Facts:
     days_idle: int = fact(
         "Whole days since the customer was last debited, or tried to be; since the account was asked for, if never."
     )
+    party_matched: bool = fact(
+        "The name of the customer, or of the one who is paid, may be on a list and nobody has decided yet, or somebody "
+        "has confirmed it."
+    )
+    destination_score: int | None = fact(
+        "Of a withdrawal: the best score, of 100, of the payee's name with those on sanctions and deny lists that "
+        "staff have not let through for him; 0 where there is none, null where the lists could not be read."
+    )
 
     def as_json(self) -> dict[str, Any]:
         """All of them by name. `asdict` copies each in depth, which took longer than to ask all the rules."""

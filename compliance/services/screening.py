@@ -8,7 +8,7 @@ what is under way is the work item's, and a screening is written once, as it was
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -18,13 +18,15 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Q
 
-from compliance import steps
+from compliance import destinations, steps
+from compliance.destinations import Destination
 from compliance.facts import LegFacts, facts_of
 from compliance.limits import four_eyes_from, limits_in_force
 from compliance.models import Case
 from compliance.rules import Decision, RuleSet, decide, unavailable, worst
 from compliance.ruleset import rules_in_force, thresholds
 from compliance.states import CasePriority, CheckStatus, Verdict
+from compliance.watchlists import ListHit
 from ledger import steps as ledger
 from ledger.failures import FailureCode
 from ledger.models import Transaction
@@ -56,6 +58,8 @@ class Judged:
     decision: Decision
     #: The number of the set of rules that was asked.
     revision: int | None
+    #: Whom of the lists the payee's name met.
+    hits: Sequence[ListHit] = ()
 
 
 def screen_due(*, now: datetime, limit: int = BATCH) -> int:
@@ -97,14 +101,32 @@ def _screen(batch: Sequence[Claimed], *, now: datetime) -> None:
 
 def _judge(batch: Sequence[Claimed]) -> list[Judged]:
     limits = limits_in_force()
-    legs = facts_of([unit.unit_id for unit in batch], limits)
+    legs, found = _with_destinations(facts_of([unit.unit_id for unit in batch], limits))
     rules, from_points = _rules(), thresholds()
     if rules is None:
         nothing = unavailable("The rules could not be loaded, so a person looks.")
-        return [Judged(leg, nothing, None) for leg in legs]
+        return [Judged(leg, nothing, None, found.get(leg.transaction_id, ())) for leg in legs]
     return [
-        Judged(leg, decide(leg.facts, limits[leg.facts.currency], rules, from_points), rules.revision) for leg in legs
+        Judged(
+            leg,
+            decide(leg.facts, limits[leg.facts.currency], rules, from_points),
+            rules.revision,
+            found.get(leg.transaction_id, ()),
+        )
+        for leg in legs
     ]
+
+
+def _with_destinations(legs: Sequence[LegFacts]) -> tuple[list[LegFacts], dict[UUID, Sequence[ListHit]]]:
+    """The legs with what the lists say of whom they go to, and the hits, by transaction."""
+    found = destinations.look({leg.transaction_id: Destination(*leg.destination) for leg in legs if leg.destination})
+    looked = [
+        replace(leg, facts=replace(leg.facts, destination_score=found[leg.transaction_id].score))
+        if leg.transaction_id in found
+        else leg
+        for leg in legs
+    ]
+    return looked, {id_: each.hits for id_, each in found.items() if each.hits}
 
 
 def _rules() -> RuleSet | None:
@@ -188,15 +210,23 @@ def _record(
                     machine, subject_id, from_state, to_state, actor_id, reason, request_id)
                 SELECT 'screening', w.id, '', w.status, %(actor)s, w.reason, %(request)s FROM written w
             )
-            SELECT id, transaction_id FROM written WHERE status = 'in_review'
+            SELECT id, transaction_id, status FROM written WHERE status = 'in_review' OR transaction_id = ANY (%(met)s)
             """,
-            {"now": now, "rows": rows, "actor": system_actor().principal_id, "request": request_id.get()[:64]},
+            {
+                "now": now,
+                "rows": rows,
+                "actor": system_actor().principal_id,
+                "request": request_id.get()[:64],
+                "met": [id_ for id_, item in by_transaction.items() if item.hits],
+            },
         )
-        in_review = cursor.fetchall()
+        told = [(id_, by_transaction[transaction_id], status) for id_, transaction_id, status in cursor.fetchall()]
+    destinations.keep({id_: (Destination(*item.leg.destination), item.hits) for id_, item, _ in told if item.hits})
+    in_review = [
+        _case(screening_id=id_, item=item, now=now) for id_, item, status in told if status == CheckStatus.IN_REVIEW
+    ]
     if in_review:
-        steps.open_cases(
-            [_case(screening_id=id_, item=by_transaction[transaction_id], now=now) for id_, transaction_id in in_review]
-        )
+        steps.open_cases(in_review)
 
 
 def _status(item: Judged, units: Mapping[UUID, Verdict]) -> CheckStatus:

@@ -25,6 +25,7 @@ WITH limit_of AS (
            payer.debits AS payer_debits,
            t.debit_account_id,
            upper(replace(t.beneficiary ->> 'iban', ' ', '')) AS iban,
+           t.beneficiary ->> 'name' AS payee_name,
            EXISTS (SELECT 1 FROM band WHERE band.currency = t.currency AND t.amount >= low AND t.amount < high)
                AS just_under
     FROM (
@@ -160,7 +161,13 @@ SELECT leg.id, leg.unit_id, leg.customer_id, leg.kind, leg.outgoing, leg.amount,
        coalesce(asked.out_30d - corrected.out_30d - paid.itself, 0)::bigint AS out_30d,
        CASE WHEN leg.counts
             THEN greatest(floor(extract(epoch FROM leg.created_at - coalesce(asked.last, leg.account_created_at)) / 86400), 0)
-            ELSE 0 END::bigint AS days_idle
+            ELSE 0 END::bigint AS days_idle,
+       EXISTS (
+           SELECT 1 FROM compliance_namescreening AS s
+           WHERE s.customer_id IN (leg.customer_id, leg.payee_customer_id) AND s.status IN ('in_review', 'confirmed')
+       ) AS party_matched,
+       CASE leg.kind WHEN 'withdrawal' THEN leg.payee_name END AS destination_name,
+       leg.iban
 FROM leg
 CROSS JOIN LATERAL (SELECT CASE WHEN leg.to_own_account THEN 0 ELSE leg.moved END AS itself) AS paid
 LEFT JOIN accounts_customer AS customer ON customer.id = leg.customer_id

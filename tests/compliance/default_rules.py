@@ -108,6 +108,16 @@ def beneficiary_first_use(facts: Facts, limits: Limits) -> str | None:
     )
 
 
+def party_on_a_list(facts: Facts, limits: Limits) -> str | None:
+    return "The name of one of the two customers may be on a list." if facts.party_matched else None
+
+
+def destination_on_a_list(facts: Facts, limits: Limits) -> str | None:
+    if not facts.destination_score:
+        return None
+    return f"The payee's name may be on a list, with a score of {facts.destination_score} of 100."
+
+
 def _money(facts: Facts, amount: int) -> str:
     return format_money(amount, facts.currency)
 
@@ -122,4 +132,6 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule("structuring", Verdict.REVIEW, structuring, serious=True),
     Rule("first_payment", Verdict.REVIEW, first_payment),
     Rule("beneficiary_first_use", Verdict.REVIEW, beneficiary_first_use),
+    Rule("party_on_a_list", Verdict.REVIEW, party_on_a_list, serious=True),
+    Rule("destination_on_a_list", Verdict.REVIEW, destination_on_a_list, serious=True),
 )

@@ -176,6 +176,8 @@ def model(row: Row, rows: list[Row], rejected: set[UUID]) -> Facts:
             and not to_own_account(other)
         ),
         days_idle=max(0, (row.at - last).days) if row.outgoing and row.kind != "fee" else 0,
+        party_matched=False,
+        destination_score=0,
     )
 
 

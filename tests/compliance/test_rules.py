@@ -40,6 +40,8 @@ QUIET = Facts(
     debits_30d=0,
     out_30d=0,
     days_idle=0,
+    party_matched=False,
+    destination_score=0,
 )
 
 
@@ -132,6 +134,8 @@ FACTS = st.builds(
     debits_30d=COUNT,
     out_30d=AMOUNT,
     days_idle=COUNT,
+    party_matched=st.booleans(),
+    destination_score=st.integers(0, 100),
 )
 
 
@@ -238,7 +242,7 @@ def test_what_shadow_versions_say_changes_nothing() -> None:
 def test_the_worst_of_several_verdicts_decides() -> None:
     assert worst([]) == Verdict.APPROVE
     assert worst([Verdict.REVIEW, Verdict.APPROVE]) == Verdict.REVIEW
-    assert len({rule.name for rule in DEFAULT_RULES}) == len(DEFAULT_RULES) == 9
+    assert len({rule.name for rule in DEFAULT_RULES}) == len(DEFAULT_RULES) == 11
 
 
 def test_limits_of_another_currency_are_refused() -> None:

@@ -37,12 +37,14 @@ def deposit(account: Account, amount: int, *, reference: str = "top-up", key: st
     ).transaction
 
 
-def withdraw(account: Account, amount: int, *, name: str = "Ada Lovelace", key: str = "") -> TransactionView:
+def withdraw(
+    account: Account, amount: int, *, name: str = "Ada Lovelace", iban: str = IBAN, key: str = ""
+) -> TransactionView:
     return payments.withdraw(
         actor=owner(account),
         account=account.id,
         amount=Money(amount, account.currency),
-        beneficiary={"name": name, "iban": IBAN},
+        beneficiary={"name": name, "iban": iban},
         key=key or uuid4().hex,
         request_hash=HASH,
     ).transaction
