@@ -1,6 +1,7 @@
 """Parts of use cases that an app above composes into its own commit. Each locks what it moves, customer before
 accounts, and asserts that a transaction is open."""
 
+from typing import Final
 from uuid import UUID
 
 from django.db import connection
@@ -13,6 +14,9 @@ from wallet_project.utils.context import Actor
 from wallet_project.utils.errors import Conflict, Refused
 from wallet_project.utils.nudges import nudge
 from wallet_project.utils.transitions import move
+
+# Why staff froze an account is for the log: the customer is not told that somebody is looking.
+FROZEN_NOTICE: Final = "This account is frozen; contact support."
 
 
 class WrongState(Conflict):
@@ -118,6 +122,18 @@ def reject_requested_accounts(*, customer_id: UUID, actor: Actor, customer_reaso
     for account in accounts:
         account.status_reason = customer_reason[:200]
         move_account(account, "reject", actor=actor, reason=reason or customer_reason)
+    return [account.id for account in accounts]
+
+
+def freeze_open_accounts(*, customer_id: UUID, actor: Actor, reason: str) -> list[UUID]:
+    """Stop all that leaves the customer's open accounts; which they were. What comes in is kept. The reason is for the
+    log alone."""
+    assert connection.in_atomic_block, "a step belongs to the use case's transaction"
+    opened = Account.objects.filter(customer_id=customer_id, status=AccountStatus.OPEN)
+    accounts = list(opened.order_by("id").select_for_update(no_key=True))
+    for account in accounts:
+        account.status_reason = FROZEN_NOTICE
+        move_account(account, "freeze", actor=actor, reason=reason)
     return [account.id for account in accounts]
 
 

@@ -6,9 +6,12 @@ The case is locked by the caller; then the unit's work item, the check, the cust
 from datetime import datetime
 from uuid import UUID
 
-from compliance import steps
-from compliance.models import Case, KycCheck, Screening
-from compliance.states import CaseStatus, CaseVerdict, CheckStatus
+from accounts import steps as accounts
+from accounts.models import Customer
+from accounts.states import KycStatus
+from compliance import matches, steps
+from compliance.models import Case, KycCheck, NameScreening, Screening
+from compliance.states import CaseStatus, CaseVerdict, CheckStatus, NameScreeningStatus
 from ledger import steps as ledger
 from ledger.failures import FailureCode
 from ledger.models import StateChange, Transaction
@@ -25,12 +28,19 @@ class UnitElsewhere(Conflict):
     message = "The transaction does not wait for an officer's decision now."
 
 
+class NameUndecided(Conflict):
+    code = "name_undecided"
+    message = "The customer's name may be on a list, and that case is open: decide it first."
+
+
 def has_ended(case: Case) -> bool:
     """Nobody needs to decide it any more: what it is about has come to an end by itself."""
     if case.screening is not None:
         return bool(case.screening.transaction.status != TransactionStatus.PENDING)
     if case.kyc_check is not None:
         return bool(case.kyc_check.status != CheckStatus.IN_REVIEW)
+    if case.name_screening is not None:
+        return bool(case.name_screening.status != NameScreeningStatus.IN_REVIEW)
     assert case.escalation is not None, "case_has_one_subject"
     return bool(case.escalation.status == EscalationStatus.RESOLVED)
 
@@ -41,6 +51,8 @@ def carry_out(case: Case, verdict: CaseVerdict, *, reason: str, actor: Actor, no
         note = _screening(case.screening, verdict, reason=reason, actor=actor, now=now)
     elif case.kyc_check is not None:
         note = _identity(case.kyc_check.id, verdict, reason=reason, actor=actor, now=now)
+    elif case.name_screening is not None:
+        note = _name(case.name_screening.id, verdict, reason=reason, actor=actor, now=now)
     else:
         assert case.escalation is not None, "case_has_one_subject"
         note = _escalation(case.escalation.id, verdict, reason=reason, actor=actor, now=now)
@@ -113,9 +125,48 @@ def _identity(check_id: UUID, verdict: CaseVerdict, *, reason: str, actor: Actor
         nudge("accounts.identity_wanted")
         return ""
     approved = verdict == CaseVerdict.APPROVE
+    if approved and matches.is_held(check.customer_id):
+        raise NameUndecided
     if steps.conclude(check, approved=approved, decided_by="officer", reason=reason, actor=actor, now=now):
         return ""
     return "Without effect, the customer has changed his profile since and that is checked next"
+
+
+def _name(screening_id: UUID, verdict: CaseVerdict, *, reason: str, actor: Actor, now: datetime) -> str:
+    """Cleared: he is somebody else, and his identity check goes on. Confirmed: he is rejected, and all that he has is
+    frozen. Locks, after the case: his identity checks, him, the screening, his accounts."""
+    customer_id = NameScreening.objects.values_list("customer_id", flat=True).get(id=screening_id)
+    checks = list(KycCheck.objects.filter(customer=customer_id).order_by("id").select_for_update(no_key=True))
+    customer = accounts.lock_customer(customer_id)
+    screening = NameScreening.objects.select_for_update(no_key=True).get(id=screening_id)
+    if screening.status != NameScreeningStatus.IN_REVIEW:
+        return "Without effect, the customer has changed his profile since and was looked for anew"
+    if verdict == CaseVerdict.APPROVE:
+        matches.decide(screening, "clear", actor=actor, reason=reason, now=now)
+        nudge("accounts.identity_wanted")
+        return ""
+    matches.decide(screening, "confirm", actor=actor, reason=reason, now=now)
+    why = f"The customer is on a list: {reason}"
+    for check in checks:
+        if check.status in (CheckStatus.QUEUED, CheckStatus.RUNNING, CheckStatus.IN_REVIEW):
+            steps.end_check(check, "reject", decided_by="officer", reason=why, actor=actor, now=now)
+    _reject_customer(customer, actor=actor, reason=why)
+    accounts.freeze_open_accounts(customer_id=customer_id, actor=actor, reason=why)
+    return ""
+
+
+def _reject_customer(customer: Customer, *, actor: Actor, reason: str) -> None:
+    if customer.kyc_status == KycStatus.REJECTED or customer.profile_id is None:
+        return
+    # By way of pending, which is the machine's only way from verified to rejected.
+    accounts.request_verification(customer_id=customer.id, actor=actor, reason=reason, by_staff=True)
+    accounts.mark_rejected(
+        customer_id=customer.id,
+        profile_id=customer.profile_id,
+        actor=actor,
+        customer_reason=steps.REJECTED_NOTICE,
+        reason=reason,
+    )
 
 
 def _escalation(escalation_id: UUID, verdict: CaseVerdict, *, reason: str, actor: Actor, now: datetime) -> str:

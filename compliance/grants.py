@@ -15,5 +15,15 @@ TABLES = {
     "compliance_ruledecision": "INSERT",
     "compliance_rulesrevision": "INSERT",
     "compliance_backtest": "INSERT, UPDATE (status, next_at, lease_token, attempts, replayed, report, error, ended_at)",
+    "compliance_sanctionslist": "INSERT, UPDATE (activations)",
+    "compliance_listversion": "INSERT, UPDATE (status, activated_at, retired_at)",
+    "compliance_sanctionsentry": "INSERT",
+    "compliance_sanctionsname": "INSERT",
+    "compliance_listchange": "INSERT",
+    "compliance_listindex": "INSERT",
+    "compliance_listdecision": "INSERT",
+    "compliance_namescreening": "INSERT, UPDATE (status, decided_at)",
+    "compliance_namematch": "INSERT",
+    "compliance_rescreening": "INSERT, UPDATE (cursor, screened, matched, moved_at, done_at)",
 }
 FUNCTIONS: tuple[str, ...] = ()

@@ -10,6 +10,15 @@ TABLES = [
     Sealed("compliance_ruleversion", moment="created_at", mutable=["status"]),
     Sealed("compliance_ruledecision", moment="created_at", salted=["reason"]),
     Sealed("compliance_rulesrevision", moment="made_at", key="number"),
+    # Its digest covers the entries and names that it holds; the report on the files is left out.
+    Sealed(
+        "compliance_listversion",
+        moment="imported_at",
+        only=["list_id", "number", "digest", "entries", "names", "added", "changed", "removed", "imported_by_id"],
+    ),
+    Sealed("compliance_listdecision", moment="created_at", salted=["reason"]),
+    Sealed("compliance_namescreening", moment="created_at", salted=["asked"], mutable=["status", "decided_at"]),
+    Sealed("compliance_namematch", moment="created_at", salted=["explanation"]),
     Sealed("compliance_selfaudit", moment="ended_at", salted=["results"]),
     Sealed(
         "compliance_inboundevent",

@@ -28,8 +28,9 @@ from ledger.models import StateChange as LedgerChange
 from ledger.resolutions import possible_resolutions
 from wallet_project.utils.verification import Verified, rows
 
-_BY_SUBJECT: Final = ["screening", "kyc_check", "escalation"]
+_BY_SUBJECT: Final = ["screening", "kyc_check", "escalation", "name_screening"]
 _ABOUT_SCREENING: Final = (CaseVerdict.APPROVE, CaseVerdict.REJECT)
+_ABOUT_NAME: Final = (CaseVerdict.APPROVE, CaseVerdict.REJECT)
 _ABOUT_IDENTITY: Final = (CaseVerdict.APPROVE, CaseVerdict.REJECT, CaseVerdict.RETRY)
 _ABOUT_ESCALATION: Final = (CaseVerdict.RETRY, CaseVerdict.FAIL, CaseVerdict.ACKNOWLEDGE)
 
@@ -70,6 +71,8 @@ def possible_verdicts(case: Case) -> tuple[CaseVerdict, ...]:
     """What a case can be decided to be, by what it is about."""
     if case.screening_id is not None:
         return _ABOUT_SCREENING
+    if case.name_screening_id is not None:
+        return _ABOUT_NAME
     return _ABOUT_IDENTITY if case.kyc_check_id is not None else _ABOUT_ESCALATION
 
 
@@ -81,7 +84,10 @@ def offered_verdicts(case: Case) -> tuple[CaseVerdict, ...]:
 
 
 def needs_second_person(case: Case, verdict: str) -> bool:
-    """Letting money go needs four eyes where the case is urgent or the amount is large; stopping it never does."""
+    """Letting money go needs four eyes where the case is urgent or the amount is large; stopping it never does. So does
+    saying that somebody is not who is on a sanctions list."""
+    if case.name_screening_id is not None:
+        return verdict == CaseVerdict.APPROVE and case.priority == CasePriority.HIGH
     if case.screening is None or verdict != CaseVerdict.APPROVE:
         return False
     about = case.screening.transaction
@@ -119,7 +125,7 @@ def case_file(case_id: UUID) -> CaseFile | None:
 
 def _history(case: Case) -> list[HistoryLine]:
     """The logs of the case, of what it is about, and of the money or the person behind that, in order of time."""
-    own = [case.id, case.screening_id, case.kyc_check_id]
+    own = [case.id, case.screening_id, case.kyc_check_id, case.name_screening_id]
     about = case.screening.transaction_id if case.screening else None
     if case.escalation is not None:
         about = case.escalation.transaction_id
@@ -127,7 +133,8 @@ def _history(case: Case) -> list[HistoryLine]:
         *StateChange.objects.filter(subject_id__in=[id_ for id_ in own if id_]),
         *LedgerChange.objects.filter(subject_id__in=[id_ for id_ in (about, case.escalation_id) if id_]),
     ]
-    if case.kyc_check_id is not None and case.customer_id is not None:
+    of_person = case.kyc_check_id is not None or case.name_screening_id is not None
+    if of_person and case.customer_id is not None:
         lines += AccountsChange.objects.filter(subject_id=case.customer_id)
     principals = Principal.objects.select_related("user").in_bulk({line.actor_id for line in lines})
     return [

@@ -43,6 +43,62 @@ class CaseVerdict(TextChoices):
     ACKNOWLEDGE = "acknowledge", "seen to"
 
 
+class ListPurpose(TextChoices):
+    """`sanctions` is the law's, `deny` and `allow` are the wallet's own."""
+
+    SANCTIONS = "sanctions"
+    DENY = "deny"
+    ALLOW = "allow"
+
+
+class ListVersionStatus(TextChoices):
+    IMPORTED = "imported"
+    ACTIVE = "active"
+    RETIRED = "retired"
+
+
+class ListVerdict(TextChoices):
+    PROPOSE = "propose"
+    ACTIVATE = "activate"
+    DECLINE = "decline"
+    WITHDRAW = "withdraw"
+
+
+class ChangeKind(TextChoices):
+    ADDED = "added"
+    CHANGED = "changed"
+    REMOVED = "removed"
+
+
+class EntrySubject(TextChoices):
+    PERSON = "person"
+    ORGANISATION = "organisation"
+    VESSEL = "vessel"
+    AIRCRAFT = "aircraft"
+    UNKNOWN = "unknown"
+
+
+class EntryNameKind(TextChoices):
+    """`weak` is what the publisher itself calls too common to rely on."""
+
+    PRIMARY = "primary"
+    ALIAS = "alias"
+    WEAK = "weak"
+
+
+class NameScreeningCause(TextChoices):
+    IDENTITY = "identity", "identity check"
+    LIST = "list", "another version of a list"
+
+
+class NameScreeningStatus(TextChoices):
+    CLEAR = "clear"
+    IN_REVIEW = "in_review", "in review"
+    CLEARED = "cleared"
+    CONFIRMED = "confirmed"
+    OUTDATED = "outdated"
+
+
 class RuleStatus(TextChoices):
     """Of a version of a rule. In shadow it runs, and what it says is kept, without effect."""
 

@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db import connection
 
 from accounts import steps as accounts
-from compliance.models import Case, KycCheck, Screening
+from compliance.models import Case, KycCheck, NameScreening, Screening
 from compliance.states import CasePriority, CaseStatus, CheckStatus
 from ledger.models import Escalation
 from wallet_project.utils.context import Actor, request_id, system_actor
@@ -37,12 +37,14 @@ def new_case(
     kyc_check: KycCheck | None = None,
     screening_id: UUID | None = None,
     escalation: Escalation | None = None,
+    name_screening: NameScreening | None = None,
 ) -> Case:
     """A case that is not saved yet; it has exactly one subject."""
     return Case(
         kyc_check=kyc_check,
         screening_id=screening_id,
         escalation=escalation,
+        name_screening=name_screening,
         customer_id=customer_id,
         reason=clipped(reason),
         priority=priority,

@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from compliance.services import backtests, case_queue, identity_events, kyc, screening, self_audit
+from compliance.services import backtests, case_queue, identity_events, kyc, rescreening, screening, self_audit
 from wallet_project.utils.batches import work_off
 from wallet_project.utils.context import system_actor
 from wallet_project.utils.nudges import lower_flag
@@ -31,6 +31,15 @@ def process_identity_events() -> None:
 @shared_task(name="compliance.open_cases")
 def open_cases() -> None:
     work_off("compliance.open_cases", lambda: case_queue.tend_queue(now=timezone.now()), full=case_queue.BATCH)
+
+
+@shared_task(name="compliance.rescreen_customers")
+def rescreen_customers() -> None:
+    work_off(
+        "compliance.rescreen_customers",
+        lambda: rescreening.rescreen_customers(now=timezone.now()),
+        full=rescreening.BATCH,
+    )
 
 
 @shared_task(name="compliance.self_audit", soft_time_limit=3_000, time_limit=3_300)

@@ -21,6 +21,17 @@ _FIGURES: Final = """
 
 _FIGURES_OF_LOG: Final = "SELECT count(*) AS changes FROM compliance_statechange"
 
+#: As compliance/services/lists.py makes it of what it has read: the publisher's ids in order, each with its content.
+_DIGEST: Final = """
+    (SELECT encode(sha256(string_agg(convert_to(h.external_id, 'UTF8') || '\\x00'::bytea || e.content_hash, ''::bytea
+                                     ORDER BY h.external_id COLLATE "C")), 'hex')
+     FROM (
+        SELECT DISTINCT ON (c.external_id) c.external_id, c.entry_id
+        FROM compliance_listchange c JOIN compliance_listversion o ON o.id = c.version_id
+        WHERE o.list_id = v.list_id AND o.number <= v.number
+        ORDER BY c.external_id, o.number DESC
+     ) h JOIN compliance_sanctionsentry e ON e.id = h.entry_id)"""
+
 _OFFENCES: Final = {
     "held for review without an open case": """
         SELECT w.unit_id FROM ledger_workitem w
@@ -44,8 +55,24 @@ _OFFENCES: Final = {
     "an identity check that nothing will move on": """
         SELECT k.id AS check_id, k.status, k.next_at FROM compliance_kyccheck k
         LEFT JOIN compliance_case c ON c.kyc_check_id = k.id AND NOT c.status = 'resolved'
-        WHERE (k.status IN ('queued', 'running') AND (k.next_at IS NULL OR k.next_at < now() - %(late)s::interval))
+        WHERE (k.status IN ('queued', 'running') AND (k.next_at IS NULL OR k.next_at < now() - %(late)s::interval)
+                -- Held by a match that waits for a person.
+                AND NOT EXISTS (SELECT FROM compliance_namescreening s
+                                WHERE s.customer_id = k.customer_id AND s.status = 'in_review'))
             OR (k.status = 'in_review' AND c.id IS NULL)
+    """,
+    "a match with a name on a list without an open case": """
+        SELECT s.id AS name_screening, s.customer_id FROM compliance_namescreening s
+        LEFT JOIN compliance_case c ON c.name_screening_id = s.id AND NOT c.status = 'resolved'
+        WHERE s.status = 'in_review' AND c.id IS NULL
+    """,
+    "a list in force that does not hold what its digest says": f"""
+        SELECT v.id AS list_version, v.list_id, v.number FROM compliance_listversion v
+        WHERE v.status = 'active' AND v.digest IS DISTINCT FROM {_DIGEST}
+    """,  # noqa: S608 - a constant of this module
+    "a look for all customers on a list that does not go on": """
+        SELECT r.id AS rescreening, r.cursor, r.moved_at FROM compliance_rescreening r
+        WHERE r.done_at IS NULL AND r.moved_at < now() - %(late)s::interval
     """,
     "a customer who waits for a check that nobody makes": """
         SELECT c.id AS customer_id FROM accounts_customer c

@@ -12,7 +12,7 @@ from accounts.idempotency import claim
 from accounts.models import Account, Customer
 from accounts.staff import FREEZE_ACCOUNT, given_reason, require_colleague, require_permission
 from accounts.states import AccountKind, KycStatus
-from accounts.steps import ProfileRequired
+from accounts.steps import FROZEN_NOTICE, ProfileRequired
 from wallet_project.utils.context import Actor, system_actor
 from wallet_project.utils.errors import InvalidInput, Refused
 from wallet_project.utils.ids import uuid7
@@ -21,9 +21,6 @@ from wallet_project.utils.nudges import nudge
 from wallet_project.utils.transitions import born, move
 
 CREATE_ACCOUNT: Final = "create_account"
-
-# Why staff froze an account is for the log: the customer is not told that somebody is looking.
-FROZEN_NOTICE: Final = "This account is frozen; contact support."
 
 
 class TooManyAccounts(Refused):

@@ -81,6 +81,8 @@ def effect_of(case: Case, verdict: CaseVerdict) -> str:
         return _on_transaction(case.screening.transaction, verdict)
     if case.kyc_check is not None:
         return _ON_IDENTITY[verdict]
+    if case.name_screening is not None:
+        return _ON_NAME[verdict]
     return _ON_ESCALATION[verdict]
 
 
@@ -101,6 +103,12 @@ _ON_IDENTITY = {
     CaseVerdict.REJECT: "The customer is rejected, and so is every account he has requested; those that are open stay "
     "open. He is told that his identity could not be verified, not why.",
     CaseVerdict.RETRY: "The provider is asked anew, about the profile as it is now. The customer goes on waiting.",
+}
+_ON_NAME = {
+    CaseVerdict.APPROVE: "He is somebody else. That is remembered until he or the entry on the list changes, and his "
+    "identity check goes on where one waits.",
+    CaseVerdict.REJECT: "He is who is on the list. He is rejected, and so is every account he has requested; his open "
+    "accounts are frozen. He is told that his identity could not be verified, not why.",
 }
 _ON_ESCALATION = {
     CaseVerdict.RETRY: "What was set aside is put back to work at once; if it fails again, there will be a new case.",

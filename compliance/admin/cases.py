@@ -14,8 +14,9 @@ from accounts.admin.history import states
 from accounts.models import Account
 from compliance.admin.case_actions import CASE_ACTIONS, latest_proposal
 from compliance.admin.checks import decision_answer, facts_values, findings_table
+from compliance.admin.names import looked_at, matches_table
 from compliance.admin.queue import AboutFilter, QueueFilter
-from compliance.models import Case, KycCheck, Screening
+from compliance.models import Case, KycCheck, NameScreening, Screening
 from compliance.selectors import CaseFile, case_file
 from compliance.states import CaseStatus
 from ledger.admin.suspense import suspended
@@ -37,7 +38,7 @@ from wallet_project.utils.admin import (
 from wallet_project.utils.money import format_money
 
 SHOWN = 20
-_ABOUT = ("screening__transaction", "kyc_check", "escalation__transaction")
+_ABOUT = ("screening__transaction", "kyc_check", "escalation__transaction", "name_screening")
 
 
 @admin.register(Case)
@@ -61,6 +62,8 @@ class CaseAdmin(StaffActionsMixin, ExactSearchMixin, BigTableAdmin):
             what = f"{about.kind} of {format_money(about.amount, about.currency)}"
         elif row.escalation is not None:
             what = str(row.escalation.get_kind_display())
+        elif row.name_screening is not None:
+            what = "name on a list"
         else:
             what = "identity"
         return f"{what} · {row.customer}" if row.customer else what
@@ -91,6 +94,8 @@ class CaseAdmin(StaffActionsMixin, ExactSearchMixin, BigTableAdmin):
             return link(Transaction, row.screening.transaction_id, row.screening.transaction.get_kind_display())
         if row.kyc_check is not None:
             return link(KycCheck, row.kyc_check_id, "identity")
+        if row.name_screening is not None:
+            return link(NameScreening, row.name_screening_id, "name on a list")
         return link(Escalation, row.escalation_id, "escalation")
 
     @admin.display(description="amount")
@@ -162,6 +167,16 @@ def why_shown(request: HttpRequest, row: Case) -> SafeString:
                 heading("What the customer said") + profile_values(file.case.kyc_check),
                 heading("What the provider said") + said,
             )
+        ]
+    elif row.name_screening is not None:
+        parts += [
+            reason,
+            columns(
+                heading("What the customer said") + named_values(row.name_screening.asked),
+                heading("Looked at") + looked_at(row.name_screening),
+            ),
+            heading("Who is on the lists"),
+            matches_table(row.name_screening),
         ]
     elif row.escalation is not None:
         parts += [reason, heading("What happened"), named_values(file.details, minor_units=True)]

@@ -74,9 +74,14 @@ class AboutFilter(SimpleListFilter):
     parameter_name = "about"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("kyc_check", "an identity"), ("screening", "a transaction"), ("escalation", "an escalation")]
+        return [
+            ("kyc_check", "an identity"),
+            ("screening", "a transaction"),
+            ("escalation", "an escalation"),
+            ("name_screening", "a name on a list"),
+        ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Case]) -> QuerySet[Case]:
-        if self.value() in ("kyc_check", "screening", "escalation"):
+        if self.value() in ("kyc_check", "screening", "escalation", "name_screening"):
             return queryset.filter(**{f"{self.value()}__isnull": False})
         return queryset

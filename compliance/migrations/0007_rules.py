@@ -12,7 +12,7 @@ import wallet_project.utils.ids
 class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0003_payees"),
-        ("compliance", "0004_self_audit"),
+        ("compliance", "0006_list_guards"),
         ("ledger", "0005_many"),
     ]
 

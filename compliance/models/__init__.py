@@ -1,4 +1,4 @@
-"""Decisions, and the rules by which they are made."""
+"""Decisions, and the lists and rules that they go by."""
 
 from compliance.models.decisions import (
     Case,
@@ -11,6 +11,16 @@ from compliance.models.decisions import (
     SelfAudit,
     StateChange,
 )
+from compliance.models.lists import (
+    ListChange,
+    ListDecision,
+    ListIndex,
+    ListVersion,
+    SanctionsEntry,
+    SanctionsList,
+    SanctionsName,
+)
+from compliance.models.matches import NameMatch, NameScreening, Rescreening
 from compliance.models.rules import Backtest, Rule, RuleDecision, RulesRevision, RuleVersion
 
 __all__ = [
@@ -21,10 +31,20 @@ __all__ = [
     "Decision",
     "InboundEvent",
     "KycCheck",
+    "ListChange",
+    "ListDecision",
+    "ListIndex",
+    "ListVersion",
+    "NameMatch",
+    "NameScreening",
+    "Rescreening",
     "Rule",
     "RuleDecision",
     "RuleVersion",
     "RulesRevision",
+    "SanctionsEntry",
+    "SanctionsList",
+    "SanctionsName",
     "Screening",
     "SelfAudit",
     "StateChange",

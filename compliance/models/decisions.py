@@ -8,6 +8,7 @@ from django.db.models.functions import Now
 from django_fsm import FSMField, transition
 
 from accounts.models import Customer, Principal, ProfileVersion
+from compliance.models.matches import NameScreening
 from compliance.states import CasePriority, CaseStatus, CaseVerdict, CheckStatus
 from ledger.models import Escalation, Transaction
 from wallet_project.utils.ids import uuid7
@@ -94,13 +95,23 @@ class Screening(Check):
         return f"screening of {self.transaction_id}"
 
 
+def _one_of(*subjects: str) -> Q:
+    """Exactly one of the columns is filled."""
+    condition = Q()
+    for chosen in subjects:
+        condition |= Q(**{f"{subject}__isnull": subject != chosen for subject in subjects})
+    return condition
+
+
 class Case(models.Model):
-    """Work for a person: one identity check, one screening, or one escalation of the ledger."""
+    """Work for a person: one identity check, one screening, one look for a name on the lists, or one escalation of the
+    ledger."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     kyc_check = models.OneToOneField(KycCheck, null=True, on_delete=models.PROTECT, related_name="case")
     screening = models.OneToOneField(Screening, null=True, on_delete=models.PROTECT, related_name="case")
     escalation = models.OneToOneField(Escalation, null=True, on_delete=models.PROTECT, related_name="case")
+    name_screening = models.OneToOneField(NameScreening, null=True, on_delete=models.PROTECT, related_name="case")
     customer = models.ForeignKey(Customer, null=True, on_delete=models.PROTECT, related_name="cases")
     reason = models.CharField(max_length=500)
     priority = models.CharField(max_length=10, choices=CasePriority.choices, default=CasePriority.NORMAL)
@@ -120,9 +131,7 @@ class Case(models.Model):
         constraints = [
             models.CheckConstraint(
                 name="case_has_one_subject",
-                condition=Q(kyc_check__isnull=False, screening__isnull=True, escalation__isnull=True)
-                | Q(kyc_check__isnull=True, screening__isnull=False, escalation__isnull=True)
-                | Q(kyc_check__isnull=True, screening__isnull=True, escalation__isnull=False),
+                condition=_one_of("kyc_check", "screening", "escalation", "name_screening"),
             )
         ]
         permissions = [

@@ -11,7 +11,7 @@ from django.db.models import Q
 
 from compliance import effects, steps
 from compliance.models import Case
-from compliance.states import CasePriority, CaseStatus, CheckStatus
+from compliance.states import CasePriority, CaseStatus, CheckStatus, NameScreeningStatus
 from ledger.models import Escalation, Transaction
 from ledger.states import EscalationKind, EscalationStatus, TransactionStatus
 from wallet_project.utils.context import system_actor
@@ -59,6 +59,7 @@ def close_ended_cases(*, now: datetime, limit: int = BATCH) -> int:
         Q(screening__isnull=False) & ~Q(screening__transaction__status=TransactionStatus.PENDING)
         | Q(kyc_check__isnull=False) & ~Q(kyc_check__status=CheckStatus.IN_REVIEW)
         | Q(escalation__status=EscalationStatus.RESOLVED)
+        | Q(name_screening__isnull=False) & ~Q(name_screening__status=NameScreeningStatus.IN_REVIEW)
     )
     unresolved = Case.objects.exclude(status=CaseStatus.RESOLVED)
     closed = 0

@@ -20,8 +20,8 @@ from django.db.models import Exists, F, OuterRef
 
 from accounts.models import Customer, ProfileVersion
 from accounts.states import KycStatus
-from compliance import steps
-from compliance.models import KycCheck
+from compliance import matches, steps
+from compliance.models import KycCheck, NameScreening
 from compliance.providers.identity import (
     IdentityAnswer,
     IdentityProfile,
@@ -29,7 +29,8 @@ from compliance.providers.identity import (
     IdentityRequest,
     configured_identity_provider,
 )
-from compliance.states import CaseStatus, CheckStatus
+from compliance.states import CaseStatus, CheckStatus, NameScreeningCause, NameScreeningStatus
+from compliance.watchlists import ListInForce, forget_lists, lists_in_force
 from wallet_project.utils.context import system_actor
 from wallet_project.utils.errors import DatabaseUnavailable, translate_database_error
 from wallet_project.utils.http_client import (
@@ -89,13 +90,19 @@ def start_due_checks(*, now: datetime, limit: int = 200) -> int:
     """Queue a check for each customer who waits and has none; how many. A check that is about an older version of a
     profile is closed first."""
     _close_outdated(now=now, limit=limit)
+    lists = lists_in_force()
     with transaction.atomic(durable=True):
         active = KycCheck.objects.filter(customer=OuterRef("pk"), status__in=ACTIVE)
-        waiting = (
+        waiting = list(
             Customer.objects.filter(~Exists(active), kyc_status=KycStatus.PENDING, profile__isnull=False)
             .order_by("id")
-            .select_for_update(no_key=True, skip_locked=True)[:limit]
+            .select_related("profile")
+            .select_for_update(no_key=True, skip_locked=True, of=("self",))[:limit]
         )
+        if waiting and not matches.in_force_are(lists, matches.hold_versions()):
+            # Others have come into force since this process last asked.
+            forget_lists()
+            lists = lists_in_force()
         started = 0
         for customer in waiting:
             assert customer.profile_id is not None, "asked for above"
@@ -104,8 +111,24 @@ def start_due_checks(*, now: datetime, limit: int = 200) -> int:
             KycCheck.objects.bulk_create([check], ignore_conflicts=True)
             if KycCheck.objects.filter(id=check.id).exists():
                 born(check, actor=system_actor())
+                _look_for(customer, lists, now=now)
                 started += 1
     return started
+
+
+def _look_for(customer: Customer, lists: Sequence[ListInForce], *, now: datetime) -> None:
+    """Look for a locked customer, as he describes himself now, on the lists in force. A match holds the check until a
+    person has decided it: no provider is asked about somebody whom the wallet may not serve."""
+    assert customer.profile is not None, "asked for by the caller"
+    found = matches.look(customer.profile, lists)
+    matches.outdate(customer, query=found.query, actor=system_actor(), now=now)
+    matches.keep(
+        [found],
+        cause=NameScreeningCause.IDENTITY,
+        versions=[each.version_id for each in lists],
+        actor=system_actor(),
+        now=now,
+    )
 
 
 def run_due_checks(
@@ -156,7 +179,8 @@ def _close_one_outdated(check_id: UUID, *, now: datetime) -> None:
 def _claim(*, now: datetime, limit: int) -> list[_Question]:
     with transaction.atomic(durable=True):
         due = list(
-            KycCheck.objects.filter(status__in=[CheckStatus.QUEUED, CheckStatus.RUNNING], next_at__lte=now)
+            KycCheck.objects.filter(~Exists(_MATCHED), status__in=[CheckStatus.QUEUED, CheckStatus.RUNNING])
+            .filter(next_at__lte=now)
             .order_by("next_at")
             .select_for_update(no_key=True, skip_locked=True, of=("self",))
             .select_related("profile")[:limit]
@@ -185,6 +209,10 @@ def _claim(*, now: datetime, limit: int) -> list[_Question]:
                 )
             )
     return questions
+
+
+#: A match of the check's customer that waits for a person.
+_MATCHED: Final = NameScreening.objects.filter(customer=OuterRef("customer"), status=NameScreeningStatus.IN_REVIEW)
 
 
 def _told(profile: ProfileVersion) -> IdentityProfile:
@@ -259,6 +287,14 @@ def _believe(check: KycCheck, answer: IdentityAnswer, *, now: datetime) -> None:
     check.save(update_fields=["provider_reference", "answers", "attempts"])
     reason = f"provider: {answer.reason}" if answer.reason else "provider"
     match answer.status:
+        case "approved" if matches.is_held(check.customer_id):
+            # Found on another version of a list while the provider was being asked. It is asked again afterwards.
+            check.next_at, check.lease_token = now, None
+            check.save(update_fields=["next_at", "lease_token"])
+        case "approved" if matches.was_confirmed(check.profile):
+            steps.hand_to_officer(
+                check, reason="An officer has found this customer to be on a list.", actor=system_actor(), now=now
+            )
         case "approved" | "rejected":
             steps.conclude(
                 check,

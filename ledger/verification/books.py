@@ -67,8 +67,8 @@ def _balances() -> SqlCheck:
                 WHERE a.cleared <> coalesce(p.cleared, 0)
                     OR a.reserved <> CASE a.kind WHEN 'customer' THEN coalesce(r.reserved, 0) ELSE 0 END
                     OR a.last_sequence <> coalesce(p.last, 0) OR a.last_sequence <> coalesce(p.entries, 0)""",  # noqa: S608
-            # Number and sum of each account, and of what its payments say was before them, in one pass: an amount is in the
-            # sums of all that came after it.
+            # Number and sum of each account, and of what its payments say was before them, in one pass: an amount is in
+            # the sums of all that came after it.
             "what was asked of an account differs from the rows": """
                 SELECT a.id AS account_id, a.debits, coalesce(r.debits, 0) AS debits_by_rows,
                        a.sent, coalesce(r.sent, 0) AS sent_by_rows

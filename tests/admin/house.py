@@ -16,6 +16,8 @@ from compliance.models import Case, RuleVersion, SelfAudit
 from compliance.models import InboundEvent as IdentityEvent
 from compliance.providers.identity import IdentityAnswer, IdentityRequest
 from compliance.services import backtests, case_queue, cases, kyc, rules, screening
+from compliance.services.list_activation import activate_version
+from compliance.services.lists import import_list
 from compliance.services.rules import Draft
 from compliance.states import RuleChange
 from ledger import steps
@@ -23,6 +25,7 @@ from ledger.models import InboundEvent as BankEvent
 from ledger.models import Transaction
 from ledger.services import clearing, limits, payments, proposals
 from ledger.states import EscalationKind, LimitDirection
+from tests.compliance.lists.files import INTERNAL
 from tests.support.factories import NOW, actor_of, make_account, make_customer, make_user
 from wallet_project.backoffice.site import STAFF_DOOR
 from wallet_project.utils.context import Actor, system_actor
@@ -115,6 +118,10 @@ def build_house() -> House:
         per_30_days=None,
         reason="agreed by telephone",
     )
+    listed = import_list(
+        actor=system_actor(), path=INTERNAL, format="internal-csv", name=f"Deny {uuid4().hex[:8]}", purpose="deny"
+    )
+    activate_version(actor=officer, version_id=listed.version.id, reason="asked for by the board", now=NOW)
     SelfAudit.objects.create(
         asked_by_id=system_actor().principal_id,
         began_at=NOW,

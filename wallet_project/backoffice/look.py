@@ -45,6 +45,7 @@ NAVIGATION: list[dict[str, Any]] = [
             item("Cases", "inbox", "compliance.case", badge="compliance.admin.dashboard.waiting_badge"),
             item("Identity checks", "badge", "compliance.kyccheck"),
             item("Screenings", "policy", "compliance.screening"),
+            item("Name screenings", "person_search", "compliance.namescreening"),
             item("Escalations", "warning", "ledger.escalation"),
         ],
     },
@@ -78,6 +79,16 @@ NAVIGATION: list[dict[str, Any]] = [
             item("Backtests", "history_toggle_off", "compliance.backtest"),
             item("Sets of rules", "layers", "compliance.rulesrevision"),
             item("Decisions on rules", "gavel", "compliance.ruledecision"),
+        ],
+    },
+    {
+        "title": "Lists",
+        "separator": True,
+        "collapsible": True,
+        "items": [
+            item("Lists", "list_alt", "compliance.sanctionslist"),
+            item("Versions", "history_edu", "compliance.listversion"),
+            item("Entries", "person_alert", "compliance.sanctionsentry"),
         ],
     },
     {

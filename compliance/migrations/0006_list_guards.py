@@ -1,0 +1,63 @@
+"""Triggers that keep lists, their versions and what was found on them; who may see them and who may bring them into
+force."""
+
+from typing import Any
+
+from django.apps import apps as installed
+from django.contrib.auth.management import create_permissions
+from django.db import migrations
+
+from wallet_project.utils.sql_files import keep_rows, release_rows
+from wallet_project.utils.transitions import state_trigger_sql
+
+LOGS = (
+    "compliance_sanctionsentry", "compliance_sanctionsname", "compliance_listchange", "compliance_listindex",
+    "compliance_listdecision", "compliance_namematch",
+)  # fmt: skip
+ROWS = (
+    "compliance_sanctionslist", "compliance_listversion", "compliance_namescreening", "compliance_rescreening",
+)  # fmt: skip
+
+# A copy of what the models declare; tests/test_state_machines.py compares them with the triggers in the database.
+VERSION = [("imported", "active"), ("retired", "active"), ("active", "retired")]
+NAME_SCREENING = [("in_review", "cleared"), ("in_review", "confirmed"), ("in_review", "outdated")]
+
+VIEW = [
+    "view_sanctionslist", "view_listversion", "view_sanctionsentry", "view_sanctionsname", "view_listchange",
+    "view_listdecision", "view_namescreening", "view_namematch", "view_rescreening",
+]  # fmt: skip
+ROLES = {
+    "Officer": [*VIEW, "activate_list"],
+    "Senior officer": [*VIEW, "activate_list", "approve_list"],
+    "Auditor": VIEW,
+    "Administrator": VIEW,
+}
+
+
+def give_to_roles(apps: Any, schema_editor: Any) -> None:
+    using = schema_editor.connection.alias
+    create_permissions(installed.get_app_config("compliance"), verbosity=0, interactive=False, using=using, apps=apps)
+    permissions = apps.get_model("auth", "Permission").objects.using(using)
+    for role, names in ROLES.items():
+        group = apps.get_model("auth", "Group").objects.using(using).get(name=role)
+        group.permissions.add(*permissions.filter(content_type__app_label="compliance", codename__in=names))
+
+
+class Migration(migrations.Migration):
+    dependencies = [("compliance", "0005_lists")]
+    operations = [
+        migrations.RunSQL(
+            state_trigger_sql("compliance_listversion", "status", ["imported"], VERSION),
+            "DROP TRIGGER compliance_listversion_status_is_legal ON compliance_listversion",
+        ),
+        migrations.RunSQL(
+            state_trigger_sql("compliance_namescreening", "status", ["clear", "in_review"], NAME_SCREENING),
+            "DROP TRIGGER compliance_namescreening_status_is_legal ON compliance_namescreening",
+        ),
+        migrations.RunSQL(
+            [keep_rows(table, also_updates=True) for table in LOGS]
+            + [keep_rows(table, also_updates=False) for table in ROWS],
+            [release_rows(table) for table in LOGS + ROWS],
+        ),
+        migrations.RunPython(give_to_roles, migrations.RunPython.noop),
+    ]

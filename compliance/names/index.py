@@ -1,0 +1,200 @@
+"""All listed names, to be searched by one: built once when a list is activated, and loaded by whoever screens.
+
+A search finds the listed words that are like the query's words, by keys that survive the usual slips; adds up, name by
+name, how much of the query they cover; and aligns in full only the names that can still reach the threshold.
+"""
+
+import json
+import zlib
+from collections.abc import Iterable
+from dataclasses import astuple
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any, Final, get_args
+
+from compliance.names.adjusting import adjustments
+from compliance.names.alignment import QUERY_MISSING, align
+from compliance.names.rarity import missing_weight
+from compliance.names.records import (
+    DEFAULT_THRESHOLD,
+    NAME_ALONE_AT_MOST,
+    Hit,
+    ListedEntry,
+    ListedName,
+    NameKind,
+    Query,
+)
+from compliance.names.sounds import likeness
+from compliance.names.words import Word, words_of
+
+_FORMAT: Final = b"names-1\n"
+# No more names than this are aligned in full for one search, the likeliest first.
+MOST_ALIGNED: Final = 200
+_PEOPLE: Final = frozenset({"person", "unknown"})
+_SUBJECTS: Final[dict[str, frozenset[str]]] = {
+    "person": _PEOPLE,
+    "organisation": frozenset({"organisation", "vessel", "aircraft", "unknown"}),
+    "unknown": frozenset({"person", "organisation", "vessel", "aircraft", "unknown"}),
+}
+_KINDS: Final[tuple[NameKind, ...]] = get_args(NameKind)
+
+
+class NameIndex:
+    """Immutable once built; safe to share between threads."""
+
+    def __init__(self, state: dict[str, Any]) -> None:
+        self._state = state
+        self._entries = {
+            each[0]: ListedEntry(each[0], each[1], tuple(each[2]), tuple(each[3]), each[4]) for each in state["entries"]
+        }
+        self._names: list[list[Any]] = state["names"]  # entry, name, number of its kind
+        self._vocabulary = [Word(text, bool(abjad), tuple(also), bool(zh)) for text, abjad, also, zh in state["words"]]
+        self._postings: list[list[int]] = state["postings"]  # word -> names
+        self._keys: dict[str, list[int]] = state["keys"]  # key -> words
+        self._like = lru_cache(maxsize=1 << 14)(self._like_uncached)
+
+    @classmethod
+    def build(cls, entries: Iterable[ListedEntry], names: Iterable[ListedName]) -> "NameIndex":
+        """Names of entries that are not given, and names without a letter or a digit, are an error of the caller."""
+        kept = {entry.entry: entry for entry in entries}
+        listed = sorted(set(names), key=lambda each: (each.entry, _KINDS.index(each.kind), each.name))
+        postings: dict[Word, list[int]] = {}
+        keys: dict[str, set[Word]] = {}
+        for number, each in enumerate(listed):
+            words = words_of(each.name, company=kept[each.entry].subject not in _PEOPLE)
+            joined = [one.with_next(two) for one, two in pairwise(words) if not one.initial]
+            for word in dict.fromkeys([*words, *joined]):
+                postings.setdefault(word, []).append(number)
+                if not word.initial:
+                    for key in _keys_of(word, slips=word in words):
+                        keys.setdefault(key, set()).add(word)
+        vocabulary = sorted(postings, key=lambda word: (word.text, word.abjad, word.also, word.chinese))
+        numbers = {word: number for number, word in enumerate(vocabulary)}
+        return cls(
+            {
+                "entries": [list(astuple(kept[number])) for number in sorted(kept)],
+                "names": [[each.entry, each.name, _KINDS.index(each.kind)] for each in listed],
+                "words": [[word.text, int(word.abjad), list(word.also), int(word.chinese)] for word in vocabulary],
+                "postings": [postings[word] for word in vocabulary],
+                "keys": {key: sorted(numbers[word] for word in keys[key]) for key in sorted(keys)},
+            }
+        )
+
+    def to_bytes(self) -> bytes:
+        """The same bytes for the same lists, in every process."""
+        plain = json.dumps(self._state, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+        return _FORMAT + zlib.compress(plain.encode(), level=6)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "NameIndex":
+        """Raises ValueError for bytes that another version of the index wrote."""
+        if not data.startswith(_FORMAT):
+            raise ValueError("These bytes are no index of names of this version: build it again from the lists.")
+        return cls(json.loads(zlib.decompress(data[len(_FORMAT) :])))
+
+    def search(self, query: Query, *, threshold: int | None = None) -> list[Hit]:
+        """The entries whose best name scores `threshold` (hundredths) or more, best first, each once."""
+        at_least = DEFAULT_THRESHOLD if threshold is None else threshold
+        best: dict[int, Hit] = {}
+        subjects = _SUBJECTS[query.subject]
+        for number in self._candidates(query, at_least):
+            entry_number, name, kind = self._names[number]
+            entry = self._entries[entry_number]
+            if entry.subject not in subjects:
+                continue
+            hit = hit_of(query, entry, ListedName(entry_number, name, _KINDS[kind]))
+            known = best.get(entry_number)
+            if hit.score >= at_least and (known is None or _rank(hit) < _rank(known)):
+                best[entry_number] = hit
+        return sorted(best.values(), key=_rank)
+
+    def _candidates(self, query: Query, at_least: int) -> list[int]:
+        """The names that the words of the query cover well enough, the best covered first."""
+        readings = {words_of(query.name, company=False)} if query.subject != "organisation" else set()
+        if query.subject != "person":
+            readings.add(words_of(query.name, company=True))
+        covered: dict[int, float] = {}
+        for words in sorted(readings, key=len):
+            for number, share in self._covered(words, at_least).items():
+                covered[number] = max(covered.get(number, 0.0), share)
+        return sorted(covered, key=lambda number: (-covered[number], number))[:MOST_ALIGNED]
+
+    def _covered(self, words: tuple[Word, ...], at_least: int) -> dict[int, float]:
+        whole = [word for word in words if not word.initial]
+        weights = {at: missing_weight(word) for at, word in enumerate(words) if not word.initial}
+        total = sum(weights.values())
+        if not whole:
+            return {}
+        # A name that covers less cannot reach the threshold, even if no word of its own is left over.
+        cut = min(0.9, max(0.1, at_least / NAME_ALONE_AT_MOST - 0.15))
+        needed = total * QUERY_MISSING * cut / (1 - cut + QUERY_MISSING * cut)
+        found: dict[int, float] = {}
+        left = total
+        for at in sorted(weights, key=lambda at: -weights[at]):
+            opens = left >= needed
+            left -= weights[at]
+            for number, alike in self._alike(words, at).items():
+                if opens or number in found:
+                    found[number] = found.get(number, 0.0) + weights[at] * alike / 100
+        return {number: share for number, share in found.items() if share >= needed}
+
+    def _alike(self, words: tuple[Word, ...], at: int) -> dict[int, int]:
+        """The names that have a word like this one, alone or written together with a neighbour, and how alike."""
+        forms = [words[at]]
+        if at and not words[at - 1].initial:
+            forms.append(words[at - 1].with_next(words[at]))
+        if at + 1 < len(words) and not words[at + 1].initial:
+            forms.append(words[at].with_next(words[at + 1]))
+        names: dict[int, int] = {}
+        for form in forms:
+            for word, score in self._like(form):
+                for number in self._postings[word]:
+                    if names.get(number, 0) < score:
+                        names[number] = score
+        return names
+
+    def _like_uncached(self, word: Word) -> tuple[tuple[int, int], ...]:
+        """The listed words that are like a word, with how much."""
+        near: set[int] = set()
+        for key in _keys_of(word, slips=True):
+            near.update(self._keys.get(key, ()))
+        ours = word.sound()
+        found: list[tuple[int, int]] = []
+        for number in sorted(near):
+            alike = likeness(ours, self._vocabulary[number].sound())
+            if alike is not None:
+                found.append((number, alike[0]))
+        return tuple(found)
+
+
+def explain(query: Query, entry: ListedEntry, names: Iterable[ListedName]) -> Hit | None:
+    """The hit that a search gives for this entry, whatever its score, computed from these alone; None if it has no
+    name. The index and its threshold take no part, so a hit that is on record can be computed again."""
+    hits = [hit_of(query, entry, name) for name in names if name.entry == entry.entry]
+    return min(hits, key=_rank, default=None)
+
+
+def hit_of(query: Query, entry: ListedEntry, listed: ListedName) -> Hit:
+    company = entry.subject not in _PEOPLE
+    ours = words_of(query.name, company=company and query.subject != "person")
+    name_score, aligned = align(ours, words_of(listed.name, company=company))
+    adjusted = adjustments(query, entry, listed.kind)
+    score = name_score * NAME_ALONE_AT_MOST // 100 + sum(each.points for each in adjusted)
+    return Hit(entry.entry, listed.name, listed.kind, max(0, min(100, score)), name_score, aligned, adjusted)
+
+
+def _rank(hit: Hit) -> tuple[int, int, int, str]:
+    return -hit.score, hit.entry, _KINDS.index(hit.kind), hit.name
+
+
+def _keys_of(word: Word, *, slips: bool) -> set[str]:
+    """What like words have in common: the skeleton of a reading, and with `slips` also the skeleton less one sound, so
+    that two that are a slip apart meet."""
+    skeletons = word.sound().skeletons
+    keys = set(skeletons)
+    if slips:
+        for skeleton in skeletons:
+            if len(skeleton) >= 4:
+                keys.update(skeleton[:at] + skeleton[at + 1 :] for at in range(len(skeleton)))
+    keys.update(f"~{group}" for group in word.sound().nicknames)
+    return keys
