@@ -3,7 +3,6 @@
 import json
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
@@ -33,7 +32,7 @@ class Command(BaseCommand):
         try:
             row = backtest_now(
                 actor=system_actor(),
-                version_id=UUID(str(version.id)),
+                version_id=version.id,
                 since=options["since"],
                 until=options["until"],
                 now=timezone.now(),
