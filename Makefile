@@ -4,7 +4,7 @@ VENV ?= .venv
 ARGS ?=
 bin := $(VENV)/bin
 
-.PHONY: demo run test lint clean mutation test-deep bench
+.PHONY: demo run test test-thorough test-deep mutation bench lint clean
 
 demo: $(VENV)/.runtime ## start everything, tell the story, go on serving (ARGS=--once: stop after the story)
 	$(bin)/python -m wallet_project.embedded.run --story $(ARGS)
@@ -12,8 +12,11 @@ demo: $(VENV)/.runtime ## start everything, tell the story, go on serving (ARGS=
 run: $(VENV)/.runtime ## start everything without the story
 	$(bin)/python -m wallet_project.embedded.run $(ARGS)
 
-test: $(VENV)/.development ## the whole test suite, on servers of its own
-	$(bin)/python -m pytest -n 4 $(ARGS)
+test: $(VENV)/.development ## the tests, on servers of their own: five minutes
+	$(bin)/python -m pytest -n 4 -m "not thorough" $(ARGS)
+
+test-thorough: $(VENV)/.development ## what takes longer, of what changes rarely (CI runs it too): two minutes more
+	$(bin)/python -m pytest -n 4 -m thorough $(ARGS)
 
 test-deep: $(VENV)/.development ## 200,000 steps of the model of money, each race a hundred times, plans at a million entries: hours (docs/proof.md)
 	$(bin)/python -m pytest -v -n 2 tests/ledger -k "model or races or at_once or when_large" --steps 200000 --rounds 100 --entries 1000000 $(ARGS)

@@ -45,6 +45,13 @@ class Facts:
     counterparty_known: bool | None
     #: A withdrawal to an IBAN to which this customer has no earlier withdrawal that was approved and has not failed.
     beneficiary_first_use: bool
+    #: Debits in the 24 hours and the 30 days before, in any currency.
+    debits_24h: int
+    debits_30d: int
+    #: Sent out in the 30 days before, in this currency; moves between the customer's own accounts are not.
+    out_30d: int
+    #: Whole days since the customer was last debited, or tried to be; since the account was asked for, if never.
+    days_idle: int
 
     def as_json(self) -> dict[str, Any]:
         """All of them by name. `asdict` copies each in depth, which took longer than to ask all the rules."""

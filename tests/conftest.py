@@ -4,6 +4,7 @@
 database. The outside world is a sandbox that the test starts; tasks are run by calling the services they call.
 """
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -43,6 +44,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Before pytest-django sets Django up: point its settings at this run's servers."""
     config.addinivalue_line("markers", "own_database: the test's database is a copy of its own")
+    config.addinivalue_line("markers", "thorough: takes long, of what changes rarely: `make test-thorough`, and CI")
     global _servers, _servers_process
     if os.environ.get("DJANGO_SETTINGS_MODULE"):
         raise pytest.UsageError(
@@ -69,6 +71,13 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_sessionstart(session: pytest.Session) -> None:
     # The workers of xdist, which are started next, inherit the environment and must come by here themselves.
     del os.environ["DJANGO_SETTINGS_MODULE"]
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What was imported stays: half a million objects that the collector need not look through again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 20)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

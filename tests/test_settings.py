@@ -115,6 +115,7 @@ def test_a_limit_or_fee_that_is_none_is_said_before_anything_goes_by_it(
     assert said in str(error)
 
 
+@pytest.mark.thorough
 def test_a_limit_and_a_fee_that_are_none_stop_every_command() -> None:
     done = manage("check", SCREENING_LIMITS="[]", FEES="[]")
     assert done.returncode != 0
@@ -149,12 +150,14 @@ def test_a_deployment_check_names_what_only_others_would_notice(name: str, value
     assert all(f"(wallet.E001) {name}" in mistake and "hello" not in mistake for mistake in mistakes)
 
 
+@pytest.mark.thorough
 def test_a_deployment_check_is_told_by_its_command() -> None:
     done = manage("check", "--deploy", PUBLIC_URL=None)
     assert done.returncode != 0
     assert "(wallet.E001) PUBLIC_URL" in done.stderr
 
 
+@pytest.mark.thorough
 def test_neither_web_nor_workers_start_with_a_mistake() -> None:
     for command in (
         ("-c", "import wallet_project.wsgi"),
@@ -165,12 +168,14 @@ def test_neither_web_nor_workers_start_with_a_mistake() -> None:
         assert "(wallet.E001) BANK_WEBHOOK_SECRET" in done.stderr
 
 
+@pytest.mark.thorough
 def test_commands_and_beat_keep_no_counters(tmp_path: Path) -> None:
     done = python("-c", "import wallet_project.celery, django; django.setup()", PROMETHEUS_MULTIPROC_DIR=str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.thorough
 def test_what_needs_no_provider_runs_without_one() -> None:
     for provider in ("IDENTITY", "BANK"):
         done = manage("check", **{f"{provider}_{name}": None for name in ("URL", "API_KEY", "WEBHOOK_SECRET")})

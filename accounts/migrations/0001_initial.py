@@ -140,6 +140,8 @@ class Migration(migrations.Migration):
                 ('cleared', models.BigIntegerField(default=0, editable=False, help_text='credits − debits, cleared; minor units')),
                 ('reserved', models.BigIntegerField(default=0, editable=False, help_text='pending debits; minor units')),
                 ('last_sequence', models.BigIntegerField(default=0, editable=False)),
+                ('debits', models.BigIntegerField(db_default=0, default=0, editable=False, help_text='how many it was asked for and had the funds for; no fees')),
+                ('sent', models.BigIntegerField(db_default=0, default=0, editable=False, help_text='what of these went to others; minor units')),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
                 ('customer', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='accounts', to='accounts.customer')),
             ],

@@ -35,6 +35,12 @@ class Account(models.Model):
     cleared = models.BigIntegerField(default=0, editable=False, help_text="credits − debits, cleared; minor units")
     reserved = models.BigIntegerField(default=0, editable=False, help_text="pending debits; minor units")
     last_sequence = models.BigIntegerField(default=0, editable=False)
+    debits = models.BigIntegerField(
+        default=0, db_default=0, editable=False, help_text="how many it was asked for and had the funds for; no fees"
+    )
+    sent = models.BigIntegerField(
+        default=0, db_default=0, editable=False, help_text="what of these went to others; minor units"
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:

@@ -41,7 +41,7 @@ END $$;
 -- An account starts empty, and a customer's account starts as a request.
 CREATE OR REPLACE FUNCTION account_starts_empty() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
-    IF NEW.cleared <> 0 OR NEW.reserved <> 0 OR NEW.last_sequence <> 0
+    IF ROW(NEW.cleared, NEW.reserved, NEW.last_sequence, NEW.debits, NEW.sent) <> ROW(0, 0, 0, 0, 0)
         OR (NEW.kind = 'customer' AND NEW.status <> 'requested') THEN
         RAISE EXCEPTION 'an account starts empty, and a customer''s as a request'
             USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = TG_TABLE_NAME;

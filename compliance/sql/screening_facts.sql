@@ -1,14 +1,12 @@
 -- Facts of every leg of a batch of units: one row per leg (compliance/facts.py gives the meaning of each column).
--- Locks nothing. Reads ledger_transaction by (debit_account, id), by (credit_account, id) only for deposits that lie
--- just under a limit, and by transaction_by_beneficiary for withdrawals, whatever their amount; ids are time ordered, so
--- that a window is a range of ids. Each customer's window is read once for the whole batch, however many legs of the batch
--- he has, so that a large batch costs less a leg. `OFFSET 0` keeps the planner from joining the other way round: it can't
--- know how few of a day's transactions are one customer's.
+-- Locks nothing. What was sent in a window is the difference of two sums that the payments carry themselves: a payment says
+-- how many its account was asked for before it, and how much they sent (ledger_post_pending), so a window costs two looks by
+-- transaction_by_payer_time, whether ten or a million lie in it. What was not paid after all, or less of it (transaction_undone),
+-- is taken off again. Only of a customer who has a leg just under a limit in the batch are a day's payments read.
 --
 -- Fees are no debits of their own: the payments that they belong to are counted. Of a hold that was captured, what was
--- captured counts.
---
--- A frame ends with the leg's own instant: what was created in the same microsecond (the legs of a group) counts too.
+-- captured counts. A window ends with the leg's own instant: what was created in the same microsecond (the legs of a group)
+-- counts too.
 WITH limit_of AS (
     SELECT * FROM unnest(%(currencies)s::text[], %(first_payment_from)s::bigint[]) AS l (currency, first_payment_from)
 ), band AS (
@@ -18,10 +16,14 @@ WITH limit_of AS (
     SELECT t.id, coalesce(t.group_id, t.id) AS unit_id, t.kind, t.amount, t.currency, t.created_at, t.status,
            coalesce(t.captured_amount, t.amount) AS moved,
            payer.customer_id IS NOT NULL AS outgoing,
+           payer.customer_id IS NOT NULL AND t.kind <> 'fee' AS counts,
            coalesce(payer.customer_id, payee.customer_id) AS customer_id,
            CASE WHEN payer.customer_id IS NULL THEN payee.created_at ELSE payer.created_at END AS account_created_at,
            coalesce(payer.customer_id = payee.customer_id, false) AS to_own_account,
            payee.customer_id AS payee_customer_id,
+           payee.last_sequence AS payee_lines,
+           payer.debits AS payer_debits,
+           t.debit_account_id,
            upper(replace(t.beneficiary ->> 'iban', ' ', '')) AS iban,
            EXISTS (SELECT 1 FROM band WHERE band.currency = t.currency AND t.amount >= low AND t.amount < high)
                AS just_under
@@ -33,7 +35,7 @@ WITH limit_of AS (
     JOIN accounts_account AS payer ON payer.id = t.debit_account_id
     JOIN accounts_account AS payee ON payee.id = t.credit_account_id
 ), person AS MATERIALIZED (
-    SELECT customer_id, outgoing, just_under, first, until, first - interval '24 hours' AS since,
+    SELECT customer_id, outgoing, just_under, first, until,
            ARRAY(SELECT a.id FROM accounts_account AS a WHERE a.customer_id = span.customer_id) AS accounts,
            -- The smallest UUIDv7 of that millisecond; ten minutes are for clocks that differ.
            (lpad(to_hex(floor(extract(epoch FROM first - interval '24 hours 10 minutes') * 1000)::bigint), 12, '0')
@@ -45,81 +47,73 @@ WITH limit_of AS (
         WHERE customer_id IS NOT NULL AND (outgoing OR just_under)
         GROUP BY customer_id, outgoing
     ) AS span
-), history AS (
-    SELECT person.customer_id, true AS outgoing, person.just_under, person.first, person.until, h.id, h.created_at,
-           h.amount, h.moved, h.currency, h.credit_account_id = ANY (person.accounts) AS to_own_account
-    FROM person
-    CROSS JOIN LATERAL unnest(person.accounts) AS a (id)
-    CROSS JOIN LATERAL (
-        SELECT t.id, t.created_at, t.amount, coalesce(t.captured_amount, t.amount) AS moved, t.currency,
-               t.credit_account_id, t.kind, t.status
-        FROM ledger_transaction AS t
-        WHERE t.debit_account_id = a.id AND t.id >= person.first_id
-        OFFSET 0
-    ) AS h
-    WHERE person.outgoing AND h.created_at BETWEEN person.since AND person.until AND h.status <> 'failed'
-      AND h.kind <> 'fee'
+), correction AS (
+    -- What a window is off by: `debits` and `sent` are too much in the sums, `just_under` is counted here.
+    SELECT customer_id, outgoing, currency, created_at, id, 0 AS debits, 0::bigint AS sent, 0 AS just_under FROM leg
+    WHERE customer_id IS NOT NULL
     UNION ALL
-    SELECT person.customer_id, false, true, person.first, person.until, h.id, h.created_at,
-           h.amount, h.amount, h.currency, false
+    SELECT person.customer_id, true, u.currency, u.created_at, NULL, (u.status = 'failed')::int,
+           CASE WHEN u.credit_account_id = ANY (person.accounts) THEN 0
+                WHEN u.status = 'failed' THEN u.amount
+                ELSE u.amount - u.captured_amount END, 0
     FROM person
     CROSS JOIN LATERAL unnest(person.accounts) AS a (id)
     CROSS JOIN LATERAL (
-        SELECT t.id, t.created_at, t.amount, t.currency, t.kind, t.status
+        SELECT t.currency, t.created_at, t.status, t.credit_account_id, t.amount, t.captured_amount
         FROM ledger_transaction AS t
-        WHERE t.credit_account_id = a.id AND t.id >= person.first_id
+        WHERE t.debit_account_id = a.id AND t.kind NOT IN ('deposit', 'fee')
+          AND (t.failed_at > t.created_at OR t.captured_amount < t.amount)
+          AND t.created_at BETWEEN person.first - interval '30 days' AND person.until
+        OFFSET 0
+    ) AS u
+    WHERE person.outgoing
+    UNION ALL
+    SELECT person.customer_id, person.outgoing, h.currency, h.created_at, NULL, 0, 0, 1
+    FROM person
+    CROSS JOIN LATERAL unnest(person.accounts) AS a (id)
+    CROSS JOIN LATERAL (
+        SELECT t.currency, t.created_at, t.amount, t.status
+        FROM ledger_transaction AS t
+        WHERE person.outgoing AND t.debit_account_id = a.id AND t.kind NOT IN ('deposit', 'fee')
+          AND t.created_at BETWEEN person.first - interval '24 hours' AND person.until
+        UNION ALL
+        SELECT t.currency, t.created_at, t.amount, t.status
+        FROM ledger_transaction AS t
+        WHERE NOT person.outgoing AND t.credit_account_id = a.id AND t.kind = 'deposit' AND t.id >= person.first_id
         OFFSET 0
     ) AS h
-    WHERE NOT person.outgoing AND h.created_at BETWEEN person.since AND person.until AND h.status <> 'failed'
-      AND h.kind = 'deposit'
-), line AS (
-    -- What is in the windows of all legs of a person, or in the days and not in the hours of all, is added up to one line
-    -- first: only what lies at an end of a window is counted by frames. A leg is always a line of its own.
-    SELECT customer_id, outgoing, currency, CASE WHEN shared IS NULL THEN id END AS id, min(created_at) AS created_at,
-           count(*) AS debits, coalesce(sum(moved) FILTER (WHERE NOT to_own_account), 0) AS sent,
-           count(*) FILTER (WHERE just_under) AS just_under
-    FROM (
-        SELECT customer_id, outgoing, currency, id, created_at, moved, to_own_account,
-               CASE WHEN created_at >= until - interval '1 hour' AND created_at < first THEN 'hour'
-                    WHEN created_at >= until - interval '24 hours' AND created_at < first - interval '1 hour' THEN 'day'
-               END AS shared,
-               -- Asked for nothing where no leg of the person's is just under a limit.
-               just_under AND EXISTS (
-                   SELECT 1 FROM band
-                   WHERE band.currency = history.currency AND history.amount >= low AND history.amount < high
-               ) AS just_under
-        FROM history
-    ) AS history
-    GROUP BY customer_id, outgoing, currency, shared, CASE WHEN shared IS NULL THEN id END
-), counted AS (
+    WHERE person.just_under AND h.status <> 'failed'
+      AND EXISTS (SELECT 1 FROM band WHERE band.currency = h.currency AND h.amount >= low AND h.amount < high)
+), corrected AS (
     SELECT id, outgoing,
-           -- A frame holds the leg itself; the leg is taken out again below. (EXCLUDE CURRENT ROW would count each
-           -- frame anew, which is quadratic for a customer with many debits.)
-           sum(debits) OVER hour AS debits_1h,
-           sum(sent) OVER day AS out_24h,
-           sum(just_under) OVER day AS just_under_24h
-    FROM line
-    WINDOW hour AS (
-               PARTITION BY customer_id, outgoing ORDER BY created_at
-               RANGE BETWEEN interval '1 hour' PRECEDING AND CURRENT ROW
-           ),
-           day AS (
-               PARTITION BY customer_id, outgoing, currency ORDER BY created_at
-               RANGE BETWEEN interval '24 hours' PRECEDING AND CURRENT ROW
-           )
+           sum(debits) OVER hour AS debits_1h, sum(debits) OVER day AS debits_24h, sum(debits) OVER month AS debits_30d,
+           sum(sent) OVER own_day AS out_24h, sum(sent) OVER own_month AS out_30d,
+           sum(just_under) OVER own_day AS just_under_24h
+    FROM correction
+    WINDOW hour AS (PARTITION BY customer_id, outgoing ORDER BY created_at
+                    RANGE BETWEEN interval '1 hour' PRECEDING AND CURRENT ROW),
+           day AS (PARTITION BY customer_id, outgoing ORDER BY created_at
+                   RANGE BETWEEN interval '24 hours' PRECEDING AND CURRENT ROW),
+           month AS (PARTITION BY customer_id, outgoing ORDER BY created_at
+                     RANGE BETWEEN interval '30 days' PRECEDING AND CURRENT ROW),
+           own_day AS (PARTITION BY customer_id, outgoing, currency ORDER BY created_at
+                       RANGE BETWEEN interval '24 hours' PRECEDING AND CURRENT ROW),
+           own_month AS (PARTITION BY customer_id, outgoing, currency ORDER BY created_at
+                         RANGE BETWEEN interval '30 days' PRECEDING AND CURRENT ROW)
 )
 SELECT leg.id, leg.unit_id, leg.customer_id, leg.kind, leg.outgoing, leg.amount, leg.currency,
        coalesce(customer.kyc_status = 'rejected', false) AS identity_rejected,
        greatest(floor(extract(epoch FROM leg.created_at - leg.account_created_at)), 0)::bigint AS account_age_seconds,
-       CASE WHEN counted.id IS NULL OR NOT leg.outgoing THEN 0 ELSE counted.debits_1h - 1 END::bigint AS debits_1h,
-       CASE WHEN counted.id IS NULL OR NOT leg.outgoing THEN 0
-            WHEN leg.to_own_account THEN counted.out_24h
-            ELSE counted.out_24h - leg.moved END::bigint AS out_24h,
+       coalesce(asked.debits_1h - corrected.debits_1h - 1, 0)::bigint AS debits_1h,
+       coalesce(asked.out_24h - corrected.out_24h - paid.itself, 0)::bigint AS out_24h,
        leg.to_own_account,
-       CASE WHEN leg.just_under AND counted.id IS NOT NULL THEN counted.just_under_24h - 1 ELSE 0 END::bigint AS just_under_24h,
+       CASE WHEN leg.just_under AND leg.kind <> 'fee' AND (leg.outgoing OR leg.kind = 'deposit')
+            THEN corrected.just_under_24h - 1 ELSE 0 END::bigint AS just_under_24h,
        CASE
            WHEN NOT leg.outgoing OR leg.to_own_account OR leg.amount < limit_of.first_payment_from THEN NULL
-           WHEN leg.payee_customer_id IS NOT NULL THEN EXISTS (
+           -- Looked for on the side that has the shorter history; newest first, as who pays again has often paid lately.
+           WHEN leg.payee_customer_id IS NULL THEN NULL
+           WHEN leg.payer_debits <= leg.payee_lines THEN EXISTS (
                SELECT 1
                FROM accounts_account AS mine
                CROSS JOIN LATERAL (
@@ -131,6 +125,20 @@ SELECT leg.id, leg.unit_id, leg.customer_id, leg.kind, leg.outgoing, leg.amount,
                  AND h.approved_at IS NOT NULL AND h.status <> 'failed'
                  AND h.credit_account_id IN (
                      SELECT theirs.id FROM accounts_account AS theirs WHERE theirs.customer_id = leg.payee_customer_id
+                 )
+           )
+           ELSE EXISTS (
+               SELECT 1
+               FROM accounts_account AS theirs
+               CROSS JOIN LATERAL (
+                   SELECT t.created_at, t.approved_at, t.status, t.debit_account_id
+                   FROM ledger_transaction AS t WHERE t.credit_account_id = theirs.id
+                   ORDER BY t.id DESC OFFSET 0
+               ) AS h
+               WHERE theirs.customer_id = leg.payee_customer_id AND h.created_at < leg.created_at
+                 AND h.approved_at IS NOT NULL AND h.status <> 'failed'
+                 AND h.debit_account_id IN (
+                     SELECT mine.id FROM accounts_account AS mine WHERE mine.customer_id = leg.customer_id
                  )
            )
        END AS counterparty_known,
@@ -146,10 +154,59 @@ SELECT leg.id, leg.unit_id, leg.customer_id, leg.kind, leg.outgoing, leg.amount,
            ) AS h
            WHERE mine.customer_id = leg.customer_id AND h.created_at < leg.created_at
              AND h.approved_at IS NOT NULL AND h.status <> 'failed'
-       ) AS beneficiary_first_use
+       ) AS beneficiary_first_use,
+       coalesce(asked.debits_24h - corrected.debits_24h - 1, 0)::bigint AS debits_24h,
+       coalesce(asked.debits_30d - corrected.debits_30d - 1, 0)::bigint AS debits_30d,
+       coalesce(asked.out_30d - corrected.out_30d - paid.itself, 0)::bigint AS out_30d,
+       CASE WHEN leg.counts
+            THEN greatest(floor(extract(epoch FROM leg.created_at - coalesce(asked.last, leg.account_created_at)) / 86400), 0)
+            ELSE 0 END::bigint AS days_idle
 FROM leg
+CROSS JOIN LATERAL (SELECT CASE WHEN leg.to_own_account THEN 0 ELSE leg.moved END AS itself) AS paid
 LEFT JOIN accounts_customer AS customer ON customer.id = leg.customer_id
 LEFT JOIN limit_of ON limit_of.currency = leg.currency
-LEFT JOIN counted ON counted.id = leg.id AND counted.outgoing = leg.outgoing
+LEFT JOIN corrected ON corrected.id = leg.id AND corrected.outgoing = leg.outgoing
+LEFT JOIN LATERAL (
+    -- What each account of the customer's was asked for from the beginning of a window to the leg's instant. An account that
+    -- was asked for nothing after an instant had then been asked for what it says now.
+    SELECT sum(coalesce(later.debits_before, a.debits) - coalesce(hour.debits_before, a.debits)) AS debits_1h,
+           sum(coalesce(later.debits_before, a.debits) - coalesce(day.debits_before, a.debits)) AS debits_24h,
+           sum(coalesce(later.debits_before, a.debits) - coalesce(month.debits_before, a.debits)) AS debits_30d,
+           sum(coalesce(later.sent_before, a.sent) - coalesce(day.sent_before, a.sent))
+               FILTER (WHERE a.currency = leg.currency) AS out_24h,
+           sum(coalesce(later.sent_before, a.sent) - coalesce(month.sent_before, a.sent))
+               FILTER (WHERE a.currency = leg.currency) AS out_30d,
+           max(previous.created_at) AS last
+    FROM accounts_account AS a
+    LEFT JOIN LATERAL (
+        SELECT t.debits_before, t.sent_before FROM ledger_transaction AS t
+        WHERE t.debit_account_id = a.id AND t.kind NOT IN ('deposit', 'fee')
+          AND t.created_at >= leg.created_at - interval '1 hour'
+        ORDER BY t.created_at, t.debits_before LIMIT 1
+    ) AS hour ON true
+    LEFT JOIN LATERAL (
+        SELECT t.debits_before, t.sent_before FROM ledger_transaction AS t
+        WHERE t.debit_account_id = a.id AND t.kind NOT IN ('deposit', 'fee')
+          AND t.created_at >= leg.created_at - interval '24 hours'
+        ORDER BY t.created_at, t.debits_before LIMIT 1
+    ) AS day ON true
+    LEFT JOIN LATERAL (
+        SELECT t.debits_before, t.sent_before FROM ledger_transaction AS t
+        WHERE t.debit_account_id = a.id AND t.kind NOT IN ('deposit', 'fee')
+          AND t.created_at >= leg.created_at - interval '30 days'
+        ORDER BY t.created_at, t.debits_before LIMIT 1
+    ) AS month ON true
+    LEFT JOIN LATERAL (
+        SELECT t.debits_before, t.sent_before FROM ledger_transaction AS t
+        WHERE t.debit_account_id = a.id AND t.kind NOT IN ('deposit', 'fee') AND t.created_at > leg.created_at
+        ORDER BY t.created_at, t.debits_before LIMIT 1
+    ) AS later ON true
+    LEFT JOIN LATERAL (
+        SELECT t.created_at FROM ledger_transaction AS t
+        WHERE t.debit_account_id = a.id AND t.kind NOT IN ('deposit', 'fee') AND t.created_at < leg.created_at
+        ORDER BY t.created_at DESC, t.debits_before DESC LIMIT 1
+    ) AS previous ON true
+    WHERE a.customer_id = leg.customer_id AND a.debits > 0
+) AS asked ON leg.counts
 WHERE leg.status = 'pending'
 ORDER BY leg.id

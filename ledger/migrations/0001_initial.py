@@ -120,6 +120,8 @@ class Migration(migrations.Migration):
                 ('captured_at', models.DateTimeField(null=True)),
                 ('cleared_at', models.DateTimeField(null=True)),
                 ('failed_at', models.DateTimeField(null=True)),
+                ('debits_before', models.BigIntegerField(db_default=0, editable=False, help_text='how many its debit account had been asked for before it')),
+                ('sent_before', models.BigIntegerField(db_default=0, editable=False, help_text='what of these went to others; minor units')),
                 ('credit_account', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='credit_transactions', to='accounts.account')),
                 ('debit_account', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='debit_transactions', to='accounts.account')),
                 ('initiator', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.principal')),
@@ -269,6 +271,14 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='transaction',
             index=models.Index(condition=models.Q(('captured_at__isnull', True), ('expires_at__isnull', False), ('status', 'pending')), fields=['expires_at'], name='transaction_hold_expiry'),
+        ),
+        migrations.AddIndex(
+            model_name='transaction',
+            index=models.Index(condition=models.Q(('kind__in', ['deposit', 'fee']), _negated=True), fields=['debit_account', 'created_at', 'debits_before'], name='transaction_by_payer_time'),
+        ),
+        migrations.AddIndex(
+            model_name='transaction',
+            index=models.Index(condition=models.Q(models.Q(('kind__in', ['deposit', 'fee']), _negated=True), models.Q(('failed_at__gt', models.F('created_at')), ('captured_amount__lt', models.F('amount')), _connector='OR')), fields=['debit_account', 'created_at'], name='transaction_undone'),
         ),
         migrations.AddIndex(
             model_name='transaction',

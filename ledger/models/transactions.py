@@ -53,6 +53,12 @@ class Transaction(models.Model):
     captured_at = models.DateTimeField(null=True)
     cleared_at = models.DateTimeField(null=True)
     failed_at = models.DateTimeField(null=True)
+    debits_before = models.BigIntegerField(
+        db_default=0, editable=False, help_text="how many its debit account had been asked for before it"
+    )
+    sent_before = models.BigIntegerField(
+        db_default=0, editable=False, help_text="what of these went to others; minor units"
+    )
 
     class Meta:
         indexes = [
@@ -82,6 +88,18 @@ class Transaction(models.Model):
                 fields=["expires_at"],
                 condition=Q(status="pending", captured_at__isnull=True, expires_at__isnull=False),
                 name="transaction_hold_expiry",
+            ),
+            # What an account was asked for in a window of time (screening): two looks, and what came to less than that.
+            models.Index(
+                fields=["debit_account", "created_at", "debits_before"],
+                condition=~Q(kind__in=["deposit", "fee"]),
+                name="transaction_by_payer_time",
+            ),
+            models.Index(
+                fields=["debit_account", "created_at"],
+                condition=~Q(kind__in=["deposit", "fee"])
+                & (Q(failed_at__gt=F("created_at")) | Q(captured_amount__lt=F("amount"))),
+                name="transaction_undone",
             ),
             # Whether a withdrawal is the first to its IBAN (screening).
             models.Index(

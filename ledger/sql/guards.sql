@@ -12,11 +12,11 @@ CREATE OR REPLACE FUNCTION transaction_is_immutable() RETURNS trigger LANGUAGE p
 BEGIN
     IF ROW(NEW.id, NEW.kind, NEW.debit_account_id, NEW.credit_account_id, NEW.amount, NEW.currency, NEW.group_id,
            NEW.initiator_id, NEW.reference, NEW.metadata, NEW.beneficiary, NEW.reverses_id, NEW.created_at,
-           NEW.expires_at)
+           NEW.expires_at, NEW.debits_before, NEW.sent_before)
         IS DISTINCT FROM
        ROW(OLD.id, OLD.kind, OLD.debit_account_id, OLD.credit_account_id, OLD.amount, OLD.currency, OLD.group_id,
            OLD.initiator_id, OLD.reference, OLD.metadata, OLD.beneficiary, OLD.reverses_id, OLD.created_at,
-           OLD.expires_at)
+           OLD.expires_at, OLD.debits_before, OLD.sent_before)
         OR (OLD.approved_at IS NOT NULL AND NEW.approved_at IS DISTINCT FROM OLD.approved_at)
         OR (OLD.captured_amount IS NOT NULL AND NEW.captured_amount IS DISTINCT FROM OLD.captured_amount)
         OR (OLD.captured_at IS NOT NULL AND NEW.captured_at IS DISTINCT FROM OLD.captured_at)

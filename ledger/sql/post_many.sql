@@ -280,25 +280,40 @@ BEGIN
         RETURN;
     END IF;
 
-    UPDATE accounts_account a SET reserved = a.reserved + n.needed
-    FROM (
-        SELECT leg.debit, sum(leg.amount)::bigint AS needed FROM unnest(v_legs) AS leg
-        WHERE v_failed[leg.place] = 0 GROUP BY leg.debit
-    ) n
-    WHERE a.id = n.debit AND a.kind = 'customer';
-
     INSERT INTO ledger_workitem (unit_id, stage, next_at, attempts, last_error)
     SELECT DISTINCT leg.unit, 'screening', now(), 0, '' FROM unnest(v_legs) AS leg WHERE v_failed[leg.place] = 0;
 
-    INSERT INTO ledger_transaction (
-        id, kind, status, debit_account_id, credit_account_id, amount, currency, group_id, initiator_id, reference,
-        metadata, beneficiary, failure, created_at, failed_at, expires_at)
-    SELECT leg.id, leg.kind, CASE v_failed[leg.place] WHEN 0 THEN 'pending' ELSE 'failed' END, leg.debit, leg.credit,
-           leg.amount, leg.currency, nullif(leg.unit, leg.id), leg.principal, coalesce(leg.reference, ''),
-           coalesce(leg.metadata, '{}'), leg.beneficiary,
-           CASE v_failed[leg.place] WHEN 0 THEN '' WHEN 1 THEN 'insufficient_funds' ELSE 'limit_exceeded' END,
-           v_now, CASE WHEN v_failed[leg.place] <> 0 THEN v_now END, v_now + make_interval(secs => leg.expires_in)
-    FROM unnest(v_legs) AS leg;
+    -- As in ledger_post_pending.
+    WITH leg AS MATERIALIZED (
+        SELECT asked.*, d.kind AS payer, v_failed[asked.place] AS failed,
+               CASE v_failed[asked.place] WHEN 0 THEN 'pending' ELSE 'failed' END AS status,
+               CASE v_failed[asked.place] WHEN 0 THEN '' WHEN 1 THEN 'insufficient_funds' ELSE 'limit_exceeded' END AS failure,
+               v_failed[asked.place] = 0 AND d.kind = 'customer' AND asked.kind <> 'fee' AS counts,
+               d.customer_id IS DISTINCT FROM c.customer_id AS leaves, d.debits, d.sent
+        FROM unnest(v_legs) AS asked
+        JOIN accounts_account d ON d.id = asked.debit
+        JOIN accounts_account c ON c.id = asked.credit
+    ), made AS (
+        INSERT INTO ledger_transaction (
+            id, kind, status, debit_account_id, credit_account_id, amount, currency, group_id, initiator_id, reference,
+            metadata, beneficiary, failure, created_at, failed_at, expires_at, debits_before, sent_before)
+        SELECT leg.id, leg.kind, leg.status, leg.debit, leg.credit, leg.amount, leg.currency, nullif(leg.unit, leg.id),
+               leg.principal, coalesce(leg.reference, ''), coalesce(leg.metadata, '{}'), leg.beneficiary, leg.failure, v_now,
+               CASE WHEN leg.failed <> 0 THEN v_now END, v_now + make_interval(secs => leg.expires_in),
+               leg.debits + count(*) FILTER (WHERE leg.counts) OVER earlier,
+               leg.sent + coalesce(sum(leg.amount) FILTER (WHERE leg.counts AND leg.leaves) OVER earlier, 0)
+        FROM leg
+        WINDOW earlier AS (
+            PARTITION BY leg.debit ORDER BY leg.place, leg.id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+    )
+    UPDATE accounts_account a
+    SET reserved = a.reserved + n.needed, debits = a.debits + n.debits, sent = a.sent + n.sent
+    FROM (
+        SELECT leg.debit, sum(leg.amount)::bigint AS needed, count(*) FILTER (WHERE leg.counts) AS debits,
+               coalesce(sum(leg.amount) FILTER (WHERE leg.counts AND leg.leaves), 0)::bigint AS sent
+        FROM leg WHERE leg.payer = 'customer' AND leg.failed = 0 GROUP BY leg.debit
+    ) n
+    WHERE a.id = n.debit;
 
     INSERT INTO ledger_statechange (machine, subject_id, from_state, to_state, actor_id, reason, request_id)
     SELECT 'transaction', leg.id, '', CASE v_failed[leg.place] WHEN 0 THEN 'pending' ELSE 'failed' END, leg.principal,

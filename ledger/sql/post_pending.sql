@@ -107,26 +107,40 @@ BEGIN
     IF v_failure <> '' THEN
         v_status := 'failed';
     ELSE
-        UPDATE accounts_account a SET reserved = a.reserved + n.needed
-        FROM (
-            SELECT debit, sum(amount)::bigint AS needed FROM jsonb_to_recordset(p_legs) AS leg (debit uuid, amount bigint)
-            GROUP BY debit
-        ) n
-        WHERE a.id = n.debit AND a.kind = 'customer';
         INSERT INTO ledger_workitem (unit_id, stage, next_at, attempts, last_error)
         VALUES (p_unit, 'screening', now(), 0, '');
     END IF;
 
-    INSERT INTO ledger_transaction (
-        id, kind, status, debit_account_id, credit_account_id, amount, currency, group_id, initiator_id, reference,
-        metadata, beneficiary, reverses_id, failure, created_at, failed_at,
-        expires_at)
-    SELECT leg.id, leg.kind, v_status, leg.debit, leg.credit, leg.amount, leg.currency, nullif(p_unit, leg.id),
-           p_principal, coalesce(leg.reference, ''), coalesce(leg.metadata, '{}'), leg.beneficiary, leg.reverses, v_failure,
-           v_now, CASE v_status WHEN 'failed' THEN v_now END, v_now + make_interval(secs => leg.expires_in)
-    FROM jsonb_to_recordset(p_legs) AS leg (
-        id uuid, kind text, debit uuid, credit uuid, amount bigint, currency text, reference text, metadata jsonb,
-        beneficiary jsonb, reverses uuid, expires_in int);
+    -- With what its account was asked for before it, by which screening's windows are read. In one statement, as the account
+    -- is told of all of them at once.
+    WITH leg AS MATERIALIZED (
+        SELECT asked.*, d.kind AS payer, v_status = 'pending' AND d.kind = 'customer' AND asked.kind <> 'fee' AS counts,
+               d.customer_id IS DISTINCT FROM c.customer_id AS leaves, d.debits, d.sent
+        FROM jsonb_to_recordset(p_legs) AS asked (
+            id uuid, kind text, debit uuid, credit uuid, amount bigint, currency text, reference text, metadata jsonb,
+            beneficiary jsonb, reverses uuid, expires_in int)
+        JOIN accounts_account d ON d.id = asked.debit
+        JOIN accounts_account c ON c.id = asked.credit
+    ), made AS (
+        INSERT INTO ledger_transaction (
+            id, kind, status, debit_account_id, credit_account_id, amount, currency, group_id, initiator_id, reference,
+            metadata, beneficiary, reverses_id, failure, created_at, failed_at, expires_at, debits_before, sent_before)
+        SELECT leg.id, leg.kind, v_status, leg.debit, leg.credit, leg.amount, leg.currency, nullif(p_unit, leg.id),
+               p_principal, coalesce(leg.reference, ''), coalesce(leg.metadata, '{}'), leg.beneficiary, leg.reverses,
+               v_failure, v_now, CASE v_status WHEN 'failed' THEN v_now END, v_now + make_interval(secs => leg.expires_in),
+               leg.debits + count(*) FILTER (WHERE leg.counts) OVER earlier,
+               leg.sent + coalesce(sum(leg.amount) FILTER (WHERE leg.counts AND leg.leaves) OVER earlier, 0)
+        FROM leg
+        WINDOW earlier AS (PARTITION BY leg.debit ORDER BY leg.id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+    )
+    UPDATE accounts_account a
+    SET reserved = a.reserved + n.needed, debits = a.debits + n.debits, sent = a.sent + n.sent
+    FROM (
+        SELECT leg.debit, sum(leg.amount)::bigint AS needed, count(*) FILTER (WHERE leg.counts) AS debits,
+               coalesce(sum(leg.amount) FILTER (WHERE leg.counts AND leg.leaves), 0)::bigint AS sent
+        FROM leg WHERE leg.payer = 'customer' AND v_status = 'pending' GROUP BY leg.debit
+    ) n
+    WHERE a.id = n.debit;
 
     INSERT INTO ledger_statechange (machine, subject_id, from_state, to_state, actor_id, reason, request_id)
     SELECT 'transaction', leg.id, '', v_status, p_principal, v_failure, p_request_id

@@ -67,6 +67,28 @@ def _balances() -> SqlCheck:
                 WHERE a.cleared <> coalesce(p.cleared, 0)
                     OR a.reserved <> CASE a.kind WHEN 'customer' THEN coalesce(r.reserved, 0) ELSE 0 END
                     OR a.last_sequence <> coalesce(p.last, 0) OR a.last_sequence <> coalesce(p.entries, 0)""",  # noqa: S608
+            # Number and sum of each account, and of what its payments say was before them, in one pass: an amount is in
+            # the sums of all that came after it.
+            "what was asked of an account differs from the rows": """
+                SELECT a.id AS account_id, a.debits, coalesce(r.debits, 0) AS debits_by_rows,
+                       a.sent, coalesce(r.sent, 0) AS sent_by_rows
+                FROM accounts_account a
+                LEFT JOIN (
+                    SELECT t.debit_account_id AS account_id, count(*) AS debits, sum(t.debits_before) AS numbers,
+                           max(t.debits_before) AS last, sum(moved.away) AS sent, sum(t.sent_before) AS sums,
+                           sum(moved.away * t.debits_before) AS weighed
+                    FROM ledger_transaction t
+                    JOIN accounts_account d ON d.id = t.debit_account_id AND d.kind = 'customer'
+                    JOIN accounts_account c ON c.id = t.credit_account_id
+                    CROSS JOIN LATERAL (
+                        SELECT CASE WHEN c.customer_id IS DISTINCT FROM d.customer_id THEN t.amount ELSE 0 END AS away
+                    ) moved
+                    WHERE t.kind <> 'fee' AND (t.failed_at IS NULL OR t.failed_at > t.created_at)
+                    GROUP BY t.debit_account_id
+                ) r ON r.account_id = a.id
+                WHERE a.debits <> coalesce(r.debits, 0) OR a.sent <> coalesce(r.sent, 0)
+                    OR r.last <> r.debits - 1 OR r.numbers <> r.debits * (r.debits - 1) / 2
+                    OR r.sums <> (r.debits - 1) * r.sent - r.weighed""",
             "a line does not follow the one before": f"""
                 SELECT e.account_id, e.sequence, e.balance_after,
                        coalesce(before.balance_after, 0) + {SIGNED} AS balance_expected

@@ -20,6 +20,8 @@ from tests.support.factories import NOW, actor_of
 from wallet_project.utils.admin import BigTableAdmin, paging
 from wallet_project.utils.money import Money
 
+pytestmark = pytest.mark.thorough
+
 Login = Callable[[str], Client]
 HOSTILE = "<script>alert(1)</script>"
 

@@ -193,6 +193,7 @@ def as_notary(servers: TestServers) -> Iterator[None]:
         alias |= before
 
 
+@pytest.mark.thorough
 def test_neither_web_nor_workers_start_where_they_could_sign(tmp_path: Path) -> None:
     for command in (
         ("-c", "import wallet_project.wsgi"),

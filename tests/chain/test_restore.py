@@ -21,7 +21,7 @@ from wallet_project.embedded import ports, roles
 from wallet_project.embedded.postgres import PostgresServer
 from wallet_project.utils.verification import rows
 
-pytestmark = [pytest.mark.django_db, pytest.mark.own_database]
+pytestmark = [pytest.mark.django_db, pytest.mark.own_database, pytest.mark.thorough]
 NEXT = "SELECT pg_current_xact_id()::text::bigint AS xid"
 
 

@@ -33,6 +33,8 @@ class Row:
     amount: int
     kind: str = "transfer"
     failed: bool = False
+    #: How long it was pending before it failed; not at all where it was refused.
+    lived: timedelta = timedelta()
     approved: bool = False
     group: UUID | None = None
     iban: str = ""
@@ -82,7 +84,7 @@ def insert(connection: "psycopg.Connection[Any]", rows: list[Row]) -> None:
                     "insufficient_funds" if row.failed else "",
                     row.at,
                     row.at if row.approved else None,
-                    row.at if row.failed else None,
+                    row.at + row.lived if row.failed else None,
                     row.captured,
                     row.at if row.captured else None,
                     row.at + DAY if row.captured else None,
@@ -90,6 +92,30 @@ def insert(connection: "psycopg.Connection[Any]", rows: list[Row]) -> None:
                 for row in rows
             ],
         )
+        cursor.execute(_COUNT)
+
+
+#: What was asked of each account before each of its payments, as posting would have counted it.
+_COUNT = """
+    ALTER TABLE ledger_transaction DISABLE TRIGGER USER;
+    CREATE TEMPORARY TABLE counted ON COMMIT DROP AS
+        SELECT t.id, d.id AS account, born.pending AS counts, t.amount * leaves.so AS away,
+               count(*) FILTER (WHERE born.pending) OVER earlier AS debits,
+               coalesce(sum(t.amount * leaves.so) FILTER (WHERE born.pending) OVER earlier, 0) AS sent
+        FROM ledger_transaction t
+        JOIN accounts_account d ON d.id = t.debit_account_id AND d.kind = 'customer'
+        JOIN accounts_account c ON c.id = t.credit_account_id
+        CROSS JOIN LATERAL (SELECT t.kind <> 'fee' AND (t.failed_at > t.created_at) IS NOT FALSE AS pending) born
+        CROSS JOIN LATERAL (SELECT (c.customer_id IS DISTINCT FROM d.customer_id)::int AS so) leaves
+        WINDOW earlier AS (
+            PARTITION BY d.id ORDER BY t.created_at, t.id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING);
+    UPDATE ledger_transaction t SET debits_before = c.debits, sent_before = c.sent FROM counted c WHERE c.id = t.id;
+    UPDATE accounts_account a SET debits = c.debits, sent = c.sent
+    FROM (SELECT account, count(*) AS debits, sum(away) AS sent FROM counted WHERE counts GROUP BY account) c
+    WHERE c.account = a.id;
+    DROP TABLE counted;
+    ALTER TABLE ledger_transaction ENABLE TRIGGER USER;
+"""
 
 
 def model(row: Row, rows: list[Row], rejected: set[UUID]) -> Facts:
@@ -118,6 +144,12 @@ def model(row: Row, rows: list[Row], rejected: set[UUID]) -> Facts:
             known = any(other.credit.customer_id == row.credit.customer_id for other in paid)
     same_iban = [other for other in debits if other.approved and other.at < row.at and other.bank == row.bank]
     account = row.debit if row.outgoing else row.credit
+    tried = [
+        other.at
+        for other in rows
+        if other.outgoing and other.kind != "fee" and other.debit.customer_id == row.customer and other.at < row.at
+    ]
+    last = max(tried, default=account.created_at)
     return Facts(
         kind=row.kind,
         outgoing=row.outgoing,
@@ -133,6 +165,17 @@ def model(row: Row, rows: list[Row], rejected: set[UUID]) -> Facts:
         just_under_24h=sum(just_under(other.amount) for other in today) if just_under(row.amount) else 0,
         counterparty_known=known,
         beneficiary_first_use=row.kind == "withdrawal" and not same_iban,
+        debits_24h=sum(other.at >= row.at - DAY for other in debits) if row.outgoing else 0,
+        debits_30d=sum(other.at >= row.at - 30 * DAY for other in debits) if row.outgoing else 0,
+        out_30d=sum(
+            other.captured or other.amount
+            for other in debits
+            if row.outgoing
+            and other.at >= row.at - 30 * DAY
+            and other.debit.currency == row.debit.currency
+            and not to_own_account(other)
+        ),
+        days_idle=max(0, (row.at - last).days) if row.outgoing and row.kind != "fee" else 0,
     )
 
 
@@ -167,6 +210,7 @@ def random_row(world: World, rng: Random, start: datetime) -> Row:
     currency = rng.choice(["EUR", "EUR", "JPY"])
     # A coarse grid, so that windows often begin exactly where something happened, and things happen together.
     at = start + timedelta(minutes=20 * rng.randrange(150), seconds=rng.choice([0, 0, 0, 1]))
+    at -= rng.choice([timedelta(), timedelta(), 29 * DAY])
     amount = rng.choice([1, 20_00, 2_249_99, 2_250_00, 2_500_00, 4_750_00, 5_000_00, 9_000_00, 9_999_99, 10_000_00])
     kind = rng.choice(["transfer", "transfer", "transfer", "deposit", "withdrawal", "fee"])
     debit, credit = rng.sample(world.accounts[currency], 2)
@@ -174,7 +218,9 @@ def random_row(world: World, rng: Random, start: datetime) -> Row:
         debit = world.settlement[currency]
     if kind in ("withdrawal", "fee"):
         credit = world.settlement[currency]
-    captured = rng.choice([None, None, amount // 2 or 1]) if kind == "transfer" else None
+    failed, lived = rng.random() < 0.2, rng.choice([timedelta(), HOUR])
+    refused = failed and not lived
+    captured = rng.choice([None, None, amount // 2 or 1]) if kind == "transfer" and not refused else None
     iban = rng.choice(["DE89 3704 0044 0532 0130 00", "de89370400440532013000", "FR1420041010050500013M02606"])
     return Row(
         at=at,
@@ -182,7 +228,8 @@ def random_row(world: World, rng: Random, start: datetime) -> Row:
         credit=credit,
         amount=amount,
         kind=kind,
-        failed=rng.random() < 0.1,
+        failed=failed,
+        lived=lived,
         approved=captured is not None or rng.random() < 0.4,
         iban=iban if kind == "withdrawal" else "",
         captured=captured,

@@ -31,6 +31,10 @@ QUIET = Facts(
     just_under_24h=0,
     counterparty_known=True,
     beneficiary_first_use=False,
+    debits_24h=0,
+    debits_30d=0,
+    out_30d=0,
+    days_idle=0,
 )
 
 

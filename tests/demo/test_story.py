@@ -138,6 +138,7 @@ def test_the_session_of_the_readme_works_as_pasted(demo: Demo) -> None:
     assert balances == [("50000", "0", "50000"), ("200000", "0", "200000")]
 
 
+@pytest.mark.thorough
 def test_after_it_was_killed_the_story_is_told_again_on_the_same_data(demo: Demo) -> None:
     started = descendants(demo.process.pid)
     assert len(started) > 6

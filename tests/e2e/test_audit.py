@@ -2,6 +2,8 @@
 
 import subprocess
 
+import pytest
+
 from tests.e2e.town import SECONDS, Town, kill
 from tests.support.servers import ROOT
 from wallet_project.embedded import processes, specs
@@ -16,6 +18,7 @@ def ask(town: Town) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.thorough
 def test_an_audit_that_dies_leaves_no_row_and_the_next_one_is_whole(town: Town) -> None:
     with town.worker() as doomed, town.stuck_at("compliance_selfaudit") as stuck:
         ask(town)

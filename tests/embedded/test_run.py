@@ -20,6 +20,8 @@ from wallet_project.embedded.postgres import PostgresServer
 from wallet_project.embedded.run import Wallet
 from wallet_project.embedded.valkey import ValkeyServer
 
+pytestmark = pytest.mark.thorough
+
 START_SECONDS = 90.0
 
 

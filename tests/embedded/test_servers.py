@@ -18,6 +18,8 @@ from wallet_project.embedded.errors import CannotDropRoot, EmbeddedError
 from wallet_project.embedded.postgres import PostgresServer
 from wallet_project.embedded.valkey import ValkeyServer
 
+pytestmark = pytest.mark.thorough
+
 WAYS = [pytest.param(way, id=way.name) for way in ways()]
 
 

@@ -16,6 +16,8 @@ from wallet_project.embedded.errors import ServerFailed
 from wallet_project.embedded.private_files import write_json
 from wallet_project.embedded.supervisor import ProcessSpec, Supervisor, run_to_end
 
+pytestmark = pytest.mark.thorough
+
 FOR_EVER = "import signal; print('ready', flush=True); signal.pause()"
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + FOR_EVER
 PARENT = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {STUBBORN!r}]); " + FOR_EVER

@@ -21,7 +21,9 @@ def sandbox(tmp_path: Path, settings: Any) -> Iterator[RunningSandbox]:
 def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The test is run twice: its customers come by Django's test client, and as over the web server, by the door."""
     if request.param == "door":
-        # Not above: conftest files are read before Django is set up.
+        # Not above: conftest files are read before Django is set up. Nor later: it sets logging up, and so takes away
+        # what listens to a test that has begun.
+        import wallet_project.wsgi  # noqa: F401
         from tests.support import factories
         from tests.support.door import DoorClient
 

@@ -12,9 +12,10 @@ from django.utils import timezone
 from accounts.models import Account
 from ledger.models import Entry, Escalation, Transaction
 from ledger.services import adjustments, groups, holds, proposals, requests, reversals, suspense
-from ledger.states import EscalationStatus
+from ledger.states import EscalationStatus, LimitDirection
 from tests.compliance.people import staff
 from tests.ledger import flows
+from tests.ledger.test_limits import limit_account
 from tests.support.factories import make_account
 from tests.support.pipeline import deliver, run_until, verify
 from tests.support.servers import ROOT
@@ -209,6 +210,22 @@ def charged(story: Story) -> Iterator[str]:
     yield "charged"
 
 
+def diverted(story: Story) -> Iterator[str]:
+    limit_account(story.ben, LimitDirection.IN, per_transaction=3_000)
+    made = flows.deposit(story.ben, 4_000, reference="SBX-SETTLE")
+    yield "asked for"
+    flows.approve(made)
+    open_ones = Escalation.objects.filter(status=EscalationStatus.OPEN)
+    run_until(open_ones.exists, sandbox=story.sandbox, ledger_only=True)
+    yield "diverted"
+    agree(
+        suspense.propose_assignment(
+            actor=staff(), escalation_id=open_ones.get().id, account_id=story.ben.id, reason="it is his, and known"
+        )
+    )
+    yield "assigned"
+
+
 def refused(story: Story) -> Iterator[str]:
     with pytest.raises(requests.InsufficientFunds):
         flows.transfer(story.ada, story.shop, 100_000)
@@ -228,7 +245,8 @@ EXAMPLES: Final[dict[str, Callable[[Story], Iterator[str]]]] = {
     "10. Money that nobody expected, returned": returned,
     "11. Group": group,
     "12. A payout for which the bank moved another amount, charged": charged,
-    "13. Refused": refused,
+    "13. A deposit that its account may not take, diverted": diverted,
+    "14. Refused": refused,
 }
 
 

@@ -29,6 +29,8 @@ from wallet_project.load.generate import generate
 from wallet_project.utils.context import system_actor
 from wallet_project.utils.ids import uuid7
 
+pytestmark = pytest.mark.thorough
+
 #: Rows. A smaller table is rightly read from end to end: a list may look at 2,000 lines, and an index is no quicker for
 #: as large a part.
 LARGE = 80_000

@@ -114,6 +114,37 @@ def test_what_is_written_is_what_the_single_function_writes() -> None:
     verify("--no-bank")
 
 
+def test_each_payment_says_what_its_account_was_asked_for_before_it() -> None:
+    payer, payee = money.new_account(1_000), money.new_account()
+    own = money.new_account(customer=payer.customer)
+
+    def batch() -> list[Asked]:
+        return [
+            with_fee(payer, payee, 100, 7),
+            sending(payer, own, 50),
+            sending(payer, payee, 100_000),
+            sending(payer, payee, 30),
+            sending(own, payee, 1_000),
+        ]
+
+    def before(units: Sequence[Asked]) -> list[tuple[int, int]]:
+        rows = {row.id: row for row in Transaction.objects.all()}
+        return [(rows[leg.id].debits_before, rows[leg.id].sent_before) for unit in units for leg in unit.legs]
+
+    single, together = batch(), batch()
+    for each in single:
+        alone(each)
+    # Fees are no debits of their own, what stays with the customer is not sent, and what was refused was not asked for.
+    assert before(single) == [(0, 0), (1, 100), (1, 100), (2, 100), (2, 100), (0, 0)]
+    posting.post_many(together)
+    assert before(together) == [(3, 130), (4, 230), (4, 230), (5, 230), (5, 230), (0, 0)]
+    payer.refresh_from_db()
+    own.refresh_from_db()
+    assert (payer.debits, payer.sent) == (6, 260)
+    assert (own.debits, own.sent) == (0, 0)
+    verify("--no-bank")
+
+
 def test_each_row_names_its_own_initiator_and_request() -> None:
     payers, payee = [money.new_account(10) for _ in range(3)], money.new_account()
     many = [replace(sending(payer, payee, 1), request_id=f"request {n}") for n, payer in enumerate(payers)]

@@ -15,7 +15,7 @@ from ledger.selectors import balances, entries
 from tests.ledger import history
 from tests.support import money
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 # What separates two things that happened, of one scale in each history: so that waits of each length are looked into.
 SCALES = [timedelta(microseconds=1), timedelta(seconds=20), timedelta(minutes=3)]

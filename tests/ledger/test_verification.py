@@ -13,6 +13,7 @@ from django.utils import timezone
 from accounts.models import Account
 from ledger.models import Entry, RailTransfer
 from tests.ledger import flows
+from tests.support import money
 from tests.support.factories import make_account
 from tests.support.pipeline import deliver, run_until, verify
 from wallet_project.sandbox.embedding import RunningSandbox
@@ -105,6 +106,8 @@ def test_i1_a_currency_that_does_not_add_up(account: Account, break_by_hand: Cal
         "reserved = reserved - 1",
         "last_sequence = last_sequence + 1",
         "cleared = cleared - 1",
+        "debits = debits + 1",
+        "sent = sent + 1",
     ],
 )
 def test_i2_a_stored_balance_that_the_rows_do_not_say(
@@ -114,6 +117,17 @@ def test_i2_a_stored_balance_that_the_rows_do_not_say(
     text = findings("--no-bank")
     assert "I2" in broken(text)
     assert str(account.id) in text
+
+
+@pytest.mark.parametrize("change", ["debits_before = debits_before + 1", "sent_before = sent_before + 1"])
+def test_i2_a_payment_that_says_otherwise_what_was_before_it(
+    account: Account, break_by_hand: Callable[..., None], change: str
+) -> None:
+    money.transfer(account, money.new_account(), 1)
+    break_by_hand(
+        f"UPDATE ledger_transaction SET {change} WHERE debit_account_id = %s AND debits_before = 0", account.id
+    )
+    assert broken(findings("--no-bank")) == {"I2"}
 
 
 def test_i2_a_gap_in_the_lines(account: Account, break_by_hand: Callable[..., None]) -> None:

@@ -476,6 +476,8 @@ SYSTEM = {"kind": "system", "purpose": "fees", "currency": "XTS", "status": "ope
         (account(customer_id="@customer", cleared=1), "account_starts_empty"),
         (account(customer_id="@customer", reserved=1), "account_starts_empty"),
         (account(customer_id="@customer", last_sequence=1), "account_starts_empty"),
+        (account(customer_id="@customer", debits=1), "account_starts_empty"),
+        (account(customer_id="@customer", sent=1), "account_starts_empty"),
         (account(customer_id="@customer", status="open"), "account_starts_empty"),
         (account(**{**SYSTEM, "status": "frozen"}), "accounts_account_status_is_legal"),
         (account(customer_id=SOMEBODY), "accounts_account_customer_id_c0b33c3a_fk_accounts_customer_id"),

@@ -5,6 +5,8 @@ import pytest
 from tests.ledger.model.machine import Machine, run
 from tests.ledger.model.town import Founded
 
+pytestmark = pytest.mark.thorough
+
 STEPS = 5_000
 #: Found within some 200 steps, so that each test run may show it; in depth all are looked for.
 QUICK = (

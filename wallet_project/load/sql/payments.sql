@@ -2,20 +2,28 @@
 -- left them. Every trigger and every constraint is on: transactions are born pending (or refused), their entries come in
 -- pairs that agree with them, and only then are they cleared.
 -- Reads load_payment (n, id, fate, kind, debit, credit, initiator, amount, currency, reference, at): `fate` is cleared,
--- refused (when asked for) or cancelled (three hours later). Locks in the one order: keys, transactions, then every account
--- touched FOR NO KEY UPDATE in id order.
+-- refused (when asked for) or cancelled (three hours later). Locks in the one order: keys, then every account touched
+-- FOR NO KEY UPDATE in id order.
 -- A key is dated now, as its time says to verify_ledger --since-last that it is new.
 INSERT INTO accounts_idempotencyclaim (principal_id, key, operation, request_hash, result_id)
 SELECT p.initiator, 'load-' || p.id, p.kind, sha256(convert_to(p.id::text, 'UTF8')), p.id
 FROM load_payment p ORDER BY p.n;
 
+SELECT FROM accounts_account a
+WHERE a.id IN (SELECT p.debit FROM load_payment p UNION SELECT p.credit FROM load_payment p)
+ORDER BY a.id FOR NO KEY UPDATE;
+
 INSERT INTO ledger_transaction (
     id, kind, status, debit_account_id, credit_account_id, amount, currency, initiator_id, reference, metadata, failure,
-    created_at, failed_at)
+    created_at, failed_at, debits_before, sent_before)
 SELECT p.id, p.kind, CASE p.fate WHEN 'refused' THEN 'failed' ELSE 'pending' END, p.debit, p.credit, p.amount, p.currency,
        p.initiator, p.reference, '{}', CASE p.fate WHEN 'refused' THEN 'insufficient_funds' ELSE '' END, p.at,
-       CASE p.fate WHEN 'refused' THEN p.at END
-FROM load_payment p ORDER BY p.n;
+       CASE p.fate WHEN 'refused' THEN p.at END,
+       a.debits + count(*) FILTER (WHERE p.fate <> 'refused' AND a.kind = 'customer') OVER earlier,
+       a.sent + coalesce(sum(p.amount) FILTER (WHERE p.fate <> 'refused' AND a.kind = 'customer') OVER earlier, 0)
+FROM load_payment p JOIN accounts_account a ON a.id = p.debit
+WINDOW earlier AS (PARTITION BY p.debit ORDER BY p.n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+ORDER BY p.n;
 
 INSERT INTO ledger_statechange (machine, subject_id, from_state, to_state, actor_id, reason, request_id, at)
 SELECT 'transaction', p.id, '', CASE p.fate WHEN 'refused' THEN 'failed' ELSE 'pending' END, p.initiator,
@@ -34,10 +42,6 @@ FROM load_screening s ORDER BY s.n;
 INSERT INTO compliance_statechange (machine, subject_id, from_state, to_state, actor_id, reason, request_id, at)
 SELECT 'screening', s.id, '', 'approved', %(system)s, '', '', s.at + interval '500 milliseconds'
 FROM load_screening s ORDER BY s.n;
-
-SELECT FROM accounts_account a
-WHERE a.id IN (SELECT p.debit FROM load_payment p UNION SELECT p.credit FROM load_payment p)
-ORDER BY a.id FOR NO KEY UPDATE;
 
 CREATE TEMPORARY TABLE load_line ON COMMIT DROP AS
 SELECT side.account_id, p.id AS transaction_id, side.direction, p.amount, side.change, p.at + interval '1 second' AS at,
@@ -59,6 +63,12 @@ FROM (
     SELECT l.account_id, sum(l.change)::bigint AS change, count(*) AS entries FROM load_line l GROUP BY l.account_id
 ) s
 WHERE a.id = s.account_id;
+UPDATE accounts_account a SET debits = a.debits + s.debits, sent = a.sent + s.sent
+FROM (
+    SELECT p.debit, count(*) AS debits, sum(p.amount)::bigint AS sent FROM load_payment p
+    WHERE p.fate <> 'refused' GROUP BY p.debit
+) s
+WHERE a.id = s.debit AND a.kind = 'customer';
 
 UPDATE ledger_transaction t
 SET status = 'cleared', approved_at = p.at + interval '500 milliseconds', cleared_at = p.at + interval '1 second'
