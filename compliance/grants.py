@@ -20,5 +20,10 @@ TABLES = {
     "compliance_namescreening": "INSERT, UPDATE (status, decided_at)",
     "compliance_namematch": "INSERT",
     "compliance_rescreening": "INSERT, UPDATE (cursor, screened, matched, moved_at, done_at)",
+    "compliance_rule": "INSERT",
+    "compliance_ruleversion": "INSERT, UPDATE (status)",
+    "compliance_ruledecision": "INSERT",
+    "compliance_rulesrevision": "INSERT",
+    "compliance_backtest": "INSERT, UPDATE (status, next_at, lease_token, attempts, replayed, report, error, ended_at)",
 }
 FUNCTIONS: tuple[str, ...] = ()

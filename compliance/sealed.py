@@ -15,6 +15,10 @@ TABLES = [
     Sealed("compliance_listdecision", moment="created_at", salted=["reason"]),
     Sealed("compliance_namescreening", moment="created_at", salted=["asked"], mutable=["status", "decided_at"]),
     Sealed("compliance_namematch", moment="created_at", salted=["explanation"]),
+    Sealed("compliance_rule", moment="created_at", salted=["description"]),
+    Sealed("compliance_ruleversion", moment="created_at", mutable=["status"]),
+    Sealed("compliance_ruledecision", moment="created_at", salted=["reason"]),
+    Sealed("compliance_rulesrevision", moment="made_at", key="number"),
     Sealed("compliance_selfaudit", moment="ended_at", salted=["results"]),
     Sealed(
         "compliance_inboundevent",

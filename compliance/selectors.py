@@ -12,8 +12,18 @@ from django.db.models import QuerySet
 from accounts.models import Principal
 from accounts.models import StateChange as AccountsChange
 from compliance.limits import four_eyes_from
-from compliance.models import Case, CaseNote, Decision, SelfAudit, StateChange
-from compliance.states import CasePriority, CaseStatus, CaseVerdict
+from compliance.models import (
+    Case,
+    CaseNote,
+    Decision,
+    RuleDecision,
+    RulesRevision,
+    RuleVersion,
+    Screening,
+    SelfAudit,
+    StateChange,
+)
+from compliance.states import CasePriority, CaseStatus, CaseVerdict, RuleStep
 from ledger.models import StateChange as LedgerChange
 from ledger.resolutions import possible_resolutions
 from wallet_project.utils.verification import Verified, rows
@@ -23,6 +33,9 @@ _ABOUT_SCREENING: Final = (CaseVerdict.APPROVE, CaseVerdict.REJECT)
 _ABOUT_NAME: Final = (CaseVerdict.APPROVE, CaseVerdict.REJECT)
 _ABOUT_IDENTITY: Final = (CaseVerdict.APPROVE, CaseVerdict.REJECT, CaseVerdict.RETRY)
 _ABOUT_ESCALATION: Final = (CaseVerdict.RETRY, CaseVerdict.FAIL, CaseVerdict.ACKNOWLEDGE)
+
+#: Of screenings in which a shadow spoke, how many its page reads.
+SHADOW_LOOKED_AT: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,3 +222,45 @@ def last_verified() -> Verified | None:
         ) b"""
     found = rows(sql)
     return Verified(found[0]["to_xact"], found[0]["sealed_at"]) if found else None
+
+
+def open_proposal(version: RuleVersion) -> RuleDecision | None:
+    """What is proposed for a version and waits for a second person."""
+    proposals = RuleDecision.objects.filter(version=version, step=RuleStep.PROPOSED, answer__isnull=True)
+    return proposals.select_related("maker__user").order_by("-id").first()
+
+
+def version_named(text: str) -> RuleVersion | None:
+    """The version with this id, or the newest of the rule of this name, or `name:number`."""
+    versions = RuleVersion.objects.select_related("rule").order_by("-number")
+    try:
+        return versions.filter(id=UUID(text)).first()
+    except ValueError:
+        name, _, number = text.partition(":")
+    if number and not number.isdecimal():
+        return None
+    of_rule = versions.filter(rule__name=name)
+    return (of_rule.filter(number=int(number)) if number else of_rule).first()
+
+
+def newest_version(rule_id: UUID) -> RuleVersion | None:
+    return RuleVersion.objects.filter(rule=rule_id).order_by("-number").first()
+
+
+def running_versions(revision: RulesRevision) -> QuerySet[RuleVersion]:
+    """The versions that ran in a set of rules."""
+    ids = [*revision.active, *revision.shadow]
+    return RuleVersion.objects.filter(id__in=ids).select_related("rule").order_by("id")
+
+
+def spoken_in_shadow(version: RuleVersion) -> tuple[int, list[tuple[Screening, Mapping[str, Any]]]]:
+    """How many screenings were looked at, the newest in which any version in shadow has spoken; and those in which this
+    one has, with what it said."""
+    newest = list(Screening.objects.filter(shadow__isnull=False).order_by("-id")[:SHADOW_LOOKED_AT])
+    name, number = version.rule.name, version.number
+    return len(newest), [
+        (screening, finding)
+        for screening in newest
+        for finding in screening.shadow or ()
+        if (finding["rule"], finding["version"]) == (name, number)
+    ]

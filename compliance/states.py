@@ -97,3 +97,44 @@ class NameScreeningStatus(TextChoices):
     CLEARED = "cleared"
     CONFIRMED = "confirmed"
     OUTDATED = "outdated"
+
+
+class RuleStatus(TextChoices):
+    """Of a version of a rule. In shadow it runs, and what it says is kept, without effect."""
+
+    DRAFT = "draft"
+    SHADOW = "shadow", "in shadow"
+    ACTIVE = "active"
+    RETIRED = "retired"
+
+
+class RuleAction(TextChoices):
+    """What is done with a transaction that a rule speaks of. Points of several rules add up."""
+
+    ALLOW = "allow"
+    REVIEW = "review"
+    REJECT = "reject"
+    SCORE = "score"
+
+
+class RuleChange(TextChoices):
+    """What takes two people."""
+
+    ACTIVATE = "activate"
+    RETIRE = "retire"
+
+
+class RuleStep(TextChoices):
+    """Of a change that takes two people: the first one's word, and how it was answered."""
+
+    PROPOSED = "proposed"
+    AGREED = "agreed"
+    DECLINED = "declined"
+    WITHDRAWN = "withdrawn"
+
+
+class BacktestStatus(TextChoices):
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"

@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from compliance.services import case_queue, identity_events, kyc, rescreening, screening, self_audit
+from compliance.services import backtests, case_queue, identity_events, kyc, rescreening, screening, self_audit
 from wallet_project.utils.batches import work_off
 from wallet_project.utils.context import system_actor
 from wallet_project.utils.nudges import lower_flag
@@ -47,3 +47,9 @@ def audit_books() -> None:
     """Well within the hour after which the broker hands it to another worker as well."""
     lower_flag("compliance.self_audit")
     self_audit.self_audit(actor=system_actor(), now=timezone.now())
+
+
+@shared_task(name="compliance.run_backtests", soft_time_limit=3_000, time_limit=3_300)
+def run_backtests() -> None:
+    """One after another; each reads for minutes, and asks nothing of those that wait for an answer."""
+    work_off("compliance.run_backtests", lambda: backtests.run_backtests(now=timezone.now()), full=1)

@@ -33,6 +33,8 @@ def test_every_machine_is_known_here() -> None:
         "Case",
         "ListVersion",
         "NameScreening",
+        "RuleVersion",
+        "Backtest",
     }
 
 

@@ -208,6 +208,9 @@ FOUR_EYES_FROM = env.json("FOUR_EYES_FROM", default={})
 NAME_MATCH_THRESHOLD = env.int("NAME_MATCH_THRESHOLD", default=75)
 if NAME_MATCH_THRESHOLD not in range(1, 101):
     raise ImproperlyConfigured("NAME_MATCH_THRESHOLD is a score from 1 to 100.")
+#: Points of the rules that score add up: from these sums on a transaction is reviewed, and rejected.
+SCORE_REVIEW_FROM = env.int("SCORE_REVIEW_FROM", default=50)
+SCORE_REJECT_FROM = env.int("SCORE_REJECT_FROM", default=100)
 #: What payments cost: ledger/fees.py has the form. By default nothing does.
 FEES = env.json("FEES", default={})
 #: Lists of the tables whose rows the chain seals, each app its own (docs/chain.md).
@@ -261,12 +264,14 @@ NUDGES = {
     "ledger.escalated": "compliance.open_cases",
     "compliance.audit_wanted": "compliance.self_audit",
     "compliance.list_activated": "compliance.rescreen_customers",
+    "compliance.backtest_wanted": "compliance.run_backtests",
 }
 #: Tasks that wait for somebody outside keep to a lane of their own, with workers of its own: a bank that hangs must not
 #: keep what needs no bank from being screened and cleared. So does the self-audit, which reads for minutes.
 CELERY_TASK_ROUTES = {
     **{name: {"queue": "outside"} for name in ("ledger.dispatch_rails", "compliance.run_checks")},
     "compliance.self_audit": {"queue": "audit"},
+    "compliance.run_backtests": {"queue": "audit"},
 }
 CELERY_BROKER_URL = REDIS_URL
 CELERY_BROKER_TRANSPORT_OPTIONS = {
@@ -296,6 +301,7 @@ CELERY_BEAT_SCHEDULE = {
         "compliance.screen_due": 2,
         "compliance.open_cases": 10,
         "compliance.rescreen_customers": 10,
+        "compliance.run_backtests": 30,
         "ledger.clear_due": 2,
         "ledger.expire_due": 3,
         "ledger.resume_thawed": 10,

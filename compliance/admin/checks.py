@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 
 from accounts.admin.history import StateChangeAdmin, history_panel
 from accounts.models import ProfileVersion
-from compliance.models import Case, Decision, InboundEvent, KycCheck, Screening, StateChange
+from compliance.models import Case, Decision, InboundEvent, KycCheck, RulesRevision, Screening, StateChange
 from ledger.models import Transaction
 from wallet_project.utils.admin import (
     BigTableAdmin,
@@ -29,7 +29,7 @@ from wallet_project.utils.admin import (
 )
 from wallet_project.utils.money import format_money
 
-_AMOUNTS: Final = ("amount", "out_24h")
+_AMOUNTS: Final = ("amount", "out_24h", "out_30d")
 _FACT_NAMES: Final = {
     "kind": "Kind",
     "outgoing": "Leaves the customer's account",
@@ -42,15 +42,29 @@ _FACT_NAMES: Final = {
     "just_under_24h": "Just under a limit in the 24 hours before",
     "counterparty_known": "Counterparty was paid before",
     "beneficiary_first_use": "First use of the beneficiary",
+    "debits_24h": "Debits in the 24 hours before",
+    "debits_30d": "Debits in the 30 days before",
+    "out_30d": "Sent out in the 30 days before",
+    "days_idle": "Days since the last debit",
 }
 
 
 def findings_table(screening: Screening) -> SafeString:
-    rows = [
-        (badge(str(f.get("verdict", ""))), str(f.get("rule", "")).replace("_", " "), str(f.get("explanation", "")))
-        for f in screening.findings
-    ]
-    return table(["Says", "Rule", "Because"], rows, empty="No rule had anything to say.")
+    """Rule version by rule version; those in shadow, which have decided nothing, below."""
+    rows = [_finding_line(finding) for finding in screening.findings]
+    shadow = [_finding_line(finding, "in shadow: ") for finding in screening.shadow or []]
+    return table(["Says", "Rule", "Version", "Because"], [*rows, *shadow], empty="No rule had anything to say.")
+
+
+def _finding_line(finding: Mapping[str, Any], prefix: str = "") -> tuple[str, str, str, str]:
+    """What was recorded before rules had versions names none."""
+    action, points = str(finding.get("action") or finding.get("verdict", "")), finding.get("points")
+    said = badge(
+        action, f"{prefix}{points} points" if points else f"{prefix}{action}", tone="neutral" if prefix else None
+    )
+    number = finding.get("version")
+    name = str(finding.get("rule", "")).replace("_", " ")
+    return said, name, str(number) if number else "–", str(finding.get("explanation", ""))
 
 
 def facts_values(facts: Mapping[str, Any]) -> str:
@@ -156,7 +170,7 @@ class ScreeningAdmin(CheckAdmin):
     search_help_text = "A whole id: of a screening or a transaction"
     fieldsets = [
         (None, {"fields": ["id", "transaction_link", "amount_money", "state", "decided_by", "reason", "case_link"]}),
-        ("What the rules saw", {"fields": ["findings_shown", "facts_shown"]}),
+        ("What the rules saw", {"fields": ["findings_shown", "rules_shown", "facts_shown"]}),
         ("Tries", {"fields": ["attempts", "next_at", "created_at", "decided_at"]}),
     ]
 
@@ -183,6 +197,12 @@ class ScreeningAdmin(CheckAdmin):
     @admin.display(description="findings")
     def findings_shown(self, row: Screening) -> str:
         return findings_table(row)
+
+    @admin.display(description="rules that were asked")
+    def rules_shown(self, row: Screening) -> str:
+        if row.rules_revision is None:
+            return "–"
+        return link(RulesRevision, row.rules_revision, f"set {row.rules_revision}")
 
     @admin.display(description="facts")
     def facts_shown(self, row: Screening) -> str:
@@ -237,7 +257,7 @@ class IdentityEventAdmin(InboundEventAdmin):
 
 @admin.register(StateChange)
 class ComplianceStateChangeAdmin(StateChangeAdmin):
-    list_title = "State changes of checks, screenings and cases"
+    list_title = "State changes of checks, screenings, cases and rules"
 
 
 for _model in (KycCheck, Screening):

@@ -1,4 +1,4 @@
-"""Decisions, and the lists that they look at."""
+"""Decisions, and the lists and rules by which they are made."""
 
 from compliance.models.decisions import (
     Case,
@@ -21,8 +21,10 @@ from compliance.models.lists import (
     SanctionsName,
 )
 from compliance.models.matches import NameMatch, NameScreening, Rescreening
+from compliance.models.rules import Backtest, Rule, RuleDecision, RulesRevision, RuleVersion
 
 __all__ = [
+    "Backtest",
     "Case",
     "CaseNote",
     "Check",
@@ -36,6 +38,10 @@ __all__ = [
     "NameMatch",
     "NameScreening",
     "Rescreening",
+    "Rule",
+    "RuleDecision",
+    "RuleVersion",
+    "RulesRevision",
     "SanctionsEntry",
     "SanctionsList",
     "SanctionsName",

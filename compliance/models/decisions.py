@@ -81,11 +81,14 @@ class Screening(Check):
 
     transaction = models.OneToOneField(Transaction, on_delete=models.PROTECT, related_name="screening")
     facts = models.JSONField(default=dict)
-    findings = models.JSONField(default=list, help_text="[{rule, verdict, explanation}]")
+    findings = models.JSONField(default=list, help_text="[{rule, version, action, verdict, explanation, …}]")
+    shadow = models.JSONField(null=True, help_text="what versions in shadow said, without effect; null for nothing")
+    rules_revision = models.PositiveIntegerField(null=True, help_text="the set of rules by which it was decided")
 
     class Meta(Check.Meta):
         indexes = [
-            models.Index(fields=["id"], condition=Q(status__in=["queued", "running"]), name="screening_unfinished")
+            models.Index(fields=["id"], condition=Q(status__in=["queued", "running"]), name="screening_unfinished"),
+            models.Index(fields=["id"], condition=Q(shadow__isnull=False), name="screening_with_shadow"),
         ]
 
     def __str__(self) -> str:

@@ -22,7 +22,8 @@ from compliance import steps
 from compliance.facts import LegFacts, facts_of
 from compliance.limits import four_eyes_from, limits_in_force
 from compliance.models import Case
-from compliance.rules import Decision, decide, worst
+from compliance.rules import Decision, RuleSet, decide, unavailable, worst
+from compliance.ruleset import rules_in_force, thresholds
 from compliance.states import CasePriority, CheckStatus, Verdict
 from ledger import steps as ledger
 from ledger.failures import FailureCode
@@ -53,6 +54,8 @@ class Judged:
 
     leg: LegFacts
     decision: Decision
+    #: The number of the set of rules that was asked.
+    revision: int | None
 
 
 def screen_due(*, now: datetime, limit: int = BATCH) -> int:
@@ -95,7 +98,25 @@ def _screen(batch: Sequence[Claimed], *, now: datetime) -> None:
 def _judge(batch: Sequence[Claimed]) -> list[Judged]:
     limits = limits_in_force()
     legs = facts_of([unit.unit_id for unit in batch], limits)
-    return [Judged(leg, decide(leg.facts, limits[leg.facts.currency])) for leg in legs]
+    rules, from_points = _rules(), thresholds()
+    if rules is None:
+        nothing = unavailable("The rules could not be loaded, so a person looks.")
+        return [Judged(leg, nothing, None) for leg in legs]
+    return [
+        Judged(leg, decide(leg.facts, limits[leg.facts.currency], rules, from_points), rules.revision) for leg in legs
+    ]
+
+
+def _rules() -> RuleSet | None:
+    """None when they can't be loaded: then a person decides. What is the database's fault is raised; the batch is
+    tried again, as its facts could not have been read either."""
+    try:
+        return rules_in_force()
+    except Exception as error:
+        if translate_database_error(error) is not None:
+            raise
+        logger.exception("rules_not_loaded")
+        return None
 
 
 def _commit(batch: Sequence[Claimed], judged: Sequence[Judged], *, now: datetime) -> None:
@@ -139,6 +160,8 @@ def _record(
                 "attempts": attempts[item.leg.unit_id],
                 "facts": item.leg.facts.as_json(),
                 "findings": [finding.as_json() for finding in item.decision.findings],
+                "shadow": [finding.as_json() for finding in item.decision.shadow] or None,
+                "rules_revision": item.revision,
                 "reason": _explanation(item.decision),
             }
             for item in by_transaction.values()
@@ -149,12 +172,15 @@ def _record(
             """
             WITH written AS (
                 INSERT INTO compliance_screening AS s (
-                    id, transaction_id, status, attempts, next_at, decided_by, decided_at, reason, facts, findings)
+                    id, transaction_id, status, attempts, next_at, decided_by, decided_at, reason, facts, findings,
+                    shadow, rules_revision)
                 SELECT v.id, v.transaction_id, v.status, v.attempts, NULL,
                        CASE v.status WHEN 'in_review' THEN '' ELSE 'rules' END,
-                       CASE v.status WHEN 'in_review' THEN NULL ELSE %(now)s END, v.reason, v.facts, v.findings
+                       CASE v.status WHEN 'in_review' THEN NULL ELSE %(now)s END, v.reason, v.facts, v.findings,
+                       v.shadow, v.rules_revision
                 FROM jsonb_to_recordset(%(rows)s::jsonb) AS v (
-                    id uuid, transaction_id uuid, status text, attempts int, reason text, facts jsonb, findings jsonb)
+                    id uuid, transaction_id uuid, status text, attempts int, reason text, facts jsonb, findings jsonb,
+                    shadow jsonb, rules_revision int)
                 ON CONFLICT (transaction_id) DO NOTHING
                 RETURNING s.id, s.transaction_id, s.status, s.reason
             ), logged AS (

@@ -1,21 +1,25 @@
 """A house with something in every room, and one member of staff of each role."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import uuid4
 
 from django.contrib.auth.models import Group
 from django.db import transaction
 from django.db.models import Model
 from django.test import Client
+from django.utils import timezone
 
 from accounts.models import Account, Customer, User
 from accounts.staff import staff_actor
-from compliance.models import Case, SelfAudit
+from compliance.models import Case, RuleVersion, SelfAudit
 from compliance.models import InboundEvent as IdentityEvent
 from compliance.providers.identity import IdentityAnswer, IdentityRequest
-from compliance.services import case_queue, cases, kyc, screening
+from compliance.services import backtests, case_queue, cases, kyc, rules, screening
 from compliance.services.list_activation import activate_version
 from compliance.services.lists import import_list
+from compliance.services.rules import Draft
+from compliance.states import RuleChange
 from ledger import steps
 from ledger.models import InboundEvent as BankEvent
 from ledger.models import Transaction
@@ -114,6 +118,7 @@ def build_house() -> House:
         per_30_days=None,
         reason="agreed by telephone",
     )
+    _try_a_rule(officer)
     SelfAudit.objects.create(
         asked_by_id=system_actor().principal_id,
         began_at=NOW,
@@ -140,6 +145,18 @@ def furnish_with_a_list() -> None:
         actor=system_actor(), path=INTERNAL, format="internal-csv", name=f"Deny {uuid4().hex[:8]}", purpose="deny"
     )
     activate_version(actor=system_actor(), version_id=listed.version.id, reason="asked for by the board", now=NOW)
+
+
+def _try_a_rule(officer: Actor) -> RuleVersion:
+    """One in shadow, proposed to be activated, and tried on the past."""
+    draft = Draft("amount < 100", "Only {amount as money}.", "review")
+    version = rules.create_rule(actor=officer, name=f"small_{uuid4().hex}", description="Small change.", draft=draft)
+    rules.put_in_shadow(actor=officer, version_id=version.id, reason="let us see")
+    rules.propose(actor=officer, version_id=version.id, change=RuleChange.ACTIVATE, reason="it is good")
+    since, until = timezone.now() - timedelta(days=1), timezone.now() + timedelta(days=1)
+    backtests.ask_for_backtest(actor=officer, version_id=version.id, since=since, until=until)
+    backtests.run_backtests(now=timezone.now())
+    return version
 
 
 def staff_of(role: str) -> Actor:

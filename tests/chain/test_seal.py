@@ -46,7 +46,10 @@ def test_everything_that_was_written_is_sealed_and_verifies() -> None:
     assert found.figures["blocks"] == last + 1 >= 4
     (counted,) = rows(
         "SELECT (SELECT count(*) FROM ledger_entry) + (SELECT count(*) FROM ledger_statechange)"
-        " + (SELECT count(*) FROM ledger_transaction) + (SELECT count(*) FROM accounts_statechange) AS count"
+        " + (SELECT count(*) FROM ledger_transaction) + (SELECT count(*) FROM accounts_statechange)"
+        # The rules that a new wallet starts with.
+        " + (SELECT count(*) FROM compliance_rule) + (SELECT count(*) FROM compliance_ruleversion)"
+        " + (SELECT count(*) FROM compliance_rulesrevision) + (SELECT count(*) FROM compliance_statechange) AS count"
     )
     assert found.figures["rows"] == counted["count"] > 10
     assert selectors.oldest_unsealed_seconds() == [(("seal",), 0.0)]

@@ -305,10 +305,10 @@ def test_one_unit_that_cannot_be_judged_stops_no_other(
     made = [transfer(payer, payee, amount) for amount in (1, 2, 13, 4, 5)]
     real = screening.decide
 
-    def trips(found: Any, limits: Any) -> Any:
+    def trips(found: Any, *others: Any) -> Any:
         if found.amount == 13:
-            raise ZeroDivisionError("a fault in a rule")
-        return real(found, limits)
+            raise ZeroDivisionError("a fault in what decides")
+        return real(found, *others)
 
     monkeypatch.setattr(screening, "decide", trips)
     assert screen_due(now=now()) == 5
@@ -322,7 +322,7 @@ def test_one_unit_that_cannot_be_judged_stops_no_other(
     monkeypatch.setattr(screening, "decide", real)
     with transaction.atomic():
         ledger.resolve_escalation(
-            escalation_id=escalation.id, action="retry", actor=staff(), reason="the rule is mended", now=now()
+            escalation_id=escalation.id, action="retry", actor=staff(), reason="the fault is mended", now=now()
         )
     screen_due(now=now())
     assert stage_of(made[2].id) == "clearing"

@@ -81,6 +81,17 @@ NAVIGATION: list[dict[str, Any]] = [
         ],
     },
     {
+        "title": "Rules",
+        "separator": True,
+        "items": [
+            item("Rules", "rule", "compliance.rule"),
+            item("Rule versions", "rule_settings", "compliance.ruleversion"),
+            item("Backtests", "history_toggle_off", "compliance.backtest"),
+            item("Sets of rules", "layers", "compliance.rulesrevision"),
+            item("Decisions on rules", "gavel", "compliance.ruledecision"),
+        ],
+    },
+    {
         "title": "Records",
         "separator": True,
         "collapsible": True,
