@@ -42,7 +42,9 @@ def limits_of(currency: str) -> Limits:
 
 
 def check_limits() -> None:
-    """Raises ImproperlyConfigured when SCREENING_LIMITS or FOUR_EYES_FROM say what nothing would go by."""
+    """Raises ImproperlyConfigured when SCREENING_LIMITS, FOUR_EYES_FROM or the scores say what nothing would go by."""
+    if not 0 < settings.SCORE_REVIEW_FROM <= settings.SCORE_REJECT_FROM:
+        raise ImproperlyConfigured("SCORE_REVIEW_FROM is more than 0, and no more than SCORE_REJECT_FROM")
     for name in ("SCREENING_LIMITS", "FOUR_EYES_FROM"):
         own = getattr(settings, name)
         if not isinstance(own, dict):

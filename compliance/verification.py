@@ -106,6 +106,17 @@ _OFFENCES: Final = {
         LEFT JOIN compliance_case c ON c.escalation_id = e.id AND NOT c.status = 'resolved'
         WHERE e.status = 'open' AND c.id IS NULL AND e.created_at < now() - %(late)s::interval
     """,
+    # Workers go by the set: a version that is active and not in it decides nothing, and nobody would see.
+    "the newest set of rules is not what is active and in shadow": """
+        SELECT v.id AS version_id, v.status FROM compliance_ruleversion v
+        CROSS JOIN (SELECT active, shadow FROM compliance_rulesrevision ORDER BY number DESC LIMIT 1) AS newest
+        WHERE (v.status = 'active') <> (newest.active ? v.id::text)
+            OR (v.status = 'shadow') <> (newest.shadow ? v.id::text)
+    """,
+    # One waits for the one before it, and both for a self-audit: the lane is theirs together.
+    "a backtest that nobody runs": """
+        SELECT id AS backtest_id, status, next_at FROM compliance_backtest WHERE next_at < now() - interval '6 hours'
+    """,
     "an identity provider's message that nobody has looked at": """
         SELECT id AS event, next_at FROM compliance_inboundevent WHERE next_at < now() - %(late)s::interval
     """,

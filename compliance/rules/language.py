@@ -20,6 +20,7 @@ MAX_WORDS: Final = 400
 MAX_DEPTH: Final = 12
 MAX_BRANCHES: Final = 10
 MAX_PATTERN: Final = 100
+MAX_PATTERNS: Final = 2
 METHODS: Final = frozenset({"startsWith", "endsWith", "contains", "matches", "size"})
 FUNCTIONS: Final = frozenset({"size"})
 CONSTANTS: Final = frozenset({"true", "false", "null", "in"})
@@ -166,6 +167,8 @@ def _look_at(expression: str, words: Sequence[Word]) -> None:
             problem = f"brackets are {depth} deep; {MAX_DEPTH} are allowed."
         if problem:
             raise Unacceptable(f"{_place(expression, word.start)}: {problem}")
+    if sum(word.kind == "name" and word.text == "matches" for word in words) > MAX_PATTERNS:
+        raise Unacceptable(f"It has more than {MAX_PATTERNS} patterns; each costs as much as many rules.")
     if sum(word.text == "?" for word in words) > MAX_BRANCHES:
         raise Unacceptable(f"It has more than {MAX_BRANCHES} branches (`? :`).")
 

@@ -8,7 +8,7 @@ from django.test import Client
 
 from compliance.models import Backtest, Rule, RulesRevision, RuleVersion, Screening
 from compliance.services import screening
-from tests.admin.house import House, action_url, pay
+from tests.admin.house import House, action_url, furnish_with_a_rule, pay
 from tests.support.factories import NOW
 
 DRAFT = {
@@ -86,7 +86,7 @@ def test_a_version_goes_by_buttons_and_by_two_people(
     period = {"since_0": "2020-01-01", "since_1": "00:00:00", "until_0": "2100-01-01", "until_1": "00:00:00"}
     assert "tried on the past" in press(officer, version, "backtest", **period)
     assert Backtest.objects.filter(version=version, status="queued").exists()
-    other = RuleVersion.objects.get(rule__name__startswith="small_")
+    other = furnish_with_a_rule()
     mine = other.decisions.get().id
     assert (
         "Somebody else proposed this"

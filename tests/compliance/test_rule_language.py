@@ -86,6 +86,7 @@ def test_what_is_meant_is_accepted() -> None:
         ("kind.matches('(((')", "the pattern is not valid"),
         ("kind.matches('a' + 'b')", "one pattern, written out"),
         ("kind.matches(kind)", "one pattern, written out"),
+        (" || ".join(["kind.matches('(.*)*z')"] * 3), "more than 2 patterns"),
         ("matches(kind, 'a')", "'matches' is not a fact"),
     ],
 )

@@ -8,7 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compliance.limits import four_eyes_from, limits_in_force, limits_of
+from compliance.limits import check_limits, four_eyes_from, limits_in_force, limits_of
 from compliance.rules import Decision, Facts, Limits, RuleSet, Version, decide, worst
 from compliance.rules.defaults import DEFAULT_RULES
 from compliance.states import RuleAction, Verdict
@@ -267,6 +267,13 @@ def test_settings_overlay_the_limits_of_a_currency(settings: Any) -> None:
     assert limits_of("EUR") == replace(EUR, single_amount=1_000_00, debits_per_hour=5)
     assert limits_of("CHF") == replace(EUR, currency="CHF")
     assert four_eyes_from("EUR") == 1
+
+
+@pytest.mark.parametrize(("review", "reject"), [(0, 100), (101, 100), (-1, -1)])
+def test_sums_of_points_that_cannot_be_meant_are_refused(settings: Any, review: int, reject: int) -> None:
+    settings.SCORE_REVIEW_FROM, settings.SCORE_REJECT_FROM = review, reject
+    with pytest.raises(ImproperlyConfigured, match="SCORE_REVIEW_FROM"):
+        check_limits()
 
 
 @pytest.mark.parametrize("limits", [{"single_amout": 1}, {"single_amount": "1"}, {"single_amount": 0}])

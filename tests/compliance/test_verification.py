@@ -8,8 +8,9 @@ from django.db import connection
 
 from accounts.models import Account
 from compliance import selectors
-from compliance.models import Case, KycCheck
+from compliance.models import Case, KycCheck, RuleVersion
 from compliance.services import kyc
+from compliance.services.backtests import ask_for_backtest
 from compliance.services.case_queue import tend_queue
 from compliance.services.cases import decide_case, take_case
 from compliance.services.screening import screen_due
@@ -173,3 +174,14 @@ def test_the_gauges_count_cases_and_lateness(payer: Account, payee: Account, san
     ages = dict(selectors.oldest_waiting_seconds())
     assert ages[("identity_check",)] > 89
     assert ages[("identity_event",)] == 0
+
+
+def test_rules_that_workers_do_not_go_by_and_backtests_that_nobody_runs_are_found(owner_connection: Any) -> None:
+    assert problems() == []
+    version = RuleVersion.objects.get(rule__name="many_debits")
+    ask_for_backtest(actor=staff(), version_id=version.id, since=now() - timedelta(days=1), until=now())
+    assert problems() == []
+    owner_connection.execute("UPDATE compliance_backtest SET next_at = now() - interval '7 hours'")
+    owner_connection.execute("ALTER TABLE compliance_ruleversion DISABLE TRIGGER USER")
+    owner_connection.execute("UPDATE compliance_ruleversion SET status = 'retired' WHERE id = %s", [version.id])
+    assert problems() == ["a backtest that nobody runs", "the newest set of rules is not what is active and in shadow"]
