@@ -19,6 +19,8 @@ LONGEST_NAME: Final = 1_000
 #: Names of one entry; the longest of OFAC's has about 60.
 MOST_NAMES: Final = 2_000
 LONGEST_ID: Final = 200
+#: Kinds of what could not be read that a version's report names, the most frequent first.
+MOST_UNREAD: Final = 200
 
 
 class ListRefused(Exception):
@@ -114,7 +116,7 @@ class Report:
             "entries": self.entries,
             "names": dict(self.names),
             "subjects": dict(self.subjects),
-            "unread": dict(self.unread),
+            "unread": dict(self.unread.most_common(MOST_UNREAD)),
             "warnings": self.warnings,
         }
 

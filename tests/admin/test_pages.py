@@ -12,7 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
-from tests.admin.house import House, build_house, come_in, furnish_with_a_rule, work_on
+from tests.admin.house import House, build_house, come_in, furnish_with_a_list, furnish_with_a_rule, work_on
 
 #: What people may write at all, and who: administrators make staff, superusers say what a role may do.
 WRITABLE = {"accounts.User", "auth.Group"}
@@ -40,6 +40,7 @@ def a_row(model: type[models.Model]) -> models.Model:
 def full_house(house: House, staff: Callable[[str], User]) -> House:
     officer = staff("Officer")
     work_on(house, officer)
+    furnish_with_a_list()
     furnish_with_a_rule()
     LogEntry.objects.create(
         user=officer,
@@ -98,6 +99,7 @@ def test_a_longer_list_asks_no_more_of_the_database(full_house: House, login: Ca
         client.get(path)
     before = {path: queries(client, path) for path in paths}
     build_house()
+    furnish_with_a_list()
     furnish_with_a_rule()
     after = {path: queries(client, path) for path in paths}
     assert after == before
