@@ -41,6 +41,6 @@ def facts_of(units: Sequence[UUID], limits: Mapping[str, Limits]) -> list[LegFac
     with connection.cursor() as cursor:
         cursor.execute(_SQL, parameters)
         return [
-            LegFacts(transaction_id, unit_id, customer_id, Facts(*columns, 0), (name, iban) if name else None)
+            LegFacts(transaction_id, unit_id, customer_id, Facts(*(*columns, 0)), (name, iban) if name else None)
             for transaction_id, unit_id, customer_id, *columns, name, iban in cursor.fetchall()
         ]

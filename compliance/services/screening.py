@@ -221,7 +221,13 @@ def _record(
             },
         )
         told = [(id_, by_transaction[transaction_id], status) for id_, transaction_id, status in cursor.fetchall()]
-    destinations.keep({id_: (Destination(*item.leg.destination), item.hits) for id_, item, _ in told if item.hits})
+    destinations.keep(
+        {
+            id_: (Destination(*item.leg.destination), item.hits)
+            for id_, item, _ in told
+            if item.hits and item.leg.destination
+        }
+    )
     in_review = [
         _case(screening_id=id_, item=item, now=now) for id_, item, status in told if status == CheckStatus.IN_REVIEW
     ]
