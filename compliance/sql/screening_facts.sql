@@ -162,6 +162,36 @@ SELECT leg.id, leg.unit_id, leg.customer_id, leg.kind, leg.outgoing, leg.amount,
        CASE WHEN leg.counts
             THEN greatest(floor(extract(epoch FROM leg.created_at - coalesce(asked.last, leg.account_created_at)) / 86400), 0)
             ELSE 0 END::bigint AS days_idle,
+       CASE WHEN leg.outgoing AND leg.kind <> 'fee' AND NOT leg.to_own_account
+                AND leg.amount >= limit_of.first_payment_from
+            THEN (
+                SELECT coalesce(sum(CASE WHEN span.last - span.first <= 2000 THEN exact.came ELSE rough.came END), 0)
+                    -- Of an account with more lines a day: what its balance rose by, and what went out meanwhile.
+                    + CASE WHEN bool_or(span.last - span.first > 2000)
+                           THEN coalesce(asked.out_24h - corrected.out_24h - paid.itself, 0) ELSE 0 END
+                FROM accounts_account AS a
+                CROSS JOIN LATERAL (
+                    SELECT ledger_position(a.id, leg.created_at - interval '24 hours') AS first,
+                           ledger_position(a.id, leg.created_at) AS last
+                ) AS span
+                LEFT JOIN LATERAL (
+                    SELECT sum(e.amount) AS came FROM ledger_entry AS e
+                    JOIN ledger_transaction AS t ON t.id = e.transaction_id
+                    JOIN accounts_account AS payer ON payer.id = t.debit_account_id
+                    WHERE span.last - span.first <= 2000 AND e.account_id = a.id
+                      AND e.sequence > span.first AND e.sequence <= span.last
+                      AND e.direction = 'credit' AND payer.customer_id IS DISTINCT FROM leg.customer_id
+                ) AS exact ON true
+                LEFT JOIN LATERAL (
+                    SELECT max(e.balance_after) FILTER (WHERE e.sequence = span.last)
+                           - coalesce(max(e.balance_after) FILTER (WHERE e.sequence = span.first), 0) AS came
+                    FROM ledger_entry AS e
+                    WHERE span.last - span.first > 2000 AND e.account_id = a.id
+                      AND e.sequence IN (span.first, span.last)
+                ) AS rough ON true
+                WHERE a.customer_id = leg.customer_id AND a.currency = leg.currency
+            )
+       END::bigint AS in_24h,
        EXISTS (
            SELECT 1 FROM compliance_namescreening AS s
            WHERE s.customer_id IN (leg.customer_id, leg.payee_customer_id) AND s.status IN ('in_review', 'confirmed')

@@ -176,6 +176,10 @@ def model(row: Row, rows: list[Row], rejected: set[UUID]) -> Facts:
             and not to_own_account(other)
         ),
         days_idle=max(0, (row.at - last).days) if row.outgoing and row.kind != "fee" else 0,
+        # These rows have no entries, so nothing has cleared.
+        in_24h=0
+        if row.outgoing and row.kind != "fee" and not to_own_account(row) and row.amount >= limits.first_payment_amount
+        else None,
         party_matched=False,
         destination_score=0,
     )
@@ -347,6 +351,33 @@ def test_a_long_history_costs_a_window_and_no_more(world: World, owner_connectio
     assert "Seq Scan on ledger_transaction" not in captured[0], captured[0]
     assert "transaction_by_debit_account" in captured[0], captured[0]
     assert "Index Cond: (id >= " not in captured[0], captured[0]
+
+
+def test_what_came_in_within_a_day_is_told_of_amounts_that_matter(
+    owner_connection: "psycopg.Connection[Any]",
+) -> None:
+    customer = money.new_customer()
+    payer, own = money.new_account(9_000_00, customer=customer), money.new_account(customer=customer)
+    stranger = money.new_account(5_000_00)
+    money.post_now("transfer", payer, own, 1_000_00)
+    money.post_now("transfer", stranger, own, 3_000_00)
+    money.post_now("transfer", stranger, payer, 500_00)
+    money.post_now("transfer", payer, stranger, 200_00)
+
+    def came_in(amount: int) -> int | None:
+        asked = money.transfer(payer, stranger, amount)
+        [leg] = facts_of([asked.transactions[0].id], limits_in_force())
+        return leg.facts.in_24h
+
+    assert came_in(2_499_99) is None
+    # The funding of the payer, and what the stranger sent to both accounts.
+    assert came_in(2_500_00) == 9_000_00 + 3_000_00 + 500_00
+    owner_connection.execute("ALTER TABLE ledger_entry DISABLE TRIGGER USER")
+    owner_connection.execute(
+        "UPDATE ledger_entry SET created_at = created_at - interval '25 hours' WHERE account_id = %s AND sequence = 1",
+        [payer.id],
+    )
+    assert came_in(2_500_00) == 3_000_00 + 500_00
 
 
 def _first_use(row: Row) -> bool:

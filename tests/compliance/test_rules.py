@@ -40,6 +40,7 @@ QUIET = Facts(
     debits_30d=0,
     out_30d=0,
     days_idle=0,
+    in_24h=None,
     party_matched=False,
     destination_score=0,
 )
@@ -134,6 +135,7 @@ FACTS = st.builds(
     debits_30d=COUNT,
     out_30d=AMOUNT,
     days_idle=COUNT,
+    in_24h=st.none() | st.integers(0, 10**15),
     party_matched=st.booleans(),
     destination_score=st.integers(0, 100),
 )

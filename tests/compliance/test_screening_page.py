@@ -73,7 +73,12 @@ def test_the_page_lists_every_fact_and_limit_with_its_type_and_meaning() -> None
             {"debits_24h": 41},
             "21 debits within an hour, of 41 within a day.",
         ),
-        ("Round amounts", {"amount": 3_000_00}, {"amount": 3_000_01}, "A round amount of 3,000.00 EUR."),
+        (
+            "In and out again",
+            {"in_24h": 5_000_00, "amount": 4_500_00},
+            {"in_24h": 5_000_01},
+            "5,000.00 EUR came in within 24 hours, 4,500.00 EUR go out.",
+        ),
         (
             "A stranger gets most of the day",
             {"counterparty_known": False, "amount": 5_000_00},
