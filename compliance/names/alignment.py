@@ -78,8 +78,8 @@ def _alike(query: _Part, listed: _Part) -> tuple[int, How] | None:
     one, other = (query, listed) if query.initial else (listed, query)
     if other.joined:
         return None
-    letter = one.word.text
-    starts = other.word.text.startswith(letter) or any(fold.startswith(letter) for fold in other.sound.folds)
+    sounds = one.sound.folds
+    starts = other.word.text.startswith(one.word.text) or any(fold.startswith(sounds) for fold in other.sound.folds)
     return (80, "initial") if starts else None
 
 
@@ -159,9 +159,9 @@ def _chosen(query: Prepared, listed: Prepared) -> list[_Pair]:
     used_query: set[int] = set()
     used_listed: set[int] = set()
     for pair in pairs:
-        ours, theirs = set(range(*pair.query)), set(range(*pair.listed))
-        if ours.isdisjoint(used_query) and theirs.isdisjoint(used_listed):
+        query_words, listed_words = set(range(*pair.query)), set(range(*pair.listed))
+        if query_words.isdisjoint(used_query) and listed_words.isdisjoint(used_listed):
             chosen.append(pair)
-            used_query |= ours
-            used_listed |= theirs
+            used_query |= query_words
+            used_listed |= listed_words
     return chosen

@@ -46,11 +46,10 @@ class NameIndex:
 
     def __init__(self, state: dict[str, Any]) -> None:
         self._state = state
-        self._entries = {
-            each[0]: ListedEntry(each[0], each[1], tuple(each[2]), tuple(each[3]), each[4]) for each in state["entries"]
-        }
+        # Made into values when they are needed: a worker that loads an index is to answer soon.
+        self._entries: dict[int, list[Any]] = {each[0]: each for each in state["entries"]}
         self._names: list[list[Any]] = state["names"]  # entry, name, number of its kind
-        self._vocabulary = [Word(text, bool(abjad), tuple(also), bool(zh)) for text, abjad, also, zh in state["words"]]
+        self._vocabulary: list[list[Any]] = state["words"]
         self._postings: list[list[int]] = state["postings"]  # word -> names
         self._keys: dict[str, list[int]] = state["keys"]  # key -> words
         self._like = lru_cache(maxsize=1 << 14)(self._like_uncached)
@@ -102,9 +101,10 @@ class NameIndex:
         subjects = _SUBJECTS[query.subject]
         for number in self._candidates(query, at_least):
             entry_number, name, kind = self._names[number]
-            entry = self._entries[entry_number]
-            if entry.subject not in subjects:
+            _, subject, birth_dates, countries, gender = self._entries[entry_number]
+            if subject not in subjects:
                 continue
+            entry = ListedEntry(entry_number, subject, tuple(birth_dates), tuple(countries), gender)
             hit = hit_of(query, entry, ListedName(entry_number, name, _KINDS[kind]))
             known = best.get(entry_number)
             if hit.score >= at_least and (known is None or _rank(hit) < _rank(known)):
@@ -163,7 +163,9 @@ class NameIndex:
             near.update(self._keys.get(key, ()))
         found: list[tuple[int, int]] = []
         for number in sorted(near):
-            alike = likeness(ours, self._vocabulary[number].sound())
+            text, abjad, also, chinese = self._vocabulary[number]
+            theirs = Word(text, bool(abjad), tuple(also), bool(chinese))
+            alike = likeness(ours, theirs.sound())
             if alike is not None and (not joined or alike[0] >= JOINED_FROM):
                 found.append((number, alike[0]))
         return tuple(found)

@@ -47,6 +47,7 @@ _ALWAYS: Final = [
         (r"th", "t"),
         (r"gh", "g"),
         (r"ck|q|kk", "k"),
+        (r"(?<=..[oe])w$", "v"),
         (r"(?<=[aeiou])w(?=$|[^aeiou])", "u"),
         (r"^ou(?=[aei])|(?<=[^aeiou])ou(?=a)", "v"),
         (r"(?<=[ao])w(?=[ou])", ""),
@@ -197,7 +198,13 @@ def likeness(query: Sound, listed: Sound) -> tuple[int, How] | None:
 def _by_slips(query: Sound, listed: Sound, longest: int) -> tuple[int, How] | None:
     same = not set(query.skeletons).isdisjoint(listed.skeletons)
     length = min(longest, max(len(query.folds[0]), len(listed.folds[0])) + 1)
-    most = (1 if length <= 4 else 3) if same else (0 if length < 5 else 1 if length < 7 else 2 if length < 10 else 3)
+    sounds = max(len(query.folds[0]), len(listed.folds[0]))
+    # Hasan and Husayn have their consonants in common, and are two names.
+    most = (
+        (1 if sounds <= 5 else 2 if sounds <= 7 else 3)
+        if same
+        else (0 if length < 5 else 1 if length < 7 else 2 if length < 10 else 3)
+    )
     slips = OSA.distance(query.text, listed.text, score_cutoff=most)
     for one in query.folds[:2]:
         for other in listed.folds[:2]:

@@ -19,6 +19,8 @@ MOST_WORDS: Final = 12
 
 _APOSTROPHES: Final = dict.fromkeys(map(ord, "'’‘‛`´ʼʻʽʿʾʹʺˈ′″"))
 _PATRONYMIC: Final = re.compile(r"(il|m|k)(y?i)ch$|(v|w)(i|y)(ch|c|tch|tsch)$|(v|w|ch|sh)na$|ovych$|ivna$")
+# Initials of Cyrillic letters that Latin spells with two: Yu. A. Petrov.
+_LONG_INITIAL: Final = re.compile(r"(?<!\w)([A-Z])(?:u|a|e|o|h|s|hch|yu|ya)(?=\.)")
 # An organisation's letters behind its name: LORD'S RESISTANCE ARMY (LRA).
 _ABBREVIATION: Final = re.compile(r"(?<=\S )\([A-Z0-9/.& -]{2,8}\)")
 # Servant of the Merciful, of the Mighty…: one name in two words or three, in a dozen spellings.
@@ -91,7 +93,8 @@ def _particles_dropped(found: list[Word]) -> list[Word]:
 
 
 def _raw_words(name: str) -> list[Word]:
-    name = _ABBREVIATION.sub(" ", name[:LONGEST_NAME]) or name
+    name = _LONG_INITIAL.sub(lambda letters: letters.group(1), name[:LONGEST_NAME])
+    name = _ABBREVIATION.sub(" ", name) or name
     text = unicodedata.normalize("NFKC", name[:LONGEST_NAME]).casefold().translate(_APOSTROPHES)
     text = unicodedata.normalize("NFC", text[: 2 * LONGEST_NAME])
     parts = "".join(
