@@ -12,14 +12,14 @@ from compliance.names.words import Word, words_of
 
 # Fitted to the tuning part of the labelled names; docs/names.md says how. A word without a partner costs little where
 # the other side has none left either (a middle name left out), and much where it has: then the names contradict.
-QUERY_MISSING: Final = 0.1
-LISTED_MISSING: Final = 0.03
-CONTRADICTION: Final = 1.77
+QUERY_MISSING: Final = 0.09
+LISTED_MISSING: Final = 0.04
+CONTRADICTION: Final = 2.33
 # Where words are missing, those that agree have to say this much together, as two rare words do.
-ENOUGH_SAID: Final = 1.82
-TOO_LITTLE_SAID: Final = 0.62
-UNLIKENESS: Final = 1.4
-INITIAL_WEIGHT: Final = 0.54
+ENOUGH_SAID: Final = 1.85
+TOO_LITTLE_SAID: Final = 0.53
+UNLIKENESS: Final = 1.44
+INITIAL_WEIGHT: Final = 0.3
 ONE_WORD_AT_MOST: Final = 70
 ALONE_FROM: Final = 0.65  # a word that says less, with nothing but initials beside it, is anybody
 # Two words are one elsewhere only where they agree almost letter by letter.

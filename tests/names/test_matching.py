@@ -1,4 +1,4 @@
-"""What the matching of names takes for one name and what not, what a hit says, and that no name can make it work long."""
+"""What is taken for one name and what not, what a hit says, and that no name can make the matching work for long."""
 
 import json
 from typing import Any
