@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any, Final, get_args
 
 from compliance.names.adjusting import adjustments
-from compliance.names.alignment import QUERY_MISSING, align
+from compliance.names.alignment import JOINED_FROM, align, prepared
 from compliance.names.rarity import missing_weight
 from compliance.names.records import (
     DEFAULT_THRESHOLD,
@@ -29,7 +29,9 @@ from compliance.names.words import Word, words_of
 
 _FORMAT: Final = b"names-1\n"
 # No more names than this are aligned in full for one search, the likeliest first.
-MOST_ALIGNED: Final = 200
+MOST_ALIGNED: Final = 100
+# Of the weight of the query's words: names that cover less of them have too many words against them.
+_LEAST_COVERED: Final = 0.4
 _PEOPLE: Final = frozenset({"person", "unknown"})
 _SUBJECTS: Final[dict[str, frozenset[str]]] = {
     "person": _PEOPLE,
@@ -44,11 +46,10 @@ class NameIndex:
 
     def __init__(self, state: dict[str, Any]) -> None:
         self._state = state
-        self._entries = {
-            each[0]: ListedEntry(each[0], each[1], tuple(each[2]), tuple(each[3]), each[4]) for each in state["entries"]
-        }
+        # Made into values when they are needed: a worker that loads an index is to answer soon.
+        self._entries: dict[int, list[Any]] = {each[0]: each for each in state["entries"]}
         self._names: list[list[Any]] = state["names"]  # entry, name, number of its kind
-        self._vocabulary = [Word(text, bool(abjad), tuple(also), bool(zh)) for text, abjad, also, zh in state["words"]]
+        self._vocabulary: list[list[Any]] = state["words"]
         self._postings: list[list[int]] = state["postings"]  # word -> names
         self._keys: dict[str, list[int]] = state["keys"]  # key -> words
         self._like = lru_cache(maxsize=1 << 14)(self._like_uncached)
@@ -66,7 +67,8 @@ class NameIndex:
             for word in dict.fromkeys([*words, *joined]):
                 postings.setdefault(word, []).append(number)
                 if not word.initial:
-                    for key in _keys_of(word, slips=word in words):
+                    sound = word.sound()
+                    for key in sound.keys if word in words else sound.skeletons:
                         keys.setdefault(key, set()).add(word)
         vocabulary = sorted(postings, key=lambda word: (word.text, word.abjad, word.also, word.chinese))
         numbers = {word: number for number, word in enumerate(vocabulary)}
@@ -99,9 +101,10 @@ class NameIndex:
         subjects = _SUBJECTS[query.subject]
         for number in self._candidates(query, at_least):
             entry_number, name, kind = self._names[number]
-            entry = self._entries[entry_number]
-            if entry.subject not in subjects:
+            _, subject, birth_dates, countries, gender = self._entries[entry_number]
+            if subject not in subjects:
                 continue
+            entry = ListedEntry(entry_number, subject, tuple(birth_dates), tuple(countries), gender)
             hit = hit_of(query, entry, ListedName(entry_number, name, _KINDS[kind]))
             known = best.get(entry_number)
             if hit.score >= at_least and (known is None or _rank(hit) < _rank(known)):
@@ -120,49 +123,50 @@ class NameIndex:
         return sorted(covered, key=lambda number: (-covered[number], number))[:MOST_ALIGNED]
 
     def _covered(self, words: tuple[Word, ...], at_least: int) -> dict[int, float]:
-        whole = [word for word in words if not word.initial]
         weights = {at: missing_weight(word) for at, word in enumerate(words) if not word.initial}
         total = sum(weights.values())
-        if not whole:
-            return {}
-        # A name that covers less cannot reach the threshold, even if no word of its own is left over.
-        cut = min(0.9, max(0.1, at_least / NAME_ALONE_AT_MOST - 0.15))
-        needed = total * QUERY_MISSING * cut / (1 - cut + QUERY_MISSING * cut)
-        found: dict[int, float] = {}
-        left = total
+        # What agrees in one word alone cannot reach the threshold, unless that is all there is to the query.
+        touches = min(2, sum(2 if words[at].servant else 1 for at in weights))
+        found: dict[int, tuple[float, int]] = {}
+        left = sum(2 if words[at].servant else 1 for at in weights)
         for at in sorted(weights, key=lambda at: -weights[at]):
-            opens = left >= needed
-            left -= weights[at]
+            opens = left >= touches
+            count = 2 if words[at].servant else 1
+            left -= count
             for number, alike in self._alike(words, at).items():
-                if opens or number in found:
-                    found[number] = found.get(number, 0.0) + weights[at] * alike / 100
-        return {number: share for number, share in found.items() if share >= needed}
+                share, touched = found.get(number, (0.0, 0))
+                if opens or touched:
+                    found[number] = share + weights[at] * alike / 100, touched + count
+        needed = total * at_least / NAME_ALONE_AT_MOST * _LEAST_COVERED
+        return {number: share for number, (share, touched) in found.items() if touched >= touches and share >= needed}
 
     def _alike(self, words: tuple[Word, ...], at: int) -> dict[int, int]:
         """The names that have a word like this one, alone or written together with a neighbour, and how alike."""
-        forms = [words[at]]
+        forms = []
         if at and not words[at - 1].initial:
             forms.append(words[at - 1].with_next(words[at]))
         if at + 1 < len(words) and not words[at + 1].initial:
             forms.append(words[at].with_next(words[at + 1]))
         names: dict[int, int] = {}
-        for form in forms:
-            for word, score in self._like(form):
+        for form, joined in [(words[at], False), *((form, True) for form in forms)]:
+            for word, score in self._like(form, joined):
                 for number in self._postings[word]:
                     if names.get(number, 0) < score:
                         names[number] = score
         return names
 
-    def _like_uncached(self, word: Word) -> tuple[tuple[int, int], ...]:
+    def _like_uncached(self, word: Word, joined: bool) -> tuple[tuple[int, int], ...]:
         """The listed words that are like a word, with how much."""
         near: set[int] = set()
-        for key in _keys_of(word, slips=True):
-            near.update(self._keys.get(key, ()))
         ours = word.sound()
+        for key in ours.skeletons if joined else ours.keys:
+            near.update(self._keys.get(key, ()))
         found: list[tuple[int, int]] = []
         for number in sorted(near):
-            alike = likeness(ours, self._vocabulary[number].sound())
-            if alike is not None:
+            text, abjad, also, chinese = self._vocabulary[number]
+            theirs = Word(text, bool(abjad), tuple(also), bool(chinese))
+            alike = likeness(ours, theirs.sound())
+            if alike is not None and (not joined or alike[0] >= JOINED_FROM):
                 found.append((number, alike[0]))
         return tuple(found)
 
@@ -176,8 +180,8 @@ def explain(query: Query, entry: ListedEntry, names: Iterable[ListedName]) -> Hi
 
 def hit_of(query: Query, entry: ListedEntry, listed: ListedName) -> Hit:
     company = entry.subject not in _PEOPLE
-    ours = words_of(query.name, company=company and query.subject != "person")
-    name_score, aligned = align(ours, words_of(listed.name, company=company))
+    ours = prepared(query.name, company=company and query.subject != "person")
+    name_score, aligned = align(ours, prepared(listed.name, company=company))
     adjusted = adjustments(query, entry, listed.kind)
     score = name_score * NAME_ALONE_AT_MOST // 100 + sum(each.points for each in adjusted)
     return Hit(entry.entry, listed.name, listed.kind, max(0, min(100, score)), name_score, aligned, adjusted)
@@ -185,16 +189,3 @@ def hit_of(query: Query, entry: ListedEntry, listed: ListedName) -> Hit:
 
 def _rank(hit: Hit) -> tuple[int, int, int, str]:
     return -hit.score, hit.entry, _KINDS.index(hit.kind), hit.name
-
-
-def _keys_of(word: Word, *, slips: bool) -> set[str]:
-    """What like words have in common: the skeleton of a reading, and with `slips` also the skeleton less one sound, so
-    that two that are a slip apart meet."""
-    skeletons = word.sound().skeletons
-    keys = set(skeletons)
-    if slips:
-        for skeleton in skeletons:
-            if len(skeleton) >= 4:
-                keys.update(skeleton[:at] + skeleton[at + 1 :] for at in range(len(skeleton)))
-    keys.update(f"~{group}" for group in word.sound().nicknames)
-    return keys

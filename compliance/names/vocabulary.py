@@ -3,10 +3,10 @@
 from typing import Final
 
 TITLES: Final = frozenset(
-    "mr mrs ms miss mister dr doctor prof professor gen general col colonel capt captain"
-    " maj major lt brig eng engineer "
-    "ing sheikh shaykh sheik shaikh cheikh haji hajji hajj hadji haj alhaj sir dame lord hon rev ayatollah mullah "
-    "mulla maulvi mawlawi qari ustad herr frau monsieur madame senor senora don dona gospodin gospozha kyrios kyria "
+    "mr mrs ms miss mister dr doctor prof professor gen general col colonel capt captain maj major lt brig eng "
+    "engineer ing sheikh shaykh sheik shaikh cheikh haji hajji hajj hadji haj alhaj sir dame lord hon rev ayatollah "
+    "hafiz akhund akhond mawlana maulana sahib saheb mullah mulla maulvi mawlawi qari ustad herr frau monsieur "
+    "madame senor senora don dona gospodin gospozha kyrios kyria "
     "jr sr".split()
 )
 
@@ -26,6 +26,13 @@ COMPANY_FORMS: Final = frozenset(
     "proprietary pte private pvt fze fzco fzc llp lp as anonim sirketi sti compania anonima sociedad ca cv de shpk tov "
     "ab oy oyj aps doo dd kft rt sro spol cia cie est establishment".split()
 )
+
+SHORT_FORMS: Final = {
+    "shpg": "shipping", "intl": "international", "int": "international", "mfg": "manufacturing", "bros": "brothers",
+    "univ": "university", "dept": "department", "ind": "industries", "inds": "industries", "assn": "association",
+    "assoc": "association", "mgmt": "management", "trdg": "trading", "govt": "government", "org": "organization",
+    "organisation": "organization", "centre": "center",
+}  # fmt: skip
 
 # A line is one name with what its bearers are called, in any spelling: they are compared by their sound.
 PET_NAMES: Final = """
@@ -100,4 +107,7 @@ muhammad mehmet mamadou mohd md muhd
 ahmad ahmet
 yusuf joseph yousef
 ibrahim abraham
+ali cali
+umar omar cumar
+abdi cabdi
 """

@@ -10,7 +10,7 @@ from typing import Final
 from compliance.names.pinyin import WADE_GILES, is_pinyin
 from compliance.names.scripts import is_abjad, latin
 from compliance.names.sounds import Sound, sound
-from compliance.names.vocabulary import COMPANY_FORMS, PARTICLES, SUN_ARTICLES, TITLES
+from compliance.names.vocabulary import COMPANY_FORMS, PARTICLES, SHORT_FORMS, SUN_ARTICLES, TITLES
 
 # What bounds the work that one name can ask for. The longest name on the lists of OFAC and the UN has 150 letters.
 LONGEST_NAME: Final = 300
@@ -19,6 +19,10 @@ MOST_WORDS: Final = 12
 
 _APOSTROPHES: Final = dict.fromkeys(map(ord, "'’‘‛`´ʼʻʽʿʾʹʺˈ′″"))
 _PATRONYMIC: Final = re.compile(r"(il|m|k)(y?i)ch$|(v|w)(i|y)(ch|c|tch|tsch)$|(v|w|ch|sh)na$|ovych$|ivna$")
+# Initials of Cyrillic letters that Latin spells with two: Yu. A. Petrov.
+_LONG_INITIAL: Final = re.compile(r"(?<!\w)([A-Z])(?:u|a|e|o|h|s|hch|yu|ya)(?=\.)")
+# An organisation's letters behind its name: LORD'S RESISTANCE ARMY (LRA).
+_ABBREVIATION: Final = re.compile(r"(?<=\S )\([A-Z0-9/.& -]{2,8}\)")
 # Servant of the Merciful, of the Mighty…: one name in two words or three, in a dozen spellings.
 _SERVANT: Final = re.compile(r"^abd[aeiou]?(?:l|([rsztdn])(?=\1)|sh(?=sh))(?=.{2})")
 _SERVANT_ALONE: Final = frozenset("abd abdul abdel abdal abdol abdu abdur abder abdus".split())
@@ -38,6 +42,10 @@ class Word:
         return len(self.text) == 1 and not self.text.isdigit()
 
     @property
+    def servant(self) -> bool:
+        return self.text.startswith("abdul") and len(self.text) >= 8
+
+    @property
     def patronymic(self) -> bool:
         return len(self.text) >= 5 and _PATRONYMIC.search(self.text) is not None
 
@@ -53,13 +61,14 @@ class Word:
         return Word(self.text + other.text, self.abjad or other.abjad, also, self.chinese and other.chinese)
 
 
-@lru_cache(maxsize=1 << 14)
+@lru_cache(maxsize=1 << 16)
 def words_of(name: str, *, company: bool) -> tuple[Word, ...]:
     """The words of a name that count, in its order. `company`: forms such as Ltd do not count, and letters that stand
     alone are one word (S.A.), not initials."""
     found = _raw_words(name)
     if company:
         found = _letters_joined(found)
+        found = [Word(SHORT_FORMS.get(word.text, word.text), word.abjad) for word in found]
         kept = [word for word in found if word.text not in COMPANY_FORMS and word.text not in PARTICLES]
         return tuple((kept or found)[:MOST_WORDS])
     found = [word for word in found if word.text not in TITLES] or found
@@ -84,6 +93,8 @@ def _particles_dropped(found: list[Word]) -> list[Word]:
 
 
 def _raw_words(name: str) -> list[Word]:
+    name = _LONG_INITIAL.sub(lambda letters: letters.group(1), name[:LONGEST_NAME])
+    name = _ABBREVIATION.sub(" ", name) or name
     text = unicodedata.normalize("NFKC", name[:LONGEST_NAME]).casefold().translate(_APOSTROPHES)
     text = unicodedata.normalize("NFC", text[: 2 * LONGEST_NAME])
     parts = "".join(
@@ -112,10 +123,17 @@ def _servants_joined(found: list[Word]) -> list[Word]:
             rest = found[at].text
             at += 1
             rest = rest[2:] if rest in {"allah", "ullah", "allh"} else rest
-            out.append(Word(f"abdul{rest}"[:LONGEST_WORD], word.abjad))
+            out.append(_servant(rest[:LONGEST_WORD], word.abjad))
+        elif (start := _SERVANT.match(word.text)) is not None:
+            out.append(_servant(word.text[start.end() :], word.abjad))
         else:
-            out.append(Word(_SERVANT.sub("abdul", word.text, count=1), word.abjad))
+            out.append(word)
     return out
+
+
+def _servant(of: str, abjad: bool) -> Word:
+    """Some leave the servant out and are called by the rest of the name."""
+    return Word(f"abdul{of}", abjad, (of,) if len(of) > 3 else ())
 
 
 def _letters_joined(found: list[Word]) -> list[Word]:

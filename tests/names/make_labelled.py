@@ -1,8 +1,10 @@
 """Makes the labelled names in compliance/names/evaluation, from OFAC's list and what is written by hand beside this.
 
-    python -m tests.names.make_labelled SDN_CSV ALT_CSV
+    python -m tests.names.make_labelled SDN_CSV ALT_CSV UN_XML
 
-It was run once, before there was a matcher, and what it made is committed: nothing here knows how names are matched.
+It was run before there was a matcher, and what it made is committed: nothing here knows how names are matched. Only
+the UN's aliases came into the tuning part later, when OFAC's in the held-out part had turned out harder than what was
+made by hand: something had to be fitted to that was not them.
 Pairs of OFAC's aliases are kept by difflib alone (`same_name`), so that the choice says nothing about the matcher.
 """
 
@@ -13,6 +15,7 @@ import unicodedata
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 from pathlib import Path
+from xml.etree import ElementTree
 
 from faker import Faker  # only here: `pip install faker`; what it made is committed
 
@@ -202,6 +205,28 @@ def ofac_aliases(sdn: list[list[str]], alt: list[list[str]], chance: random.Rand
         yield from sorted(chance.sample(found[what], count))
 
 
+def un_aliases(un_path: str, held_out: list[Row], chance: random.Random) -> Iterator[Row]:
+    """The UN's aliases against its primary names, without what the held-out part asks."""
+    asked = {tuple(sorted(plain_words(row[5]))) for row in held_out}
+    found: dict[str, list[Row]] = {"person": [], "organisation": []}
+    root = ElementTree.parse(un_path).getroot()
+    for kind, subject in (("INDIVIDUAL", "person"), ("ENTITY", "organisation")):
+        for element in root.iter(kind):
+            parts = (
+                element.findtext(part) or "" for part in ("FIRST_NAME", "SECOND_NAME", "THIRD_NAME", "FOURTH_NAME")
+            )
+            name = " ".join(" ".join(parts).split())
+            for alias in element.iter(f"{kind}_ALIAS"):
+                for other in (alias.findtext("ALIAS_NAME") or "").split(";"):
+                    if same_name(name, other) and tuple(sorted(plain_words(other))) not in asked:
+                        found[subject].append(
+                            ("positive", f"UN alias, {subject}", "Latin", subject, name, " ".join(other.split()))
+                        )
+    for subject, count in (("person", 400), ("organisation", 100)):
+        unique = list(dict.fromkeys(found[subject]))
+        yield from sorted(chance.sample(unique, min(count, len(unique))))
+
+
 def clean_names(held_out: bool, chance: random.Random) -> Iterator[Row]:
     if held_out:
         for locale in FAKER_LOCALES:
@@ -289,10 +314,12 @@ def write(name: str, header: str, rows: list[tuple[str, ...]]) -> None:
         out.writerows(rows)
 
 
-def main(sdn_path: str, alt_path: str) -> None:
+def main(sdn_path: str, alt_path: str, un_path: str) -> None:
     sdn, alt = read(sdn_path), read(alt_path)
     write("ofac.csv", "entry,subject,name", [(row[0], SUBJECTS[row[2].strip()], row[1]) for row in sdn])
-    for part, held_out in (("tuning", False), ("held_out", True)):
+    rows: list[Row] = []
+    for part, held_out in (("held_out", True), ("tuning", False)):
+        aliases = list(un_aliases(un_path, rows, random.Random(20260302))) if not held_out else []
         chance = random.Random(20260301 + held_out)
         rows = list(by_hand(held_out, chance))
         if held_out:
@@ -300,8 +327,9 @@ def main(sdn_path: str, alt_path: str) -> None:
         rows += clean_names(held_out, chance)
         rows += near_misses(held_out, sdn, alt, chance)
         rows += siblings(held_out)
+        rows += aliases
         write(f"{part}.csv", "label,kind,script,subject,listed,query", list(dict.fromkeys(rows)))
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3])
+    main(*sys.argv[1:4])
