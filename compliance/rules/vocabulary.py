@@ -58,7 +58,8 @@ class Facts:
     )
     in_24h: int | None = fact(
         "What came in within the 24 hours before, cleared, in this currency, in minor units, but from the "
-        "customer's own accounts; null when the amount is too small for the answer to matter, and where nothing leaves the customer."
+        "customer's own accounts; null when the amount is too small for the answer to matter, and where nothing leaves "
+        "the customer."
     )
     party_matched: bool = fact(
         "The name of the customer, or of the one who is paid, may be on a list and nobody has decided yet, or somebody "
