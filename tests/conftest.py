@@ -8,6 +8,7 @@ import gc
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from functools import cache
 from typing import Any
 
 import psycopg
@@ -163,10 +164,13 @@ def owner_connection(owner_dsn: str) -> Iterator[psycopg.Connection]:
 @pytest.fixture
 def redis_url(servers: TestServers) -> str:
     """This worker's Valkey database, empty; cache and broker of the settings are here."""
-    url = os.environ["REDIS_URL"]
-    with redis.Redis.from_url(url) as client:
-        client.flushdb()
-    return url
+    _valkey().flushdb()
+    return os.environ["REDIS_URL"]
+
+
+@cache
+def _valkey() -> redis.Redis:
+    return redis.Redis.from_url(os.environ["REDIS_URL"])
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,7 @@ from wallet_project.api.problem_page import problem_page
 api: list[URLPattern | URLResolver] = [
     path("", include("accounts.urls")),
     path("", include("ledger.urls")),
+    path("", include("compliance.urls")),
     path("openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
 ]
 urlpatterns = [

@@ -68,6 +68,7 @@ def test_the_auditor_sees_every_list_and_every_row(full_house: House, login: Cal
             assert not re.search(r"""(src|href)=["'](https?:)?//""", html), f"{model}: something from another host"
 
 
+@pytest.mark.thorough
 def test_pages_bear_the_names_of_the_menu(full_house: House, login: Callable[[str], Client]) -> None:
     client = login("Auditor")
     technical = ("Authentication and Authorization", "rail transfer", "kyc check", "work item", "inbound event")
@@ -92,6 +93,7 @@ def queries(client: Client, path: str) -> int:
     return len(captured)
 
 
+@pytest.mark.thorough
 def test_a_longer_list_asks_no_more_of_the_database(full_house: House, login: Callable[[str], Client]) -> None:
     client = login("Auditor")
     paths = ["/admin/", *(url(model) for model in registered())]
@@ -119,7 +121,12 @@ def test_a_row_is_shown_with_a_bounded_number_of_questions(full_house: House, lo
 
 
 @pytest.mark.parametrize(
-    "term", ["0198f2c1-0000-7000-8000-000000000001", "ada@example.com", "what?", "a\x00b", "%", "'"]
+    "term",
+    ["ada@example.com", "a\x00b"]
+    + [
+        pytest.param(term, marks=pytest.mark.thorough)
+        for term in ("0198f2c1-0000-7000-8000-000000000001", "what?", "%", "'")
+    ],
 )
 def test_a_search_for_anything_is_answered(full_house: House, login: Callable[[str], Client], term: str) -> None:
     client = login("Auditor")

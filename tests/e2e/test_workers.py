@@ -79,6 +79,7 @@ def test_a_worker_killed_while_it_clears_leaves_its_work_to_the_sweep(town: Town
     town.verify()
 
 
+@pytest.mark.thorough
 def test_a_worker_killed_while_it_waits_for_the_bank_does_not_collect_twice(town: Town) -> None:
     with town.worker() as doomed:
         ada = town.customer("Ada")
@@ -94,6 +95,7 @@ def test_a_worker_killed_while_it_waits_for_the_bank_does_not_collect_twice(town
     town.verify()
 
 
+@pytest.mark.thorough
 def test_without_redis_requests_are_answered_and_money_waits_for_it(town: Town) -> None:
     with town.worker(sweeps=True):
         ada, ben = town.customer("Ada"), town.customer("Ben")

@@ -17,6 +17,8 @@ from ledger.selectors.lists import Filters
 from tests.support.database import Databases
 from tests.support.factories import make_account
 
+pytestmark = pytest.mark.thorough
+
 #: Payments out of the account, an hour apart, and as many into it. Each tenth waited for three days.
 PAYMENTS = 15_000
 BEGINNING = datetime(2024, 1, 1, tzinfo=UTC)

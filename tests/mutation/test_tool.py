@@ -13,6 +13,8 @@ from tests.mutation.children import FirstError, run_in_child
 from tests.mutation.order import Experience
 from tests.mutation.selection import Selection
 
+pytestmark = pytest.mark.thorough
+
 SQL = """
 CREATE OR REPLACE FUNCTION fee(p_amount int, p_kind text) RETURNS int LANGUAGE plpgsql AS $$
 BEGIN

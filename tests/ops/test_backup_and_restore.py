@@ -18,7 +18,7 @@ from tests.support import factories
 from tests.support.database import Database, connected_to
 from wallet_project.management import postgres_programs
 
-pytestmark = pytest.mark.own_database
+pytestmark = [pytest.mark.own_database, pytest.mark.thorough]
 
 EmptyDatabase = Callable[[], AbstractContextManager[Database]]
 

@@ -16,7 +16,7 @@ from wallet_project.chain.sealing import seal_all
 from wallet_project.chain.selectors import oldest_unsealed_seconds
 from wallet_project.embedded import processes
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 
 @pytest.fixture(autouse=True)
