@@ -4,6 +4,8 @@ import time
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from tests.e2e.town import SECONDS, Town, kill
 from wallet_project.demo.customer import Customer
 from wallet_project.embedded import processes
