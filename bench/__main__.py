@@ -56,6 +56,9 @@ def _run(options: argparse.Namespace, running: servers.Servers) -> Bench:
         bench.round()
         sys.stdout.write(f"  took {time.monotonic() - began:.0f} s\n")
     bench.verify_grown()
+    if "screening_30_rules" in bench.wanted:
+        sys.stdout.write("screening with more to look at\n")
+        bench.full_screening(options.rounds)
     if OVERLOAD in options.keys:
         sys.stdout.write("overload\n")
         bench.overload()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-Unit = Literal["of TPC-B", "of uniform", "of idle", "of hordak", "of 10k", "s", "MB"]
+Unit = Literal["of TPC-B", "of HTTP", "of uniform", "of idle", "of hordak", "of 10k", "s", "MB"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,7 @@ FIGURES: Final = (
     Figure("bulk_http", "bulk of 1,000 over HTTP, per transfer", "of TPC-B", 2, 4),
     Figure("bulk_in_process", "bulk of 1,000 in process, per transfer", "of TPC-B", 4, 10),
     Figure("screening", "screening with the default rules", "of TPC-B", 2, 4),
+    Figure("screening_30_rules", "the same with 30 rules, 20,000 names, payouts", "of HTTP", 1, 2),
     Figure("clearing_uniform", "clearing, uniform accounts", "of TPC-B", 4, 8),
     Figure("clearing_hot", "clearing, 80 % to one receiver", "of TPC-B", 4, 8),
     Figure("pipeline", "request to cleared, all processes, sustained", "of TPC-B", 0.25, 0.4),

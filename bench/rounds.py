@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bench import bulk, growth, http_load, in_process, overload, raw_http
+from bench import bulk, desk, growth, http_load, in_process, overload, raw_http
 from bench.catalogue import percentile
 from bench.peer import Hordak
 from bench.servers import Servers, Wallet
@@ -67,6 +67,8 @@ class Bench:
         self._catch_up()
         broken = verify_ledger()
         for key in self.wanted:
+            if key == "screening_30_rules":
+                continue
             if key not in found:
                 self.void[key] = "; ".join(broke_off) or "not measured in each round"
                 continue
@@ -201,6 +203,28 @@ class Bench:
         self.overloaded = {"carried_per_second": round(carried), **overload.report(found, half_done=half_done)}
         if broken := verify_ledger():
             self.void["overload"] = f"verify_ledger: {broken}"
+
+    def full_screening(self, rounds: int) -> None:
+        """Screening with more rules and a list, beside the requests of 128 connections; after the rounds, whose
+        screening goes by the rules that a new wallet has."""
+        key = "screening_30_rules"
+        self._catch_up()
+        names = desk.furnish(self.servers.folder)
+        with Wallet(self.servers).web() as base_url:
+            self._load(base_url, 8, 1, "uniform")
+            for _ in range(rounds):
+                self._catch_up()
+                self.servers.checkpoint()
+                load = self._load(base_url, 128, self.lengths.slice, "uniform")
+                self._note_failures(key, load)
+                payouts = desk.ask_payouts(self.people, names, load.requests // desk.ONE_PAYOUT_IN)
+                screened = self._settled(in_process.screened)
+                desk.call_off(payouts)
+                self.values[key].append(screened / load.per_second)
+                sys.stdout.write(f"  {key:<24}{self.values[key][-1]:10.3f}\n")
+        self._catch_up()
+        if broken := verify_ledger():
+            self.void[key] = f"verify_ledger: {broken}"
 
     def _peer_rate(self) -> float:
         assert self.peer is not None

@@ -84,7 +84,11 @@ def test_every_role_sees_the_dashboard(full_house: House, login: Callable[[str],
     for role in ("Officer", "Senior officer", "Auditor", "Administrator", "Superuser"):
         page = login(role).get("/admin/")
         assert page.status_code == 200
-        assert "waiting" in page.content.decode()
+        text = page.content.decode()
+        assert "waiting" in text
+        badges = re.findall(r"min-w-\[18px\][^>]*>([^<]*)<", text)
+        assert all(badge.strip() for badge in badges), "where nothing waits there is no badge"
+        assert (role == "Officer") <= bool(badges)
 
 
 def queries(client: Client, path: str) -> int:
