@@ -31,7 +31,13 @@ def furnish(folder: Path) -> list[str]:
     _rules()
     _list(folder)
     with (_EVALUATION / "held_out.csv").open(newline="") as file:
-        return sorted({row["query"] for row in csv.DictReader(file) if row["kind"] == "clean"})
+        return sorted(
+            {
+                row["query"]
+                for row in csv.DictReader(file)
+                if row["label"] == "negative" and row["kind"].startswith("clean")
+            }
+        )
 
 
 def _rules() -> None:
