@@ -9,6 +9,7 @@ import pytest
 
 from bench import http_load, report
 from bench.catalogue import BY_KEY, FIGURES, percentile, summary, unmeasured
+from tests.support.servers import ROOT
 
 RATE = 200.0
 
@@ -31,6 +32,15 @@ def test_where_less_is_better_the_bound_is_an_upper_one() -> None:
 def test_an_aim_is_never_easier_than_its_bound() -> None:
     for figure in FIGURES:
         assert (figure.aim >= figure.bound) if figure.more_is_better else (figure.aim <= figure.bound), figure.key
+
+
+def test_the_record_has_every_figure_and_none_that_is_void() -> None:
+    kept = json.loads((ROOT / "bench" / "results.json").read_text())
+    assert kept["figures"].keys() == BY_KEY.keys()
+    verdicts = {key: row["verdict"] for key, row in kept["figures"].items() if key != "growth_5m"}
+    assert set(verdicts.values()) <= {"reached", "enough", "below"}, verdicts
+    assert all(kept["figures"][key]["rounds"] >= 5 for key in verdicts)
+    assert {"machine", "versions", "commit", "tpcb_per_second"} <= kept.keys()
 
 
 def test_what_was_not_measured_is_no_figure() -> None:
