@@ -95,8 +95,8 @@ def _sql(whose: str, wanted: Filters, *, as_seen_from_account: bool) -> str:
     stops = " UNION ALL ".join(
         f"(SELECT t.id {_looked_at(side, wanted)} OFFSET %(looked_at)s - 1 LIMIT 1)" for side in sides
     )
-    # A transfer between two accounts of the same customer is on both sides, and is listed once. Where it stopped is found
-    # out once: left to itself, the planner asked it again for each row of the page, if statistics had it so.
+    # A transfer between two accounts of the same customer is on both sides, and is listed once. Where it stopped is
+    # found out once: left to itself, the planner asked it again for each row of the page, if statistics had it so.
     return f"""
         WITH page AS MATERIALIZED (
             SELECT DISTINCT ON (t.id) t.* FROM accounts_account mine CROSS JOIN LATERAL ({found}) t
