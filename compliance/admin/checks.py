@@ -30,8 +30,8 @@ from wallet_project.utils.admin import (
 )
 from wallet_project.utils.money import format_money
 
-_AMOUNTS: Final = ("amount", "out_24h", "out_30d")
-_FACT_NAMES: Final = {
+_AMOUNTS: Final = ("amount", "out_24h", "out_30d", "in_24h")
+FACT_NAMES: Final = {
     "kind": "Kind",
     "outgoing": "Leaves the customer's account",
     "amount": "Amount",
@@ -47,6 +47,9 @@ _FACT_NAMES: Final = {
     "debits_30d": "Debits in the 30 days before",
     "out_30d": "Sent out in the 30 days before",
     "days_idle": "Days since the last debit",
+    "in_24h": "Came in in the 24 hours before",
+    "party_matched": "A customer's name may be on a list",
+    "destination_score": "Score of the payee's name on lists",
 }
 
 
@@ -74,13 +77,13 @@ def facts_values(facts: Mapping[str, Any]) -> str:
     for name, value in facts.items():
         if name == "currency":
             continue
-        label = _FACT_NAMES.get(name, name)
-        if name in _AMOUNTS:
+        label = FACT_NAMES.get(name, name)
+        if value is None:
+            shown[label] = "the lists could not be read" if name == "destination_score" else "not looked up"
+        elif name in _AMOUNTS:
             shown[label] = money(value, str(facts.get("currency", "")))
         elif name == "account_age_seconds":
             shown[label] = f"{value // 86_400} days, {value % 86_400 // 3600} hours"
-        elif value is None:
-            shown[label] = "not looked up, it would change nothing"
         else:
             shown[label] = value
     return named_values(shown)

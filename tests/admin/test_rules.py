@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from compliance.admin.checks import FACT_NAMES
 from compliance.models import Backtest, Rule, RulesRevision, RuleVersion, Screening
+from compliance.rules import FACTS
 from compliance.services import screening
 from tests.admin.house import House, action_url, furnish_with_a_rule, pay
 from tests.support.factories import NOW
@@ -102,3 +104,8 @@ def test_another_rule_is_written_from_any_rules_page(many_debits: Rule, login: C
     assert Rule.objects.get(name="tiny").versions.get().status == "draft"
     version = Rule.objects.get(name="tiny").versions.get()
     assert "It is over" in press(officer, version, "discard")
+
+
+def test_staff_read_each_fact_by_a_name_of_its_own() -> None:
+    assert FACT_NAMES.keys() | {"currency"} == FACTS.keys()
+    assert len(set(FACT_NAMES.values())) == len(FACT_NAMES)
