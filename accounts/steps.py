@@ -1,6 +1,7 @@
 """Parts of use cases that an app above composes into its own commit. Each locks what it moves, customer before
 accounts, and asserts that a transaction is open."""
 
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -75,8 +76,11 @@ def request_verification(*, customer_id: UUID, actor: Actor, reason: str = "", b
     return True
 
 
-def mark_verified(*, customer_id: UUID, profile_id: UUID, actor: Actor, reason: str = "") -> bool:
-    """The profile version was checked and is right: the customer is verified and what he requested opens.
+def mark_verified(
+    *, customer_id: UUID, profile_id: UUID, actor: Actor, reason: str = "", until: datetime | None = None
+) -> bool:
+    """The profile version was checked and is right: the customer is verified and what he requested opens. `until`: when
+    that is too old to be relied on; None: never.
 
     False, and nothing is done, when nobody waits for it any more: the customer is not pending, or has changed his
     profile since, and then the current version is what waits to be checked.
@@ -84,8 +88,8 @@ def mark_verified(*, customer_id: UUID, profile_id: UUID, actor: Actor, reason: 
     customer = lock_customer(customer_id)
     if not _waits_for(customer, profile_id):
         return False
-    customer.verified_profile_id = profile_id
-    move(customer, "verify", actor=actor, reason=reason, also=["kyc_reason", "verified_profile"])
+    customer.verified_profile_id, customer.verified_until = profile_id, until
+    move(customer, "verify", actor=actor, reason=reason, also=["kyc_reason", "verified_profile", "verified_until"])
     open_requested_accounts(customer_id=customer_id, actor=actor, reason=reason)
     return True
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from django.conf import settings
 from django.db import connection
 
 from accounts import steps as accounts
@@ -134,7 +135,10 @@ def conclude(check: KycCheck, *, approved: bool, decided_by: str, reason: str, a
     end_check(check, verdict, decided_by=decided_by, reason=reason, actor=actor, now=now)
     subject = {"customer_id": check.customer_id, "profile_id": check.profile_id}
     if approved:
-        done = accounts.mark_verified(**subject, actor=actor, reason=reason)
+        days = settings.IDENTITY_VALID_DAYS
+        done = accounts.mark_verified(
+            **subject, actor=actor, reason=reason, until=now + timedelta(days=days) if days else None
+        )
     else:
         done = accounts.mark_rejected(**subject, actor=actor, customer_reason=REJECTED_NOTICE, reason=reason)
     if not done:

@@ -19,6 +19,11 @@ def run_checks() -> None:
     work_off("compliance.run_checks", lambda: kyc.run_checks(now=timezone.now()), full=kyc.BATCH)
 
 
+@shared_task(name="compliance.refresh_identities")
+def refresh_identities() -> None:
+    work_off("compliance.refresh_identities", lambda: kyc.refresh_due(now=timezone.now()), full=200)
+
+
 @shared_task(name="compliance.process_identity_events")
 def process_identity_events() -> None:
     work_off(

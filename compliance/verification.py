@@ -74,6 +74,10 @@ _OFFENCES: Final = {
         SELECT r.id AS rescreening, r.cursor, r.moved_at FROM compliance_rescreening r
         WHERE r.done_at IS NULL AND r.moved_at < now() - %(late)s::interval
     """,
+    "a customer whose identity should have been checked again": """
+        SELECT c.id AS customer_id, c.verified_until FROM accounts_customer c
+        WHERE c.kyc_status = 'verified' AND c.verified_until < now() - interval '1 day'
+    """,
     "a customer who waits for a check that nobody makes": """
         SELECT c.id AS customer_id FROM accounts_customer c
         WHERE c.kyc_status = 'pending'

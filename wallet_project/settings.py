@@ -208,6 +208,10 @@ FOUR_EYES_FROM = env.json("FOUR_EYES_FROM", default={})
 NAME_MATCH_THRESHOLD = env.int("NAME_MATCH_THRESHOLD", default=75)
 if NAME_MATCH_THRESHOLD not in range(1, 101):
     raise ImproperlyConfigured("NAME_MATCH_THRESHOLD is a score from 1 to 100.")
+#: So many days after it was verified an identity is checked again; 0: never.
+IDENTITY_VALID_DAYS = env.int("IDENTITY_VALID_DAYS", default=730)
+if IDENTITY_VALID_DAYS < 0:
+    raise ImproperlyConfigured("IDENTITY_VALID_DAYS is a number of days, or 0.")
 #: Points of the rules that score add up: from these sums on a transaction is reviewed, and rejected.
 SCORE_REVIEW_FROM = env.int("SCORE_REVIEW_FROM", default=50)
 SCORE_REJECT_FROM = env.int("SCORE_REJECT_FROM", default=100)
@@ -298,6 +302,7 @@ CELERY_BEAT_SCHEDULE = {
     for name, seconds in {
         "compliance.run_checks": 5,
         "compliance.process_identity_events": 5,
+        "compliance.refresh_identities": 3600,
         "compliance.screen_due": 2,
         "compliance.open_cases": 10,
         "compliance.rescreen_customers": 10,

@@ -59,6 +59,7 @@ class CustomerAdmin(StaffActionsMixin, ExactSearchMixin, BigTableAdmin):
         "kyc_reason",
         "profile_link",
         "verified_profile_link",
+        "verified_until",
         "created_at",
     ]
     staff_actions = (

@@ -99,12 +99,19 @@ class Customer(models.Model):
         related_name="+",
         help_text="last one verified",
     )
+    verified_until = models.DateTimeField(
+        null=True, blank=True, help_text="when the identity is checked again; null: not verified, or for good"
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
         indexes = [
             # What the identity check's sweep asks for: customers that wait.
-            models.Index(fields=["id"], condition=Q(kyc_status=KycStatus.PENDING), name="customer_kyc_pending")
+            models.Index(fields=["id"], condition=Q(kyc_status=KycStatus.PENDING), name="customer_kyc_pending"),
+            # And those whose verification has grown old.
+            models.Index(
+                fields=["verified_until"], condition=Q(kyc_status=KycStatus.VERIFIED), name="customer_kyc_grows_old"
+            ),
         ]
         permissions = [("restart_verification", "Can have a customer's identity checked again")]
         default_permissions = ("view",)

@@ -18,6 +18,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef
 
+from accounts import steps as accounts
 from accounts.models import Customer, ProfileVersion
 from accounts.states import KycStatus
 from compliance import matches, steps
@@ -114,6 +115,18 @@ def start_due_checks(*, now: datetime, limit: int = 200) -> int:
                 _look_for(customer, lists, now=now)
                 started += 1
     return started
+
+
+def refresh_due(*, now: datetime, limit: int = 200) -> int:
+    """Have the customers checked again whose verification is too old to be relied on; how many. What is open goes on
+    working meanwhile; what they request meanwhile waits for the result."""
+    reason = f"verified more than {settings.IDENTITY_VALID_DAYS} days ago"
+    with transaction.atomic(durable=True):
+        old = Customer.objects.filter(kyc_status=KycStatus.VERIFIED, verified_until__lte=now).order_by("verified_until")
+        due = list(old.select_for_update(no_key=True, skip_locked=True).values_list("id", flat=True)[:limit])
+        for customer_id in sorted(due):
+            accounts.request_verification(customer_id=customer_id, actor=system_actor(), reason=reason)
+    return len(due)
 
 
 def _look_for(customer: Customer, lists: Sequence[ListInForce], *, now: datetime) -> None:

@@ -435,6 +435,42 @@ def test_a_customer_who_was_rejected_is_checked_again_when_staff_say_so(sandbox:
     assert tend_queue(now=NOW) == 0
 
 
+def test_a_verification_that_has_grown_old_is_made_again_while_what_is_open_goes_on(
+    sandbox: RunningSandbox, settings: Any
+) -> None:
+    settings.IDENTITY_VALID_DAYS = 30
+    customer = applicant()
+    ask()
+    assert kyc_status(customer) == "verified"
+    assert customer.verified_until == NOW + timedelta(days=30)
+    later = NOW + timedelta(days=30)
+    assert kyc.refresh_due(now=later - timedelta(seconds=1)) == 0
+    assert kyc.refresh_due(now=later) == 1
+    assert kyc.refresh_due(now=later) == 0, "it is being checked already"
+    assert (kyc_status(customer), account_states(customer)) == ("pending", ["open"])
+    assert ask(later) == 1
+    assert kyc_status(customer) == "verified"
+    assert customer.verified_until == later + timedelta(days=30)
+    assert KycCheck.objects.filter(customer=customer).count() == 2
+
+
+def test_where_it_is_said_so_a_verification_never_grows_old(sandbox: RunningSandbox, settings: Any) -> None:
+    settings.IDENTITY_VALID_DAYS = 0
+    customer = applicant()
+    ask()
+    customer.refresh_from_db()
+    assert customer.verified_until is None
+    assert kyc.refresh_due(now=NOW + timedelta(days=36_500)) == 0
+
+
+def test_those_that_have_grown_old_are_taken_by_one_of_ten_workers(sandbox: RunningSandbox) -> None:
+    customers = [applicant() for _ in range(3)]
+    ask()
+    later = NOW + timedelta(days=1_000)
+    assert sum(at_once(*[lambda: kyc.refresh_due(now=later)] * 10)) == 3
+    assert [kyc_status(customer) for customer in customers] == ["pending"] * 3
+
+
 def test_the_provider_is_never_asked_inside_a_transaction(sandbox: RunningSandbox) -> None:
     from django.db import transaction
 

@@ -11,6 +11,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import Account, IdempotencyClaim
 from accounts.services.handles import claim_handle
+from ledger import posting
 from ledger.models import Transaction
 from tests.ledger import flows
 from tests.ledger.test_api import UNKNOWN_ID
@@ -199,6 +200,43 @@ def test_of_all_or_none_the_refusal_names_each_and_leaves_no_trace() -> None:
     run_until_idle()
     assert flows.balances(payer) == (190, 190)
     verify("--no-bank")
+
+
+def test_of_all_or_none_nothing_is_posted_where_only_what_is_seen_beforehand_is_refused(settings: Any) -> None:
+    settings.FEES = FEES
+    payer, payee = make_account(funded=1_000), make_account()
+    rows = Transaction.objects.count(), IdempotencyClaim.objects.count()
+    fine = [item(payer, payee, 10), item(payer, payee, 20)]
+    answer = send(payer, body(*fine, item(payer, payee, 30, fee=3), mode="atomic"), key="once")
+    (refusal,) = answer.json()["refusals"]
+    assert (refusal["transfer"], refusal["code"], refusal["fee"], refusal["currency"]) == (2, "fee_changed", 5, "EUR")
+    assert (Transaction.objects.count(), IdempotencyClaim.objects.count()) == rows
+    assert flows.balances(payer) == (1_000, 1_000)
+    assert outcomes(send(payer, body(*fine, mode="atomic"), key="once")) == ["accepted", "accepted"]
+
+
+def test_all_or_none_is_given_up_where_accounts_change_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[int] = []
+
+    def changed(asked: Any, whole: Any) -> Any:
+        tried.append(len(asked))
+        raise posting.AccountsChanged()
+
+    monkeypatch.setattr("ledger.services.bulk.posting.post_all_or_none", changed)
+    payer = make_account(funded=100)
+    answer = send(payer, body(item(payer, make_account(), 1), mode="atomic"))
+    assert (answer.status_code, answer["Retry-After"] != "") == (503, True)
+    assert tried == [1, 1, 1]
+
+
+def test_a_bulk_of_which_nothing_can_be_posted_does_not_pass_over_that_its_key_was_used() -> None:
+    payer, payee = make_account(funded=100), make_account()
+    nothing = body(item(payer, payer))
+    assert outcomes(send(payer, nothing, key="free")) == ["rejected same_account"]
+    assert not IdempotencyClaim.objects.filter(key="free").exists()
+    assert outcomes(send(payer, body(item(payer, payee, 1)), key="used")) == ["accepted"]
+    answer = send(payer, nothing, key="used")
+    assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_reused")
 
 
 def test_what_a_crash_left_out_is_posted_when_the_whole_comes_again() -> None:

@@ -377,6 +377,23 @@ def test_what_is_not_plain_is_posted_alone_with_its_own_rules() -> None:
     assert outcomes(answers) == ["created", "created", "ReversalExceeds"]
 
 
+def test_all_or_none_takes_plain_ones_each_with_a_key_of_its_own() -> None:
+    payer, payee = money.new_account(100), money.new_account()
+    plain = sending(payer, payee, 1)
+    of_the_wallet = asked(money.leg("transfer", payer, payee, 1), actor=system_actor())
+    back = asked(replace(money.leg("transfer", payer, payee, 1), reverses=uuid7()), actor=plain.actor)
+    three = asked(*(money.leg("transfer", payer, payee, 1) for _ in range(3)), actor=plain.actor)
+    corrected = asked(money.leg("adjustment", payer, payee, 1), actor=plain.actor)
+    others = [of_the_wallet, back, three, corrected]
+    assert [each.is_plain() for each in (plain, with_fee(payer, payee, 1, 1), *others)] == [True, True] + [False] * 4
+    for other in others:
+        with pytest.raises(ValueError, match="not plain"):
+            posting.post_all_or_none([plain, other])
+    with pytest.raises(ValueError, match="one key"):
+        posting.post_all_or_none([plain, sending(payer, payee, 1, key=plain.key)])
+    assert money.balances(payer) == (100, 100)
+
+
 @pytest.fixture
 def poison(owner_connection: psycopg.Connection) -> str:
     """A reference that the database can't bear."""

@@ -24,7 +24,7 @@ from wallet_project.embedded.postgres import ADMIN
 from wallet_project.guards import GuardsCheck
 from wallet_project.utils.verification import verify
 
-pytestmark = pytest.mark.thorough
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 PAGE = (ROOT / "docs" / "database.md").read_text()
 #: The names that the page gives, and those here: roles are the server's, where the other tests have theirs.
