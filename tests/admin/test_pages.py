@@ -112,6 +112,7 @@ def test_a_longer_list_asks_no_more_of_the_database(full_house: House, login: Ca
     assert max(after.values()) <= 16, after
 
 
+@pytest.mark.thorough
 def test_a_row_is_shown_with_a_bounded_number_of_questions(full_house: House, login: Callable[[str], Client]) -> None:
     client = login("Senior officer")
     counts = {}

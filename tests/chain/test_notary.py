@@ -217,6 +217,7 @@ def test_a_table_that_two_apps_declare_is_said(monkeypatch: pytest.MonkeyPatch) 
     assert "declared twice: accounts_statechange" in message.msg
 
 
+@pytest.mark.thorough
 def test_the_notary_needs_no_provider() -> None:
     nothing = {f"{name}_{part}": None for name in ("IDENTITY", "BANK") for part in ("URL", "API_KEY", "WEBHOOK_SECRET")}
     done = manage("notarize", **nothing)

@@ -146,6 +146,7 @@ def test_ten_that_seal_at_once_make_one_chain(app_dsn: str) -> None:
     assert numbers == list(range(len(numbers)))
 
 
+@pytest.mark.thorough
 def test_rows_keep_being_written_while_blocks_are_sealed(app_dsn: str) -> None:
     stop = threading.Event()
 

@@ -417,6 +417,7 @@ def test_what_is_no_withdrawal_uses_no_bank_account(world: World, owner_connecti
     assert [_first_use(row) for row in (transfer, deposit)] == [False, False]
 
 
+@pytest.mark.thorough
 def test_the_first_use_is_found_by_an_index_however_many_withdrawals_there_were(
     world: World, owner_connection: "psycopg.Connection[Any]"
 ) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import psycopg
+import pytest
 
 from accounts.models import IdempotencyClaim
 from tests.ledger.test_races import until_somebody_waits
@@ -18,6 +19,7 @@ from wallet_project.demo.http import NotReached, call
 from wallet_project.embedded import ports, processes, specs
 
 
+@pytest.mark.thorough
 def test_payments_that_wait_for_each_other_are_answered_before_the_web_server_ends(
     db: None, app_dsn: str, owner_dsn: str, admin_dsn: str, tmp_path: Path
 ) -> None:
