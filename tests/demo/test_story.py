@@ -101,6 +101,7 @@ def test_a_second_one_from_the_same_folder_is_refused(demo: Demo) -> None:
     assert f"already running from this folder: {demo.base_url} (pid {demo.process.pid})" in said
 
 
+@pytest.mark.thorough
 def test_a_story_that_comes_out_otherwise_says_what_was_expected(demo: Demo, tmp_path: Path) -> None:
     # A bank that knows nothing of what the wallet's own bank moved.
     with running_sandbox(fresh_config(tmp_path)) as other:

@@ -33,6 +33,7 @@ def lines_at_the_bank(town: Town, transaction: str) -> list[int]:
     return [row["amount"] for row in movements if row["reference"] == f"wallet-{transaction}"]
 
 
+@pytest.mark.thorough
 def test_nudges_alone_carry_money_from_the_request_to_the_end(town: Town) -> None:
     with town.worker():
         ada, ben = town.customer("Ada"), town.customer("Ben")
