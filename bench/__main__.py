@@ -16,7 +16,7 @@ from pathlib import Path
 from bench import growth, report, servers, town
 from bench.catalogue import BY_KEY
 from bench.peer import Hordak, NoPeer
-from bench.rounds import FULL, QUICK, Bench
+from bench.rounds import FULL, FULL_SCREENING, QUICK, Bench
 
 ROOT = Path(__file__).resolve().parent.parent
 OVERLOAD = "overload"
@@ -50,13 +50,13 @@ def _run(options: argparse.Namespace, running: servers.Servers) -> Bench:
     lengths = QUICK if options.quick else FULL
     bench = Bench(running, people, people_file, lengths, [key for key in options.keys if key in BY_KEY])
     _find_what_is_there(bench, options)
-    for number in range(1, options.rounds + 1 if bench.wanted else 1):
+    for number in range(1, options.rounds + 1 if bench.in_rounds else 1):
         began = time.monotonic()
         sys.stdout.write(f"round {number} of {options.rounds}\n")
         bench.round()
         sys.stdout.write(f"  took {time.monotonic() - began:.0f} s\n")
     bench.verify_grown()
-    if "screening_30_rules" in bench.wanted:
+    if FULL_SCREENING in bench.wanted:
         sys.stdout.write("screening with more to look at\n")
         bench.full_screening(options.rounds)
     if OVERLOAD in options.keys:

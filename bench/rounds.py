@@ -18,6 +18,8 @@ from bench.servers import Servers, Wallet
 from bench.town import Person, one_cent
 from wallet_project.embedded import processes
 
+#: Has rounds of its own, as it changes what is screened by.
+FULL_SCREENING = "screening_30_rules"
 _WARM_SECONDS = 2.0
 _READS_A_SECOND = 50.0
 
@@ -54,6 +56,10 @@ class Bench:
     void: dict[str, str] = field(default_factory=dict)
     tpcb: list[float] = field(default_factory=list)
 
+    @property
+    def in_rounds(self) -> list[str]:
+        return [key for key in self.wanted if key != FULL_SCREENING]
+
     def round(self) -> None:
         found: dict[str, float] = {}
         broke_off = []
@@ -66,9 +72,7 @@ class Bench:
                 sys.stdout.write(f"  {broke_off[-1]}\n")
         self._catch_up()
         broken = verify_ledger()
-        for key in self.wanted:
-            if key == "screening_30_rules":
-                continue
+        for key in self.in_rounds:
             if key not in found:
                 self.void[key] = "; ".join(broke_off) or "not measured in each round"
                 continue
@@ -207,7 +211,7 @@ class Bench:
     def full_screening(self, rounds: int) -> None:
         """Screening with more rules and a list, beside the requests of 128 connections; after the rounds, whose
         screening goes by the rules that a new wallet has."""
-        key = "screening_30_rules"
+        key = FULL_SCREENING
         self._catch_up()
         names = desk.furnish(self.servers.folder)
         with Wallet(self.servers).web() as base_url:
