@@ -7,6 +7,7 @@ from accounts.models import Principal
 from accounts.selectors import format_time
 from accounts.staff import PermissionMissing, require_permission
 from compliance.models import Decision, Screening
+from compliance.watchlists import why
 from wallet_project.utils.context import Actor
 from wallet_project.utils.errors import NotFound
 
@@ -62,7 +63,7 @@ def _match(score: int, told: dict[str, Any]) -> dict[str, Any]:
         "name": told["name"],
         "score": score,
         "threshold": told["threshold"],
-        "explanation": {name: told.get(name) for name in ("kind", "name_score", "aligned", "adjustments")},
+        "explanation": why(told),
     }
 
 

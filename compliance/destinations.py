@@ -84,10 +84,7 @@ def keep(by_screening: Mapping[UUID, tuple[Destination, Sequence[ListHit]]]) -> 
         DestinationMatch(
             screening_id=screening_id,
             asked_hash=destination.asked_hash,
-            entry_id=hit.entry_id,
-            version_id=hit.version_id,
-            score=hit.hit.score,
-            explanation=hit.as_json(),
+            **hit.as_columns(),
         )
         for screening_id, (destination, hits) in by_screening.items()
         for hit in hits

@@ -141,10 +141,7 @@ def _keep_matches(screening: NameScreening, hits: Sequence[ListHit], *, now: dat
             screening=screening,
             customer_id=screening.customer_id,
             asked_hash=screening.asked_hash,
-            entry_id=hit.entry_id,
-            version_id=hit.version_id,
-            score=hit.hit.score,
-            explanation=hit.as_json(),
+            **hit.as_columns(),
         )
         for hit in hits
     )

@@ -21,7 +21,7 @@ def run_checks() -> None:
 
 @shared_task(name="compliance.refresh_identities")
 def refresh_identities() -> None:
-    work_off("compliance.refresh_identities", lambda: kyc.refresh_due(now=timezone.now()), full=200)
+    work_off("compliance.refresh_identities", lambda: kyc.refresh_due(now=timezone.now()), full=kyc.REFRESH_BATCH)
 
 
 @shared_task(name="compliance.process_identity_events")

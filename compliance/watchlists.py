@@ -6,7 +6,7 @@ that it sees all of the old ones or all of the new ones. Nothing here writes.
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -69,6 +69,15 @@ class ListHit:
     hit: Hit
     threshold: int
 
+    def as_columns(self) -> dict[str, Any]:
+        """As the rows of matches keep it."""
+        return {
+            "entry_id": self.entry_id,
+            "version_id": self.version_id,
+            "score": self.hit.score,
+            "explanation": self.as_json(),
+        }
+
     def as_json(self) -> dict[str, Any]:
         """All that is needed to see why, and to look again: list and version, threshold, and the matcher's account."""
         return {
@@ -80,6 +89,11 @@ class ListHit:
             "threshold": self.threshold,
             **self.hit.as_json(),
         }
+
+
+def why(explanation: Mapping[str, Any]) -> dict[str, Any]:
+    """Of what is kept of a match, why its score is what it is."""
+    return {name: explanation.get(name) for name in ("kind", "name_score", "aligned", "adjustments")}
 
 
 def held_by(version: ListVersion) -> dict[str, int]:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-from django import forms
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -15,26 +14,18 @@ from compliance.states import CaseStatus, CaseVerdict
 from ledger.admin.proposals import suspense_actions
 from ledger.models import Transaction
 from ledger.states import TransactionKind
-from wallet_project.utils.admin import NoteForm, ReasonForm, StaffAction, StaffForm
+from wallet_project.utils.admin import NoteForm, StaffAction, StaffForm, answer_form
 from wallet_project.utils.money import format_money
 
 _REFUSED_TO_CUSTOMER = "The customer is told that it could not be carried out, not why."
 
 
-class ProposalForm(ReasonForm):
-    """Carries which proposal was looked at: if another one stands by the time of the answer, that was not it."""
-
-    proposal = forms.IntegerField(widget=forms.HiddenInput)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        shown = latest_proposal(self.row)
-        self.initial["proposal"] = shown.id if shown else None
-
-
 def latest_proposal(case: Any) -> Decision | None:
     proposal: Decision | None = case.decisions.filter(checker=None).order_by("-id").first()
     return proposal
+
+
+ProposalForm = answer_form(latest_proposal)
 
 
 def is_mine(request: HttpRequest, case: Case) -> bool:

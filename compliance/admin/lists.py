@@ -3,7 +3,6 @@
 from typing import Any
 from uuid import UUID
 
-from django import forms
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
@@ -29,9 +28,9 @@ from wallet_project.utils.admin import (
     BigTableAdmin,
     ExactSearchMixin,
     Panel,
-    ReasonForm,
     StaffAction,
     StaffActionsMixin,
+    answer_form,
     badge,
     instant,
     link,
@@ -46,23 +45,15 @@ SHOWN = 50
 _FOUND = 500
 
 
-class ProposalForm(ReasonForm):
-    """Carries which proposal was looked at: if another one stands by the time of the answer, that was not it."""
-
-    proposal = forms.IntegerField(widget=forms.HiddenInput)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        shown = _proposal(self.row)
-        self.initial["proposal"] = shown.id if shown else None
-
-
 def _proposal(version: Any) -> ListDecision | None:
     """Read once for a page."""
     if not hasattr(version, "proposal_read"):
         version.proposal_read = activation.standing_proposal(version)
     found: ListDecision | None = version.proposal_read
     return found
+
+
+ProposalForm = answer_form(_proposal)
 
 
 def _between(version: Any) -> Difference:

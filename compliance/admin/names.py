@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString
 from accounts.admin.history import history_panel
 from accounts.models import Customer
 from compliance.models import Case, ListVersion, NameScreening, SanctionsEntry, Screening, StateChange
+from compliance.watchlists import why
 from wallet_project.utils.admin import (
     BigTableAdmin,
     ExactSearchMixin,
@@ -34,9 +35,7 @@ def matches_table(screening: NameScreening | Screening) -> SafeString:
             link(ListVersion, match.version_id, f"{match.explanation['list']}, version {match.explanation['version']}"),
             ", ".join(match.entry.birth_dates) or "–",
             ", ".join(match.entry.countries) or "–",
-            named_values(
-                {name: match.explanation.get(name) for name in ("kind", "name_score", "aligned", "adjustments")}
-            ),
+            named_values(why(match.explanation)),
         )
         for match in screening.matches.select_related("entry").order_by("-score", "id")[:SHOWN]
     ]

@@ -24,7 +24,7 @@ from compliance.selectors import newest_version, open_proposal
 from compliance.services import backtests, rules
 from compliance.services.rules import Draft
 from compliance.states import RuleAction, RuleChange, RuleStatus
-from wallet_project.utils.admin import ReasonForm, StaffAction, StaffForm
+from wallet_project.utils.admin import StaffAction, StaffForm, answer_form
 
 _DRAFTED = "The draft is saved. It does nothing until it is put into shadow."
 
@@ -89,17 +89,6 @@ class PeriodForm(StaffForm):
         now = timezone.now().replace(minute=0, second=0, microsecond=0)
         self.initial.setdefault("since", now - timedelta(days=30))
         self.initial.setdefault("until", now + timedelta(hours=1))
-
-
-class AnswerForm(ReasonForm):
-    """Carries which proposal was read: if another one stands by the time of the answer, that was not it."""
-
-    proposal = forms.IntegerField(widget=forms.HiddenInput)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        standing = _standing(self.row) if isinstance(self.row, RuleVersion) else None
-        self.initial["proposal"] = standing.id if standing else None
 
 
 def _accepted(text: str, look: Any) -> str:
@@ -199,6 +188,9 @@ def _standing(row: RuleVersion) -> RuleDecision | None:
     return standing
 
 
+ProposalForm = answer_form(_standing)
+
+
 def _is(*statuses: RuleStatus, free: bool = False) -> Any:
     """In one of the states and, where it has to be `free`, without a proposal that waits."""
 
@@ -251,7 +243,7 @@ VERSION_ACTIONS: tuple[StaffAction, ...] = (
         consequence=_effect,
         perform=_answer(agree=True),
         available=lambda request, row: _waits_for(request, row, mine=False),
-        form=AnswerForm,
+        form=ProposalForm,
         tone="primary",
     ),
     StaffAction(
@@ -261,7 +253,7 @@ VERSION_ACTIONS: tuple[StaffAction, ...] = (
         consequence="The proposal ends, with your reason. What runs does not change.",
         perform=_answer(agree=False),
         available=lambda request, row: _waits_for(request, row, mine=False),
-        form=AnswerForm,
+        form=ProposalForm,
         tone="danger",
     ),
     StaffAction(
@@ -271,7 +263,7 @@ VERSION_ACTIONS: tuple[StaffAction, ...] = (
         consequence="The proposal ends. What runs does not change.",
         perform=_withdraw,
         available=lambda request, row: _waits_for(request, row, mine=True),
-        form=AnswerForm,
+        form=ProposalForm,
     ),
     StaffAction(
         name="shadow",

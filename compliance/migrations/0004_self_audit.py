@@ -1,15 +1,12 @@
 """What each self-audit found, kept; who may read it and ask for one."""
 
-from typing import Any
-
 import django.core.serializers.json
 import django.db.models.deletion
 import django.db.models.functions.datetime
-from django.apps import apps as installed
-from django.contrib.auth.management import create_permissions
 from django.db import migrations, models
 
 import wallet_project.utils.ids
+from wallet_project.utils.roles import give_to_roles
 from wallet_project.utils.sql_files import keep_rows, release_rows
 
 ROLES = {
@@ -18,15 +15,6 @@ ROLES = {
     "Auditor": ["view_selfaudit", "ask_self_audit"],
     "Administrator": ["view_selfaudit", "ask_self_audit"],
 }
-
-
-def give_to_roles(apps: Any, schema_editor: Any) -> None:
-    using = schema_editor.connection.alias
-    create_permissions(installed.get_app_config("compliance"), verbosity=0, interactive=False, using=using, apps=apps)
-    permissions = apps.get_model("auth", "Permission").objects.using(using)
-    for role, names in ROLES.items():
-        group = apps.get_model("auth", "Group").objects.using(using).get(name=role)
-        group.permissions.add(*permissions.filter(content_type__app_label="compliance", codename__in=names))
 
 
 class Migration(migrations.Migration):
@@ -70,5 +58,5 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.RunSQL(keep_rows("compliance_selfaudit", also_updates=True), release_rows("compliance_selfaudit")),
-        migrations.RunPython(give_to_roles, migrations.RunPython.noop),
+        give_to_roles("compliance", ROLES),
     ]

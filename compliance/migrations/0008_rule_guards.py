@@ -3,12 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from django.apps import apps as installed
-from django.contrib.auth.management import create_permissions
 from django.db import migrations
 
 from compliance.rules.defaults import DEFAULT_RULES
 from wallet_project.utils.context import SYSTEM_PRINCIPAL_ID
+from wallet_project.utils.roles import give_to_roles
 from wallet_project.utils.sql_files import install, keep_rows, release_rows
 from wallet_project.utils.transitions import state_trigger_sql
 
@@ -65,15 +64,6 @@ def install_default_rules(apps: Any, schema_editor: Any) -> None:
     rows("RulesRevision").create(number=1, active=ids, shadow=[], made_by_id=SYSTEM_PRINCIPAL_ID)
 
 
-def give_to_roles(apps: Any, schema_editor: Any) -> None:
-    using = schema_editor.connection.alias
-    create_permissions(installed.get_app_config("compliance"), verbosity=0, interactive=False, using=using, apps=apps)
-    permissions = apps.get_model("auth", "Permission").objects.using(using)
-    for role, names in ROLES.items():
-        group = apps.get_model("auth", "Group").objects.using(using).get(name=role)
-        group.permissions.add(*permissions.filter(content_type__app_label="compliance", codename__in=names))
-
-
 class Migration(migrations.Migration):
     dependencies = [("compliance", "0007_rules")]
     operations = [
@@ -101,5 +91,5 @@ class Migration(migrations.Migration):
             + [keep_rows(table, also_updates=False) for table in ROWS],
             [release_rows(table) for table in LOGS + ROWS],
         ),
-        migrations.RunPython(give_to_roles, migrations.RunPython.noop),
+        give_to_roles("compliance", ROLES),
     ]

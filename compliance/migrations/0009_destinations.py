@@ -1,27 +1,13 @@
 """What came of looking for payees on the lists, which stays as it was found."""
 
-from typing import Any
-
 import django.db.models.deletion
 import django.db.models.functions.datetime
-from django.apps import apps as installed
-from django.contrib.auth.management import create_permissions
 from django.db import migrations, models
 
+from wallet_project.utils.roles import give_to_roles
 from wallet_project.utils.sql_files import keep_rows, release_rows
 
-
-def give_to_roles(apps: Any, schema_editor: Any) -> None:
-    using = schema_editor.connection.alias
-    create_permissions(installed.get_app_config("compliance"), verbosity=0, interactive=False, using=using, apps=apps)
-    seen = apps.get_model("auth", "Permission").objects.using(using)
-    (view,) = seen.filter(content_type__app_label="compliance", codename="view_destinationmatch")
-    for group in (
-        apps.get_model("auth", "Group")
-        .objects.using(using)
-        .filter(name__in=["Officer", "Senior officer", "Auditor", "Administrator"])
-    ):
-        group.permissions.add(view)
+ROLES = {role: ["view_destinationmatch"] for role in ("Officer", "Senior officer", "Auditor", "Administrator")}
 
 
 class Migration(migrations.Migration):
@@ -76,5 +62,5 @@ class Migration(migrations.Migration):
             keep_rows("compliance_destinationmatch", also_updates=True),
             release_rows("compliance_destinationmatch"),
         ),
-        migrations.RunPython(give_to_roles, migrations.RunPython.noop),
+        give_to_roles("compliance", ROLES),
     ]

@@ -9,7 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -27,7 +27,7 @@ from compliance.services.rules import EDIT_RULE, RuleNotFound
 from compliance.states import BacktestStatus, CheckStatus, RuleAction
 from wallet_project.utils.context import Actor, system_actor
 from wallet_project.utils.errors import InvalidInput, database_refusals, on_constraint
-from wallet_project.utils.ids import uuid7
+from wallet_project.utils.ids import first_id_at, uuid7
 from wallet_project.utils.nudges import nudge
 from wallet_project.utils.retry import MAX_TRIES
 from wallet_project.utils.transitions import born, move
@@ -36,7 +36,7 @@ logger = structlog.get_logger(__name__)
 
 CHUNK: Final = 5_000
 EXAMPLES: Final = 12
-_SKEW: Final = timedelta(minutes=10)
+_SKEW_MS: Final = 10 * 60 * 1000
 #: Its own answer is wanted, whatever it would come to beside others.
 _NEVER: Final = Thresholds(review_from=2**31, reject_from=2**31)
 
@@ -240,7 +240,7 @@ _CHUNK: Final = """
 def _chunks(since: datetime, until: datetime) -> Iterator[list[_Past]]:
     """Along the primary key: ids are made when a decision is written, so that a period is a range of them; those that
     a clock which runs ahead or behind has put outside are looked for a few minutes around it."""
-    after, before = _id_at(since - _SKEW), _id_at(until + _SKEW)
+    after, before = first_id_at(since, shift_ms=-_SKEW_MS), first_id_at(until, shift_ms=_SKEW_MS)
     while True:
         with connection.cursor() as cursor:
             cursor.execute(_CHUNK, {"after": after, "before": before, "chunk": CHUNK})
@@ -253,11 +253,6 @@ def _chunks(since: datetime, until: datetime) -> Iterator[list[_Past]]:
             if since <= created_at < until
         ]
         after = rows[-1][0]
-
-
-def _id_at(moment: datetime) -> UUID:
-    """The smallest UUIDv7 of a moment."""
-    return UUID(int=max(int(moment.timestamp() * 1000), 0) << 80)
 
 
 _OF_HITS: Final = """

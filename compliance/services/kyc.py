@@ -50,6 +50,8 @@ logger = structlog.get_logger(__name__)
 
 #: Checks asked about at once; the lease of 60 s is well above the 10 s that a call may take.
 BATCH: Final = 8
+#: Customers that are locked at once to be checked again.
+REFRESH_BATCH: Final = 200
 #: A provider that has accepted a check and does not decide it within this time: a person looks.
 SILENCE: Final = timedelta(hours=1)
 #: While it is deciding it is asked again, ever less often, in case its callback got lost.
@@ -117,7 +119,7 @@ def start_due_checks(*, now: datetime, limit: int = 200) -> int:
     return started
 
 
-def refresh_due(*, now: datetime, limit: int = 200) -> int:
+def refresh_due(*, now: datetime, limit: int = REFRESH_BATCH) -> int:
     """Have the customers checked again whose verification is too old to be relied on; how many. What is open goes on
     working meanwhile; what they request meanwhile waits for the result."""
     reason = f"verified more than {settings.IDENTITY_VALID_DAYS} days ago"

@@ -23,7 +23,7 @@ from compliance.destinations import Destination
 from compliance.facts import LegFacts, facts_of
 from compliance.limits import four_eyes_from, limits_in_force
 from compliance.models import Case
-from compliance.rules import Decision, RuleSet, decide, unavailable, worst
+from compliance.rules import Decision, Facts, RuleSet, decide, unavailable, worst
 from compliance.ruleset import rules_in_force, thresholds
 from compliance.states import CasePriority, CheckStatus, Verdict
 from compliance.watchlists import ListHit
@@ -103,18 +103,14 @@ def _judge(batch: Sequence[Claimed]) -> list[Judged]:
     limits = limits_in_force()
     legs, found = _with_destinations(facts_of([unit.unit_id for unit in batch], limits))
     rules, from_points = _rules(), thresholds()
-    if rules is None:
-        nothing = unavailable("The rules could not be loaded, so a person looks.")
-        return [Judged(leg, nothing, None, found.get(leg.transaction_id, ())) for leg in legs]
-    return [
-        Judged(
-            leg,
-            decide(leg.facts, limits[leg.facts.currency], rules, from_points),
-            rules.revision,
-            found.get(leg.transaction_id, ()),
-        )
-        for leg in legs
-    ]
+
+    def decision(facts: Facts) -> Decision:
+        if rules is None:
+            return unavailable("The rules could not be loaded, so a person looks.")
+        return decide(facts, limits[facts.currency], rules, from_points)
+
+    revision = None if rules is None else rules.revision
+    return [Judged(leg, decision(leg.facts), revision, found.get(leg.transaction_id, ())) for leg in legs]
 
 
 def _with_destinations(legs: Sequence[LegFacts]) -> tuple[list[LegFacts], dict[UUID, Sequence[ListHit]]]:

@@ -17,6 +17,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from ledger.selectors.transactions import COLUMNS, END_OF_TIME, JOINS, RECEIVER_SEES, TransactionView, read, view_of
+from wallet_project.utils.ids import first_id_at
 
 #: Rows that a page looks at, at most, of each side of an account: of one account, and of each of a customer's.
 LOOKED_AT: Final = 5_000
@@ -165,12 +166,6 @@ def filter_values(wanted: Filters) -> dict[str, Any]:
 def _values(wanted: Filters) -> dict[str, Any]:
     return {
         **filter_values(wanted),
-        "first": _first_id(wanted.since, -_SKEW_MS) if wanted.since else None,
-        "last": _first_id(wanted.until, _SKEW_MS) if wanted.until else None,
+        "first": first_id_at(wanted.since, shift_ms=-_SKEW_MS) if wanted.since else None,
+        "last": first_id_at(wanted.until, shift_ms=_SKEW_MS) if wanted.until else None,
     }
-
-
-def _first_id(instant: datetime, shift_ms: int) -> UUID:
-    """The smallest UUIDv7 of the instant's millisecond, so many milliseconds later."""
-    milliseconds = min(max(int(instant.timestamp() * 1000) + shift_ms, 0), 2**48 - 1)
-    return UUID(int=milliseconds << 80)

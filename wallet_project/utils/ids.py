@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -30,6 +31,13 @@ def uuid7() -> UUID:
     milliseconds, fraction = now >> 12, now & 0xFFF
     random = int.from_bytes(drawn) >> (8 * _WIDTH - _RANDOM_BITS)
     return UUID(int=milliseconds << 80 | _VERSION | fraction << 64 | _VARIANT | random)
+
+
+def first_id_at(instant: datetime, *, shift_ms: int) -> UUID:
+    """The smallest UUIDv7 of the instant's millisecond, so many milliseconds later: where to begin or end to look along
+    ids for a time, with some room for clocks that differ."""
+    milliseconds = min(max(int(instant.timestamp() * 1000) + shift_ms, 0), 2**48 - 1)
+    return UUID(int=milliseconds << 80)
 
 
 def _begin_anew() -> None:

@@ -6,6 +6,7 @@ from wallet_project.utils.admin.actions import (
     StaffAction,
     StaffActionsMixin,
     StaffForm,
+    answer_form,
     register_action,
 )
 from wallet_project.utils.admin.columns import badge, instant, link, link_to, money, named_values, short_id, table
@@ -30,6 +31,7 @@ __all__ = [
     "StaffAction",
     "StaffActionsMixin",
     "StaffForm",
+    "answer_form",
     "badge",
     "instant",
     "link",

@@ -39,6 +39,21 @@ class ReasonForm(StaffForm):
     )
 
 
+def answer_form(standing: Callable[[Any], Any]) -> type[ReasonForm]:
+    """A form that carries which proposal was looked at: if another one stands by the time of the answer, that was not
+    it. `standing` says which one waits for a row."""
+
+    class AnswerForm(ReasonForm):
+        proposal = forms.IntegerField(widget=forms.HiddenInput)
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            shown = standing(self.row)
+            self.initial["proposal"] = shown.id if shown else None
+
+    return AnswerForm
+
+
 class NoteForm(StaffForm):
     text = forms.CharField(
         label="Note",
