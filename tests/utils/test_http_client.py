@@ -230,7 +230,7 @@ def test_a_peer_that_hangs_up_may_have_heard() -> None:
 
 
 def never(request: Request) -> None:
-    threading.Event().wait(5)
+    threading.Event().wait(8)
 
 
 def slow_head(request: Request) -> None:
@@ -251,7 +251,7 @@ def test_the_whole_call_is_bounded_however_the_time_is_spent(reply: Callable[[Re
         started = time.monotonic()
         with pytest.raises(ProviderUnavailable) as caught:
             client.post("/", {}, idempotency_key="k")
-        assert time.monotonic() - started < 1.2
+        assert time.monotonic() - started < 4
         assert caught.value.may_have_reached
 
 
@@ -266,7 +266,7 @@ def test_an_endless_train_of_informational_answers_is_bounded() -> None:
         started = time.monotonic()
         with pytest.raises(ProviderUnavailable):
             client.get("/")
-        assert time.monotonic() - started < 1.2
+        assert time.monotonic() - started < 4
 
 
 def test_waiting_for_a_free_connection_counts_too() -> None:
@@ -274,7 +274,7 @@ def test_waiting_for_a_free_connection_counts_too() -> None:
         started = time.monotonic()
         calls = [threads.submit(client.get, "/") for _ in range(40)]
         failures = [call.exception() for call in calls]
-        assert time.monotonic() - started < 2.5
+        assert time.monotonic() - started < 4
         assert all(isinstance(failure, ProviderUnavailable) for failure in failures)
 
 
@@ -286,7 +286,7 @@ def test_a_peer_that_does_not_read_is_bounded() -> None:
         started = time.monotonic()
         with pytest.raises(ProviderUnavailable) as caught:
             client.post("/", {"long": "x" * 20_000_000}, idempotency_key="k")
-        assert time.monotonic() - started < 1.5
+        assert time.monotonic() - started < 4
         assert caught.value.may_have_reached
 
 
