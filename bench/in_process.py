@@ -2,20 +2,21 @@
 
 import multiprocessing
 import random
-import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 from bench.town import Person
 
+if TYPE_CHECKING:
+    from ledger.posting import Asked
+    from wallet_project.utils.money import Money
+
 PROCESSES = 2
 #: As many of each process ask as of 128 connections reach each process of the web server.
-THREADS = 64
-#: What each waits for the interpreter, as in wallet_project.wsgi.
-_SWITCH_SECONDS = 0.05
+ASKERS = 64
 #: Whom a transfer is from and to: a principal with his customer and the account, and the account that is paid.
 Draw = Callable[[random.Random], tuple[Person, str, str]]
 
@@ -51,7 +52,7 @@ def from_one(people: list[Person]) -> Draw:
 
 
 def transfers(draw: Draw, *, seconds: float) -> float:
-    """Transfers a second, of threads that each ask one after the other, in processes set up as the web server's."""
+    """Transfers a second, posted as a teller of the web server posts what waits for him."""
     return rate(_transfer_for, draw, seconds)
 
 
@@ -106,27 +107,7 @@ def _child(work: Callable[..., int], arguments: tuple[object, ...], barrier: obj
 
 
 def _transfer_for(draw: Draw, seconds: float) -> int:
-    _as_in_a_web_process()
-    until = time.perf_counter() + seconds
-    with ThreadPoolExecutor(THREADS) as threads:
-        return sum(threads.map(lambda _: _transfer_until(until, draw), range(THREADS)))
-
-
-def _as_in_a_web_process() -> None:
-    """Its settings: threads share a few connections, and what they ask for at the same time is posted together."""
-    from django.conf import settings
-    from django.db import connection, connections
-
-    from wallet_project.settings import pool_options
-
-    connection.close()
-    config = connections.settings["default"]
-    config.update(CONN_MAX_AGE=0, OPTIONS={**config["OPTIONS"], "pool": pool_options(8)})
-    settings.GROUP_POSTING = True
-    sys.setswitchinterval(_SWITCH_SECONDS)
-
-
-def _transfer_until(until: float, draw: Draw) -> int:
+    """Closed loop: each of ASKERS has asked again by the time that all have been answered."""
     from django.db import close_old_connections
 
     from ledger.services import payments
@@ -135,20 +116,29 @@ def _transfer_until(until: float, draw: Draw) -> int:
     rng = random.Random()  # noqa: S311 - whom to pay is no secret
     amount = Money(1, "EUR")
     made = 0
+    until = time.perf_counter() + seconds
     while time.perf_counter() < until:
-        payer, source, destination = draw(rng)
-        payments.transfer(
-            actor=payer.actor,
-            source=UUID(source),
-            destination=UUID(destination),
-            amount=amount,
-            key=uuid4().hex,
-            request_hash=bytes(32),
-        )
-        # A request's end.
+        asked = [_asked(draw(rng), amount) for _ in range(ASKERS)]
+        for each, answer in zip(asked, payments.post_together(asked), strict=True):
+            assert isinstance(answer, payments.Answer), answer
+            payments.accepted(each, answer)
         close_old_connections()
-        made += 1
+        made += len(asked)
     return made
+
+
+def _asked(drawn: tuple[Person, str, str], amount: "Money") -> "Asked":
+    from ledger.services import payments
+
+    payer, source, destination = drawn
+    return payments.ask_transfer(
+        actor=payer.actor,
+        source=UUID(source),
+        destination=UUID(destination),
+        amount=amount,
+        key=uuid4().hex,
+        request_hash=bytes(32),
+    )
 
 
 def _screen_all() -> int:
