@@ -118,6 +118,7 @@ def test_nobody_waits_for_whoever_is_held_up_and_whom_he_has_taken_learn_that_it
     assert served.times[:2] == [["held up"], ["next"]]
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_teller_who_dies_keeps_nobody(served: Served, threads: ThreadPoolExecutor) -> None:
     served.held_up = False
     tellers = patient(served)
