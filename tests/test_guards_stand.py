@@ -50,7 +50,7 @@ def test_a_migrated_database_has_its_guards_and_no_other() -> None:
             "a trigger is not as its migration made it",
         ),
         (
-            "CREATE OR REPLACE TRIGGER ledger_transaction_status_is_legal BEFORE INSERT OR UPDATE OF status "
+            "CREATE OR REPLACE TRIGGER ledger_transaction_status_is_legal BEFORE UPDATE OF status "
             "ON ledger_transaction FOR EACH ROW EXECUTE FUNCTION check_state('status', '>pending', 'cleared>pending')",
             "a trigger is not as its migration made it",
         ),

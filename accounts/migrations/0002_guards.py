@@ -5,7 +5,7 @@ from pathlib import Path
 from django.db import migrations
 
 from wallet_project.utils.sql_files import install, keep_rows, release_rows
-from wallet_project.utils.transitions import state_trigger_sql
+from wallet_project.utils.transitions import drop_state_trigger_sql, state_trigger_sql
 
 APP = Path(__file__).resolve().parent.parent
 LOGS = ("accounts_statechange", "accounts_profileversion", "accounts_idempotencyclaim")
@@ -45,12 +45,12 @@ class Migration(migrations.Migration):
         ),
         migrations.RunSQL(
             state_trigger_sql("accounts_customer", "kyc_status", ["unverified"], CUSTOMER),
-            "DROP TRIGGER accounts_customer_kyc_status_is_legal ON accounts_customer",
+            drop_state_trigger_sql("accounts_customer", "kyc_status"),
         ),
         migrations.RunSQL(
             # The wallet's own accounts are born open; a customer's only as a request (account_starts_empty).
             state_trigger_sql("accounts_account", "status", ["requested", "open"], ACCOUNT),
-            "DROP TRIGGER accounts_account_status_is_legal ON accounts_account",
+            drop_state_trigger_sql("accounts_account", "status"),
         ),
         migrations.RunSQL(
             [keep_rows(table, also_updates=True) for table in LOGS]
