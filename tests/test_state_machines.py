@@ -45,7 +45,10 @@ def test_the_trigger_knows_the_declared_transitions(
 ) -> None:
     name = f"{model._meta.db_table}_{field}_is_legal"
     found = {
-        name: (bytes(arguments).decode().rstrip("\0").split("\0"), set(re.findall("'([^']+)'", sql.split("EXECUTE")[0])))
+        name: (
+            bytes(arguments).decode().rstrip("\0").split("\0"),
+            set(re.findall("'([^']+)'", sql.split("EXECUTE")[0])),
+        )
         for name, arguments, sql in app_connection.execute(
             "SELECT tgname::text, tgargs, pg_get_triggerdef(oid) FROM pg_trigger WHERE tgname = ANY (%s)",
             [[name, f"{name}_at_birth"]],

@@ -39,6 +39,10 @@ class Migration(migrations.Migration):
             APP,
             "guards.sql",
             undo="""
+                DROP TRIGGER key_has_its_principal ON accounts_idempotencyclaim;
+                DROP FUNCTION key_has_its_principal();
+                DROP TRIGGER principal_keeps_its_id ON accounts_principal;
+                DROP TRIGGER account_keeps_its_currency ON accounts_account;
                 DROP TRIGGER account_starts_empty ON accounts_account;
                 DROP FUNCTION account_starts_empty(); DROP FUNCTION refuse_change(); DROP FUNCTION check_state();
             """,

@@ -37,5 +37,28 @@ END $$;
 CREATE TRIGGER account_starts_empty BEFORE INSERT ON accounts_account
     FOR EACH ROW EXECUTE FUNCTION account_starts_empty();
 
+-- What others refer to stays what it is: with rows that are never removed, this stands in for foreign keys to them.
+CREATE TRIGGER account_keeps_its_currency BEFORE UPDATE ON accounts_account
+    FOR EACH ROW WHEN (NEW.id <> OLD.id OR NEW.currency <> OLD.currency) EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER principal_keeps_its_id BEFORE UPDATE ON accounts_principal
+    FOR EACH ROW WHEN (NEW.id <> OLD.id) EXECUTE FUNCTION refuse_change();
+
+-- A key's principal is known. Once a statement, for a thousand keys are claimed by one.
+CREATE OR REPLACE FUNCTION key_has_its_principal() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM (SELECT DISTINCT principal_id FROM new_keys) n
+        LEFT JOIN LATERAL (SELECT i.id FROM accounts_principal i WHERE i.id = n.principal_id OFFSET 0) p ON true
+        WHERE p.id IS NULL
+    ) THEN
+        RAISE EXCEPTION 'a key is claimed by a principal'
+            USING ERRCODE = 'foreign_key_violation', CONSTRAINT = TG_NAME, TABLE = TG_TABLE_NAME;
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER key_has_its_principal AFTER INSERT ON accounts_idempotencyclaim
+    REFERENCING NEW TABLE AS new_keys FOR EACH STATEMENT EXECUTE FUNCTION key_has_its_principal();
+
 -- Balances change with each posting: room on the page keeps those updates off the indexes (HOT).
 ALTER TABLE accounts_account SET (fillfactor = 50);

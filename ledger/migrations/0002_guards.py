@@ -47,8 +47,8 @@ class Migration(migrations.Migration):
                 DROP TRIGGER transaction_is_immutable ON ledger_transaction;
                 DROP FUNCTION cleared_has_entries(); DROP FUNCTION entries_balance();
                 DROP FUNCTION withdrawal_handed_over_stays(); DROP FUNCTION transaction_is_immutable();
-                ALTER TABLE ledger_transaction DROP CONSTRAINT transaction_debit_account_has_its_currency,
-                    DROP CONSTRAINT transaction_credit_account_has_its_currency;
+                DROP TRIGGER transaction_refers_to_rows ON ledger_transaction;
+                DROP FUNCTION transaction_refers_to_rows();
             """,
         ),
         migrations.RunSQL(

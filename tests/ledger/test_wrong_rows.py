@@ -140,6 +140,8 @@ def test_the_rows_that_the_others_are_made_from_may_be(house: House) -> None:
         (transaction(reverses_id="@cleared", **BACK), "transaction_reversal_says_of_what"),
         (transaction(debit_account_id=SOMEBODY), "transaction_debit_account_has_its_currency"),
         (transaction(credit_account_id=SOMEBODY), "transaction_credit_account_has_its_currency"),
+        (transaction(currency="USD"), "transaction_debit_account_has_its_currency"),
+        (transaction(initiator_id=SOMEBODY), "transaction_initiator_is_a_principal"),
         (transaction(status="cleared"), "ledger_transaction_status_is_legal_at_birth"),
         (transaction(id="@cleared"), "ledger_transaction_pkey"),
     ],
@@ -487,6 +489,11 @@ def test_a_wrong_account(house: House, row: Row, guard: str) -> None:
     assert house.payer.customer is not None
     house.customer = house.payer.customer.id  # type: ignore[attr-defined]
     assert refused_by(lambda: house.insert("accounts_account", row)) == guard
+
+
+def test_a_key_of_nobody(house: House) -> None:
+    row = {"principal_id": SOMEBODY, "key": "k", "operation": "x", "request_hash": "\\x00", "result_id": SOMEBODY}
+    assert refused_by(lambda: house.insert("accounts_idempotencyclaim", row)) == "key_has_its_principal"
 
 
 def test_accounts_that_are_right_may_be(house: House) -> None:
