@@ -194,9 +194,8 @@ CREATE TRIGGER entries_balance AFTER INSERT ON ledger_entry
 CREATE OR REPLACE FUNCTION cleared_has_entries() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
     IF EXISTS (
-        SELECT FROM new_rows n JOIN old_rows o ON o.id = n.id
-        WHERE n.status = 'cleared' AND o.status = 'pending'
-            AND (SELECT count(*) FROM ledger_entry e WHERE e.transaction_id = n.id) <> 2
+        SELECT FROM new_rows n
+        WHERE n.status = 'cleared' AND (SELECT count(*) FROM ledger_entry e WHERE e.transaction_id = n.id) <> 2
     ) THEN
         RAISE EXCEPTION 'a cleared transaction has two entries'
             USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = TG_TABLE_NAME;
@@ -205,7 +204,7 @@ BEGIN
 END $$;
 
 CREATE TRIGGER cleared_has_entries AFTER UPDATE ON ledger_transaction
-    REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+    REFERENCING NEW TABLE AS new_rows
     FOR EACH STATEMENT EXECUTE FUNCTION cleared_has_entries();
 
 -- Rows that are updated a few times in their life: room on the page keeps the updates off the indexes.
