@@ -185,11 +185,11 @@ def test_i4_what_refers_to_nothing(account: Account, break_by_hand: Callable[...
         ("currency", "'USD'"),
     ):
         break_by_hand(
-            f"UPDATE ledger_transaction SET {column} = {wrong}, failure = {column}::text WHERE kind = 'transfer'"
+            f"UPDATE ledger_transaction SET {column} = {wrong}, reference = {column}::text WHERE kind = 'transfer'"
         )
         assert "a transaction of nobody's, or of an account that is not there or has another" in findings("--no-bank")
-        was = {"currency": "'EUR'"}.get(column, "left(failure, 36)::uuid")
-        break_by_hand(f"UPDATE ledger_transaction SET {column} = {was}, failure = '' WHERE kind = 'transfer'")
+        was = {"currency": "'EUR'"}.get(column, "reference::uuid")
+        break_by_hand(f"UPDATE ledger_transaction SET {column} = {was}, reference = '' WHERE kind = 'transfer'")
         assert "a transaction of nobody's" not in findings("--no-bank")
 
 
