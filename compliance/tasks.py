@@ -43,7 +43,7 @@ def rescreen_customers() -> None:
     work_off(
         "compliance.rescreen_customers",
         lambda: rescreening.rescreen_customers(now=timezone.now()),
-        full=rescreening.BATCH,
+        full=1,
     )
 
 
