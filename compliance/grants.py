@@ -11,7 +11,7 @@ TABLES = {
     "compliance_selfaudit": "INSERT",
     "compliance_statechange": "INSERT",
     "compliance_sanctionslist": "INSERT, UPDATE (activations)",
-    "compliance_listversion": "INSERT, UPDATE (status, activated_at, retired_at)",
+    "compliance_listversion": "INSERT, UPDATE (status, activated_at, retired_at, seen_at)",
     "compliance_sanctionsentry": "INSERT",
     "compliance_sanctionsname": "INSERT",
     "compliance_listchange": "INSERT",

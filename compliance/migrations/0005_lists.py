@@ -86,6 +86,13 @@ class Migration(migrations.Migration):
                 ("report", models.JSONField(help_text="how the files were read, each line accounted for")),
                 ("imported_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 (
+                    "seen_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(),
+                        help_text="when the list was last read and said this",
+                    ),
+                ),
+                (
                     "status",
                     django_fsm.FSMField(
                         choices=[("imported", "Imported"), ("active", "Active"), ("retired", "Retired")],
