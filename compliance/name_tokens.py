@@ -41,7 +41,7 @@ _MEANT: Final = """
     SELECT %s, customer_id FROM compliance_nametokens WHERE tokens && %s::int[]
     ON CONFLICT DO NOTHING"""
 #: The time of a lookup grows with tokens times customers found: many small ones are faster than a large one.
-_TOKENS_AT_ONCE: Final = 1_000
+_TOKENS_AT_ONCE: Final = 500
 
 
 @dataclass(frozen=True, slots=True)

@@ -229,7 +229,7 @@ class Migration(migrations.Migration):
             options={
                 "default_permissions": (),
                 "indexes": [
-                    django.contrib.postgres.indexes.GinIndex(fields=["tokens"], name="name_tokens"),
+                    django.contrib.postgres.indexes.GinIndex(fastupdate=False, fields=["tokens"], name="name_tokens"),
                 ],
             },
         ),
