@@ -16,9 +16,10 @@ from accounts.models import ProfileVersion
 from compliance.names import TOKENS_MAKING, tokens_of_person
 
 _LEAST_ID: Final = UUID(int=0)
+_READ_FOR_EACH: Final = 10
 
 _NEXT: Final = """
-    SELECT c.id, p.number, p.first_name, p.last_name, t.customer_id IS NOT NULL
+    SELECT c.id, p.number, CASE WHEN t.customer_id IS NULL THEN p.first_name END, p.last_name
     FROM accounts_customer c
     JOIN accounts_profileversion p ON p.id = c.profile_id
     LEFT JOIN compliance_nametokens t ON t.customer_id = c.id AND t.profile_number = p.number AND t.made_by = %s
@@ -55,11 +56,13 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The next customers who have a profile: how many, who is the last, and who has no tokens of his name yet."""
+    """The next customers who have a profile: how many, who is the last, who of them has no tokens of his name yet, and
+    whether there is nobody behind them."""
 
     count: int
     last: UUID | None
     missing: Sequence[Named]
+    ended: bool
 
 
 def name_of(profile: ProfileVersion) -> str:
@@ -68,11 +71,17 @@ def name_of(profile: ProfileVersion) -> str:
 
 
 def next_names(*, after: UUID | None, limit: int) -> Batch:
+    """As many as have no tokens, up to `limit`; ten times as many are read, as most of them have some."""
     with connection.cursor() as cursor:
-        cursor.execute(_NEXT, [TOKENS_MAKING, after or _LEAST_ID, limit])
+        cursor.execute(_NEXT, [TOKENS_MAKING, after or _LEAST_ID, _READ_FOR_EACH * limit])
         rows = cursor.fetchall()
-    missing = [Named(id_, number, _written(first, last)) for id_, number, first, last, ready in rows if not ready]
-    return Batch(len(rows), rows[-1][0] if rows else None, missing)
+    missing: list[Named] = []
+    for count, (id_, number, first, last) in enumerate(rows, 1):
+        if first is not None:
+            missing.append(Named(id_, number, _written(first, last)))
+            if len(missing) == limit:
+                return Batch(count, id_, missing, ended=False)
+    return Batch(len(rows), rows[-1][0] if rows else None, missing, ended=len(rows) < _READ_FOR_EACH * limit)
 
 
 def tokens_of(people: Sequence[Named]) -> str:

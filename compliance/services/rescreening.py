@@ -81,7 +81,7 @@ def prepare_names(*, after: UUID | None, limit: int = _PREPARED) -> UUID | None:
             _begin(row)
             row.save(update_fields=[*_PROGRESS])
         keep_tokens(tokens)
-    return batch.last
+    return None if batch.ended else batch.last
 
 
 def _prepare(row: Rescreening, limit: int, *, now: datetime) -> None:
@@ -97,7 +97,7 @@ def _prepare(row: Rescreening, limit: int, *, now: datetime) -> None:
         keep_tokens(tokens)
         locked.screened += batch.count
         locked.cursor = batch.last or locked.cursor
-        if batch.count < limit:
+        if batch.ended:
             locked.prepared_at, locked.cursor = now, None
         _went_on(locked, now=now)
 
