@@ -26,6 +26,12 @@ class ComplianceConfig(AppConfig):
             "When the last self-audit began that read every check (before the first: when the wallet was installed).",
             selectors.last_complete_audit,
         )
+        metrics.add_gauge(
+            "wallet_list_age_seconds",
+            "How long ago a publisher's list was last read and said what is in force.",
+            selectors.list_ages,
+            labels=("list",),
+        )
         metrics.expect_retries("identity", "screening")
         metrics.oldest_waiting(selectors.oldest_waiting_seconds)
         checks.register(check_limits)

@@ -11,7 +11,7 @@ TABLES = {
     "compliance_selfaudit": "INSERT",
     "compliance_statechange": "INSERT",
     "compliance_sanctionslist": "INSERT, UPDATE (activations)",
-    "compliance_listversion": "INSERT, UPDATE (status, activated_at, retired_at)",
+    "compliance_listversion": "INSERT, UPDATE (status, activated_at, retired_at, seen_at)",
     "compliance_sanctionsentry": "INSERT",
     "compliance_sanctionsname": "INSERT",
     "compliance_listchange": "INSERT",
@@ -20,7 +20,12 @@ TABLES = {
     "compliance_namescreening": "INSERT, UPDATE (status, decided_at)",
     "compliance_namematch": "INSERT",
     "compliance_destinationmatch": "INSERT",
-    "compliance_rescreening": "INSERT, UPDATE (cursor, screened, matched, moved_at, done_at)",
+    "compliance_nametokens": "INSERT, UPDATE (profile_number, made_by, tokens)",
+    "compliance_rescreening": (
+        "INSERT, UPDATE (made_by, cursor, prepared_at, entry_cursor, looked_up_at, screened, candidates, matched, "
+        "moved_at, done_at)"
+    ),
+    "compliance_rescreeningcandidate": "INSERT, DELETE",
     "compliance_rule": "INSERT",
     "compliance_ruleversion": "INSERT, UPDATE (status)",
     "compliance_ruledecision": "INSERT",

@@ -20,6 +20,7 @@ from accounts import steps as accounts
 from accounts.models import Customer, ProfileVersion
 from compliance import steps
 from compliance.models import ListVersion, NameMatch, NameScreening
+from compliance.name_tokens import name_of
 from compliance.names import Query
 from compliance.states import (
     CasePriority,
@@ -54,7 +55,7 @@ class Look:
 def query_of(profile: ProfileVersion) -> Query:
     """What is asked about a customer. His address and documents are no part of it: to change them changes no match."""
     return Query(
-        name=f"{profile.first_name} {profile.last_name}",
+        name=name_of(profile),
         birth_date=profile.date_of_birth.isoformat(),
         country=profile.country,
     )

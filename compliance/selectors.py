@@ -207,6 +207,17 @@ def last_complete_audit() -> list[tuple[tuple[str, ...], float]]:
     return [((), float(row[0]))] if row and row[0] is not None else []
 
 
+def list_ages() -> list[tuple[tuple[str, ...], float]]:
+    """((list,), seconds since it was read and said what is in force), of the lists that others publish."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT l.name, extract(epoch FROM now() - v.seen_at)::float8
+               FROM compliance_listversion v JOIN compliance_sanctionslist l ON l.id = v.list_id
+               WHERE v.status = 'active' AND l.format <> 'internal-csv' ORDER BY l.name"""
+        )
+        return [((name,), max(0.0, age)) for name, age in cursor.fetchall()]
+
+
 def last_verified() -> Verified | None:
     """Up to where the last self-audit read that was complete and found nothing: to the last block that was sealed
     before it began, for it saw all of that. By a minute, as the two clocks are not one."""

@@ -3,7 +3,16 @@
 from celery import shared_task
 from django.utils import timezone
 
-from compliance.services import backtests, case_queue, identity_events, kyc, rescreening, screening, self_audit
+from compliance.services import (
+    backtests,
+    case_queue,
+    identity_events,
+    kyc,
+    list_age,
+    rescreening,
+    screening,
+    self_audit,
+)
 from wallet_project.utils.batches import work_off
 from wallet_project.utils.context import system_actor
 from wallet_project.utils.nudges import lower_flag
@@ -43,8 +52,14 @@ def rescreen_customers() -> None:
     work_off(
         "compliance.rescreen_customers",
         lambda: rescreening.rescreen_customers(now=timezone.now()),
-        full=rescreening.BATCH,
+        full=1,
     )
+
+
+@shared_task(name="compliance.watch_lists")
+def watch_lists() -> None:
+    lower_flag("compliance.watch_lists")
+    list_age.watch_lists(now=timezone.now())
 
 
 @shared_task(name="compliance.self_audit", soft_time_limit=3_000, time_limit=3_300)

@@ -138,6 +138,13 @@ def _names(entry_ids: Sequence[int]) -> Iterator[ListedName]:
         yield ListedName(entry=entry, name=name, kind=kind)
 
 
+def names_of_people(entry_ids: Sequence[int]) -> Iterator[str]:
+    """All names of those entries that are people, or may be: nobody else is found when a customer is looked for."""
+    sql = """SELECT n.name FROM compliance_sanctionsname n JOIN compliance_sanctionsentry e ON e.id = n.entry_id
+             WHERE e.id = ANY (%s) AND e.subject IN ('person', 'unknown') ORDER BY n.id"""
+    return (name for (name,) in _in_chunks(sql, entry_ids))
+
+
 def _in_chunks(sql: str, entry_ids: Sequence[int]) -> Iterator[tuple[Any, ...]]:
     for start in range(0, len(entry_ids), _CHUNK):
         with connection.cursor() as cursor:

@@ -60,6 +60,7 @@ class EscalationKind(TextChoices):
     FROZEN_ACCOUNT = "frozen_account", "the paying account was frozen before clearing"
     EVENT_FAILED = "event_failed", "a message from the bank could not be acted on"
     AUDIT_FINDING = "audit_finding", "the self-audit found the books to be wrong"
+    LIST_OLD = "list_old", "a list of names has grown old"
 
 
 class EscalationStatus(TextChoices):

@@ -206,6 +206,10 @@ FOUR_EYES_FROM = env.json("FOUR_EYES_FROM", default={})
 NAME_MATCH_THRESHOLD = env.int("NAME_MATCH_THRESHOLD", default=75)
 if NAME_MATCH_THRESHOLD not in range(1, 101):
     raise ImproperlyConfigured("NAME_MATCH_THRESHOLD is a score from 1 to 100.")
+#: A publisher's list that was not read again for so many days is escalated (docs/lists.md); 0: never.
+LIST_MAX_AGE_DAYS = env.int("LIST_MAX_AGE_DAYS", default=7)
+if LIST_MAX_AGE_DAYS < 0:
+    raise ImproperlyConfigured("LIST_MAX_AGE_DAYS is a number of days, or 0.")
 #: So many days after it was verified an identity is checked again; 0: never.
 IDENTITY_VALID_DAYS = env.int("IDENTITY_VALID_DAYS", default=730)
 if IDENTITY_VALID_DAYS < 0:
@@ -304,6 +308,7 @@ CELERY_BEAT_SCHEDULE = {
         "compliance.screen_due": 2,
         "compliance.open_cases": 10,
         "compliance.rescreen_customers": 10,
+        "compliance.watch_lists": 600,
         "compliance.run_backtests": 30,
         "ledger.clear_due": 2,
         "ledger.expire_due": 3,

@@ -1,6 +1,7 @@
 """Lists in versions, what each version changed, and what came of looking for customers on them."""
 
 import django.contrib.postgres.fields
+import django.contrib.postgres.indexes
 import django.db.models.deletion
 import django.db.models.functions.datetime
 import django_fsm
@@ -85,6 +86,13 @@ class Migration(migrations.Migration):
                 ("report", models.JSONField(help_text="how the files were read, each line accounted for")),
                 ("imported_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 (
+                    "seen_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(),
+                        help_text="when the list was last read and said this",
+                    ),
+                ),
+                (
                     "status",
                     django_fsm.FSMField(
                         choices=[("imported", "Imported"), ("active", "Active"), ("retired", "Retired")],
@@ -162,21 +170,97 @@ class Migration(migrations.Migration):
             name="Rescreening",
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
-                ("cursor", models.UUIDField(help_text="the last customer who was looked for", null=True)),
-                ("screened", models.PositiveBigIntegerField(default=0)),
+                (
+                    "made_by",
+                    models.PositiveSmallIntegerField(default=0, help_text="the making of tokens that it goes by"),
+                ),
+                ("cursor", models.UUIDField(help_text="the last customer who was dealt with", null=True)),
+                ("prepared_at", models.DateTimeField(help_text="when all names were ready", null=True)),
+                (
+                    "entry_cursor",
+                    models.BigIntegerField(default=0, help_text="the last entry that was looked up among them"),
+                ),
+                ("looked_up_at", models.DateTimeField(help_text="when it was known who may be meant", null=True)),
+                (
+                    "screened",
+                    models.PositiveBigIntegerField(default=0, help_text="customers whose names were looked at"),
+                ),
+                (
+                    "candidates",
+                    models.PositiveBigIntegerField(default=0, help_text="those who were searched for in full"),
+                ),
                 ("matched", models.PositiveBigIntegerField(default=0)),
                 ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 (
                     "moved_at",
                     models.DateTimeField(
-                        db_default=django.db.models.functions.datetime.Now(),
-                        help_text="when the last customers were looked for",
+                        db_default=django.db.models.functions.datetime.Now(), help_text="when it last went on"
                     ),
                 ),
                 ("done_at", models.DateTimeField(null=True)),
             ],
             options={
                 "default_permissions": ("view",),
+            },
+        ),
+        migrations.CreateModel(
+            name="NameTokens",
+            fields=[
+                (
+                    "customer",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        primary_key=True,
+                        related_name="+",
+                        serialize=False,
+                        to="accounts.customer",
+                    ),
+                ),
+                (
+                    "profile_number",
+                    models.PositiveIntegerField(help_text="the version of the profile that they were made of"),
+                ),
+                ("made_by", models.PositiveSmallIntegerField(help_text="the making of tokens that made them")),
+                (
+                    "tokens",
+                    django.contrib.postgres.fields.ArrayField(base_field=models.IntegerField(), size=None),
+                ),
+            ],
+            options={
+                "default_permissions": (),
+                "indexes": [
+                    django.contrib.postgres.indexes.GinIndex(fastupdate=False, fields=["tokens"], name="name_tokens"),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="RescreeningCandidate",
+            fields=[
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                (
+                    "customer",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="accounts.customer",
+                    ),
+                ),
+                (
+                    "rescreening",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="compliance.rescreening",
+                    ),
+                ),
+            ],
+            options={
+                "default_permissions": (),
+                "constraints": [
+                    models.UniqueConstraint(fields=("rescreening", "customer"), name="rescreening_candidate_once"),
+                ],
             },
         ),
         migrations.CreateModel(

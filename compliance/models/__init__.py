@@ -20,7 +20,14 @@ from compliance.models.lists import (
     SanctionsList,
     SanctionsName,
 )
-from compliance.models.matches import DestinationMatch, NameMatch, NameScreening, Rescreening
+from compliance.models.matches import (
+    DestinationMatch,
+    NameMatch,
+    NameScreening,
+    NameTokens,
+    Rescreening,
+    RescreeningCandidate,
+)
 from compliance.models.rules import Backtest, Rule, RuleDecision, RulesRevision, RuleVersion
 
 __all__ = [
@@ -38,7 +45,9 @@ __all__ = [
     "ListVersion",
     "NameMatch",
     "NameScreening",
+    "NameTokens",
     "Rescreening",
+    "RescreeningCandidate",
     "Rule",
     "RuleDecision",
     "RuleVersion",

@@ -53,6 +53,7 @@ class ListVersion(models.Model):
     report = models.JSONField(help_text="how the files were read, each line accounted for")
     imported_by = models.ForeignKey(Principal, on_delete=models.PROTECT, related_name="+", db_index=False)
     imported_at = models.DateTimeField(db_default=Now())
+    seen_at = models.DateTimeField(db_default=Now(), help_text="when the list was last read and said this")
     status = FSMField(default=ListVersionStatus.IMPORTED, choices=ListVersionStatus.choices)
     activated_at = models.DateTimeField(null=True)
     retired_at = models.DateTimeField(null=True)

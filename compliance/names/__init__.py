@@ -3,6 +3,7 @@
 docs/names.md says how it works and how well.
 """
 
+from compliance.names.blocking import ANYBODY, TOKENS_MAKING, tokens_of_listed, tokens_of_person
 from compliance.names.index import NameIndex, explain
 from compliance.names.records import (
     CONFIRMED_FROM,
@@ -19,9 +20,11 @@ from compliance.names.records import (
 )
 
 __all__ = [
+    "ANYBODY",
     "CONFIRMED_FROM",
     "DEFAULT_THRESHOLD",
     "NAME_ALONE_AT_MOST",
+    "TOKENS_MAKING",
     "Adjustment",
     "Aligned",
     "Hit",
@@ -32,4 +35,6 @@ __all__ = [
     "Query",
     "Subject",
     "explain",
+    "tokens_of_listed",
+    "tokens_of_person",
 ]

@@ -5,10 +5,10 @@ from typing import Final
 from compliance.names.records import Adjustment, ListedEntry, NameKind, Query
 
 SAME_DAY: Final = 10
-SAME_YEAR: Final = 4  # with a name that agrees in full this stays short of confirmed
+SAME_YEAR: Final = 4
 YEAR_NEAR: Final = 0
 OTHER_YEAR: Final = -20
-SAME_COUNTRY: Final = 3  # alone it stays short of it too
+SAME_COUNTRY: Final = 3
 OTHER_COUNTRY: Final = -5
 OTHER_GENDER: Final = -20
 WEAK_ALIAS: Final = -5
@@ -29,6 +29,11 @@ def adjustments(query: Query, entry: ListedEntry, kind: NameKind) -> tuple[Adjus
     if query.gender and entry.gender and query.gender != entry.gender:
         found.append(Adjustment("gender", OTHER_GENDER, f"{query.gender} is not {entry.gender}"))
     return tuple(found)
+
+
+def may_confirm(found: tuple[Adjustment, ...]) -> bool:
+    """Whether it is he: a whole date of birth agrees. A year and a country together are shared by many of a name."""
+    return any(each.what == "birth_date" and each.points == SAME_DAY for each in found)
 
 
 def _birth_date(ours: str, theirs: tuple[str, ...]) -> Adjustment:

@@ -12,10 +12,11 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Final, get_args
 
-from compliance.names.adjusting import adjustments
+from compliance.names.adjusting import adjustments, may_confirm
 from compliance.names.alignment import JOINED_FROM, align, prepared
 from compliance.names.rarity import missing_weight
 from compliance.names.records import (
+    CONFIRMED_FROM,
     DEFAULT_THRESHOLD,
     NAME_ALONE_AT_MOST,
     Hit,
@@ -184,7 +185,8 @@ def hit_of(query: Query, entry: ListedEntry, listed: ListedName) -> Hit:
     name_score, aligned = align(ours, prepared(listed.name, company=company))
     adjusted = adjustments(query, entry, listed.kind)
     score = name_score * NAME_ALONE_AT_MOST // 100 + sum(each.points for each in adjusted)
-    return Hit(entry.entry, listed.name, listed.kind, max(0, min(100, score)), name_score, aligned, adjusted)
+    at_most = 100 if may_confirm(adjusted) else CONFIRMED_FROM - 1
+    return Hit(entry.entry, listed.name, listed.kind, max(0, min(at_most, score)), name_score, aligned, adjusted)
 
 
 def _rank(hit: Hit) -> tuple[int, int, int, str]:

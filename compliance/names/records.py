@@ -8,7 +8,7 @@ Subject = Literal["person", "organisation", "vessel", "aircraft", "unknown"]
 How = Literal["exact", "transliterated", "typo", "nickname", "initial"]
 
 # Scores are whole hundredths. What a name alone can reach is kept below what counts as confirmed: many people share
-# a name, and only a date of birth, a country or a gender that agrees takes a hit past it.
+# a name. Nor is it confirmed by whatever else agrees, but for a whole date of birth.
 DEFAULT_THRESHOLD: Final = 75
 NAME_ALONE_AT_MOST: Final = 90
 CONFIRMED_FROM: Final = 95

@@ -23,6 +23,7 @@ from accounts.models import Customer, ProfileVersion
 from accounts.states import KycStatus
 from compliance import matches, steps
 from compliance.models import KycCheck, NameScreening
+from compliance.name_tokens import keep_tokens_of
 from compliance.providers.identity import (
     IdentityAnswer,
     IdentityProfile,
@@ -136,6 +137,7 @@ def _look_for(customer: Customer, lists: Sequence[ListInForce], *, now: datetime
     person has decided it: no provider is asked about somebody whom the wallet may not serve."""
     assert customer.profile is not None, "asked for by the caller"
     found = matches.look(customer.profile, lists)
+    keep_tokens_of(customer.profile)
     matches.outdate(customer, query=found.query, actor=system_actor(), now=now)
     matches.keep(
         [found],

@@ -10,6 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models.functions import Now
 
 from accounts.staff import require_permission
 from compliance.lists import FORMATS, ListedRecord, ListRefused, Report, read
@@ -102,6 +103,8 @@ def _keep(
         digest.update(f"{external_id}\0".encode() + hashes[external_id])
     latest = listed.imported.order_by("-number").first()
     if latest is not None and latest.digest == digest.hexdigest():
+        # It is as fresh as if it had changed.
+        ListVersion.objects.filter(id=latest.id).update(seen_at=Now())
         return latest, False
     before = _contents(latest)
     known = {external_id: entry[1] for external_id, entry in before.items()}

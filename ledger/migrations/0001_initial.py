@@ -159,7 +159,7 @@ class Migration(migrations.Migration):
             name='Escalation',
             fields=[
                 ('id', models.UUIDField(default=wallet_project.utils.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('rail_exhausted', 'the bank has not answered after the last try'), ('rail_refused', 'the bank refused our request, or spoke of another'), ('unmatched_money', 'money arrived that nobody expected'), ('poisoned_unit', "this transaction can't be posted"), ('frozen_account', 'the paying account was frozen before clearing'), ('event_failed', 'a message from the bank could not be acted on'), ('audit_finding', 'the self-audit found the books to be wrong')], max_length=20)),
+                ('kind', models.CharField(choices=[('rail_exhausted', 'the bank has not answered after the last try'), ('rail_refused', 'the bank refused our request, or spoke of another'), ('unmatched_money', 'money arrived that nobody expected'), ('poisoned_unit', "this transaction can't be posted"), ('frozen_account', 'the paying account was frozen before clearing'), ('event_failed', 'a message from the bank could not be acted on'), ('audit_finding', 'the self-audit found the books to be wrong'), ('list_old', 'a list of names has grown old')], max_length=20)),
                 ('subject_type', models.CharField(help_text='such as `transaction`, `rail_transfer`, `inbound_event`', max_length=20)),
                 ('subject_id', models.CharField(max_length=64)),
                 ('details', models.JSONField(default=dict)),

@@ -1,7 +1,8 @@
 """What is taken for one name and what not, what a hit says, and that no name can make the matching work for long."""
 
 import json
-from typing import Any
+from itertools import product
+from typing import Any, get_args
 
 import pytest
 
@@ -13,6 +14,7 @@ from compliance.names import (
     ListedEntry,
     ListedName,
     NameIndex,
+    NameKind,
     Query,
     explain,
 )
@@ -101,6 +103,29 @@ def test_a_name_alone_confirms_nobody_and_what_else_is_known_raises_or_lowers_th
     assert score(birth_date="1990-05-14") < DEFAULT_THRESHOLD < alone
     assert score(gender="female") < DEFAULT_THRESHOLD
     assert score(country="FR") < alone < score(country="RU")
+
+
+def test_nothing_but_a_whole_date_of_birth_confirms_whatever_else_agrees() -> None:
+    """All that can be known of both sides, with a name that agrees in full."""
+    ours = ["", "1971-05-14"]
+    theirs = {"1971-05-14": True, "1971-14-05": True, "1971": False, "1971-05": False, "1971-11-02": False,
+              "1970": False, "1990-05-14": False}  # fmt: skip
+    known = [(), *((date,) for date in theirs), ("1971", "1990-05-14"), ("1970", "1971-05-14")]
+    confirmed = 0
+    for birth_date, dates, country, countries, gender, listed_gender, kind in product(
+        ours, known, ("", "RU", "FR"), ((), ("RU",), ("RU", "FR")), ("", "male"), ("", "male", "female"),
+        get_args(NameKind),
+    ):  # fmt: skip
+        query = Query(PEOPLE[0], birth_date=birth_date, country=country, gender=gender)
+        entry = ListedEntry(0, "person", dates, countries, listed_gender)
+        hit = explain(query, entry, [ListedName(0, PEOPLE[0], kind)])
+        assert hit is not None
+        whole = birth_date != "" and any(theirs[date] for date in dates)
+        assert hit.score < CONFIRMED_FROM or whole, hit
+        confirmed += hit.score >= CONFIRMED_FROM
+        if whole and listed_gender != "female" and kind != "weak" and (not country or country in countries):
+            assert hit.score >= CONFIRMED_FROM, hit
+    assert confirmed > 50
 
 
 def test_a_hit_says_word_by_word_why_and_can_be_computed_again(index: NameIndex) -> None:

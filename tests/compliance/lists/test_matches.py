@@ -70,7 +70,7 @@ def run_kyc(provider: Approves | None = None) -> Approves:
     return provider
 
 
-def rescreen(limit: int = rescreening.BATCH) -> None:
+def rescreen(limit: int | None = None) -> None:
     while rescreening.rescreen_customers(now=NOW, limit=limit):
         pass
 
