@@ -52,7 +52,7 @@ def figures_if_all_match(after: Header | None) -> dict[str, int] | None:
     counts: dict[int, int] = defaultdict(int)
     many: dict[str, int] = defaultdict(int)
     erased = _erased()
-    there = set(connection.introspection.table_names())
+    there = reading.tables()
     for definition in definitions.values():
         for number, digest, rows, matches in _sections(definition, definitions, erased, after, there):
             if not matches:
