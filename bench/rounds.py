@@ -15,6 +15,7 @@ from bench import bulk, desk, growth, http_load, in_process, overload, raw_http
 from bench.catalogue import percentile
 from bench.peer import Hordak
 from bench.servers import Servers, Wallet
+from bench.stopwatch import Stopwatch
 from bench.town import Person, one_cent
 from wallet_project.embedded import processes
 
@@ -55,6 +56,7 @@ class Bench:
     values: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     void: dict[str, str] = field(default_factory=dict)
     tpcb: list[float] = field(default_factory=list)
+    watch: Stopwatch = field(default_factory=Stopwatch)
 
     @property
     def in_rounds(self) -> list[str]:
@@ -65,13 +67,14 @@ class Bench:
         broke_off = []
         for part in (self._posting, self._background, self._http, self._pipeline, self._growth):
             try:
-                self._take(part(), found)
+                with self.watch.timing(part.__name__.strip("_")):
+                    self._take(part(), found)
             except Exception as error:
                 # Its figures are void; the minutes that the others have taken are not lost.
                 broke_off.append(f"{part.__name__.strip('_')} broke off: {type(error).__name__}: {error}"[:500])
                 sys.stdout.write(f"  {broke_off[-1]}\n")
         self._catch_up()
-        broken = verify_ledger()
+        broken = self._verify()
         for key in self.in_rounds:
             if key not in found:
                 self.void[key] = "; ".join(broke_off) or "not measured in each round"
@@ -186,7 +189,7 @@ class Bench:
         for database in self.grown:
             with growth.inside(database):
                 _seal_all()
-                if broken := verify_ledger():
+                if broken := self._verify():
                     self.void["growth_5m"] = f"verify_ledger in {database}: {broken}"
 
     def overload(self) -> None:
@@ -205,7 +208,7 @@ class Bench:
             half_done = len(found.keys(202)) - made + claimed(found.keys(503))
         self._catch_up()
         self.overloaded = {"carried_per_second": round(carried), **overload.report(found, half_done=half_done)}
-        if broken := verify_ledger():
+        if broken := self._verify():
             self.void["overload"] = f"verify_ledger: {broken}"
 
     def full_screening(self, rounds: int) -> None:
@@ -227,26 +230,29 @@ class Bench:
                 self.values[key].append(screened / load.per_second)
                 sys.stdout.write(f"  {key:<24}{self.values[key][-1]:10.3f}\n")
         self._catch_up()
-        if broken := verify_ledger():
+        if broken := self._verify():
             self.void[key] = f"verify_ledger: {broken}"
 
     def _peer_rate(self) -> float:
         assert self.peer is not None
-        self.servers.checkpoint()
-        return self.peer.transfers(self.lengths.slice)
+        with self.watch.timing("the peer"):
+            self.servers.checkpoint()
+            return self.peer.transfers(self.lengths.slice)
 
     def _measure(self, draw: in_process.Draw) -> float:
         self.servers.checkpoint()
         return in_process.transfers(draw, seconds=self.lengths.slice)
 
     def _settled(self, work: Callable[[], float]) -> float:
-        self.servers.settle()
-        self.servers.checkpoint()
+        with self.watch.timing("clean tables"):
+            self.servers.settle()
+            self.servers.checkpoint()
         return work()
 
     def _reference(self) -> float:
-        self.servers.checkpoint()
-        rate = self.servers.tpcb(self.lengths.reference)
+        with self.watch.timing("the reference"):
+            self.servers.checkpoint()
+            rate = self.servers.tpcb(self.lengths.reference)
         self.tpcb.append(rate)
         return rate
 
@@ -299,9 +305,14 @@ class Bench:
 
     def _catch_up(self) -> None:
         """Nothing waits from what came before, and its rows are sealed."""
-        in_process.screened()
-        in_process.cleared()
-        _seal_all()
+        with self.watch.timing("catching up"):
+            in_process.screened()
+            in_process.cleared()
+            _seal_all()
+
+    def _verify(self) -> str:
+        with self.watch.timing("verifying"):
+            return verify_ledger()
 
     def _wants(self, *keys: str) -> bool:
         return any(key in self.wanted for key in keys)
