@@ -27,11 +27,16 @@ _OFFENDING: Final = f"WITH offending AS MATERIALIZED ({{}}) SELECT * FROM offend
 _SETTINGS: Final = {
     "work_mem": "256MB",
     "max_parallel_workers_per_gather": "4",
+    # What is asked for should be nothing, so that workers have nothing to hand over; the planner expects millions.
+    "parallel_tuple_cost": "0.0001",
     # Compiling costs more than it saves, and is done anew for each query.
     "jit": "off",
     # Whoever began the snapshot waits for those who read in it.
     "idle_in_transaction_session_timeout": "0",
 }
+#: Where a few rows among millions are asked about, looking them up one by one is what is quick, and what is read is
+#: mostly in memory. (Where all are, the planner had better not think so.)
+_OF_NEW_ROWS: Final = {"random_page_cost": "1.1"}
 #: Rows in the database from which on its checks are read in several lanes, and how many these are by default.
 _MUCH: Final = 1_000_000
 _LANES: Final = 2
@@ -88,7 +93,7 @@ class Proof:
 class _Snapshot:
     """What the checks of one look share: `lanes` connections that see the same rows, and what proofs have said."""
 
-    timeout_seconds: int
+    settings: Mapping[str, str]
     lanes: int
     #: As PostgreSQL names it for others to see the same.
     exported: str = ""
@@ -159,18 +164,22 @@ def rows(sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-def verify(checks: Sequence[Check], *, timeout_seconds: int, lanes: int | None = None) -> list[Result]:
+def verify(
+    checks: Sequence[Check], *, timeout_seconds: int, lanes: int | None = None, of_new_rows: bool = False
+) -> list[Result]:
     """Run the checks: all of them read the same snapshot, and none may write.
 
     One that can't be read (a bank that is silent, a query that takes longer than `timeout_seconds`) holds up no other:
     its result says so, and does not hold. `lanes`: so many checks at a time, each on a connection of its own; None: two
-    where there is much to read."""
+    where there is much to read. `of_new_rows`: they ask about what came since a moment (`checks_since`)."""
     unread: dict[int, str] = {}
     for number, check in enumerate(checks):
         _try(check.before, number, check, unread)
     with transaction.atomic(durable=True), connection.cursor() as cursor:
-        _begin(cursor, timeout_seconds)
-        snapshot = _Snapshot(timeout_seconds, lanes or _lanes_for_size(cursor))
+        own = _OF_NEW_ROWS if of_new_rows else {}
+        settings = {**_SETTINGS, **own, "statement_timeout": f"{timeout_seconds}s"}
+        _begin(cursor, settings)
+        snapshot = _Snapshot(settings, lanes or _lanes_for_size(cursor))
         token = _snapshot.set(snapshot)
         try:
             if snapshot.lanes > 1:
@@ -210,18 +219,18 @@ def _on_own_connection(read: Callable[[], _T]) -> _T:
     try:
         with transaction.atomic(durable=True):
             with connection.cursor() as cursor:
-                _begin(cursor, snapshot.timeout_seconds, snapshot.exported)
+                _begin(cursor, snapshot.settings, snapshot.exported)
             return read()
     finally:
         connection.close()
 
 
-def _begin(cursor: CursorWrapper, timeout_seconds: int, exported: str = "") -> None:
+def _begin(cursor: CursorWrapper, settings: Mapping[str, str], exported: str = "") -> None:
     """A snapshot, or that which another has exported."""
     cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
     if exported:
         cursor.execute("SET TRANSACTION SNAPSHOT %s", [exported])
-    for setting, value in {**_SETTINGS, "statement_timeout": f"{timeout_seconds}s"}.items():
+    for setting, value in settings.items():
         cursor.execute("SELECT set_config(%s, %s, true)", [setting, value])
 
 
