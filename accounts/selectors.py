@@ -10,11 +10,12 @@ from django.conf import settings
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from accounts.handles import folded, masked_name
-from accounts.models import Account, Beneficiary, Customer, Handle, Principal
+from accounts.models import Account, Beneficiary, Customer, Handle, User
 from accounts.profiles import profile_of
 from accounts.states import AccountKind, AccountStatus, KycStatus, SystemPurpose
 from wallet_project.utils.context import Actor
 from wallet_project.utils.errors import NotAllowed, NotFound
+from wallet_project.utils.identity import Person
 from wallet_project.utils.money import currencies
 from wallet_project.utils.remember import forget, remembered
 
@@ -76,13 +77,15 @@ class NotACustomer(NotAllowed):
     message = "This is for customers; you are logged in as somebody else."
 
 
-def load_identity(user_id: UUID) -> tuple[UUID, UUID | None]:
-    """The principal's id and the customer's (None for staff) of a user; one query.
+def load_people(users: Collection[UUID]) -> dict[UUID, Person]:
+    """By id, each user with his principal's id and his customer's (None for staff); one query."""
+    found = User.objects.filter(id__in=users).select_related("principal", "customer")
+    return {user.id: Person(user, user.principal.id, _customer_id(user)) for user in found}
 
-    Raises Principal.DoesNotExist: a user without a principal cannot be made.
-    """
-    row = Principal.objects.values_list("id", "user__customer__id").get(user_id=user_id)
-    return row[0], row[1]
+
+def _customer_id(user: User) -> UUID | None:
+    customer = getattr(user, "customer", None)
+    return customer.id if customer else None
 
 
 def customer_id_of(actor: Actor) -> UUID:

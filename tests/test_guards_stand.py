@@ -50,7 +50,7 @@ def test_a_migrated_database_has_its_guards_and_no_other() -> None:
             "a trigger is not as its migration made it",
         ),
         (
-            "CREATE OR REPLACE TRIGGER ledger_transaction_status_is_legal BEFORE INSERT OR UPDATE OF status "
+            "CREATE OR REPLACE TRIGGER ledger_transaction_status_is_legal BEFORE UPDATE OF status "
             "ON ledger_transaction FOR EACH ROW EXECUTE FUNCTION check_state('status', '>pending', 'cleared>pending')",
             "a trigger is not as its migration made it",
         ),
@@ -76,7 +76,7 @@ def test_a_migrated_database_has_its_guards_and_no_other() -> None:
             "a constraint is missing, or not enforced",
         ),
         (
-            "ALTER TABLE ledger_transaction DROP CONSTRAINT transaction_debit_account_has_its_currency",
+            "ALTER TABLE ledger_transaction DROP CONSTRAINT transaction_amount_in_range",
             "a constraint is missing, or not enforced",
         ),
         ("DROP INDEX escalation_open_once_per_subject", "a constraint is missing, or not enforced"),
@@ -97,14 +97,14 @@ def test_what_was_changed_by_hand_is_found(admin_dsn: str, statement: str, probl
 def test_a_foreign_key_that_was_dropped_is_found(owner_connection: psycopg.Connection) -> None:
     (name,) = owner_connection.execute(
         "SELECT conname FROM pg_constraint WHERE contype = 'f' AND conrelid = 'ledger_transaction'::regclass "
-        "AND confrelid = 'accounts_principal'::regclass"
+        "AND confrelid = 'ledger_transaction'::regclass"
     ).fetchone() or ("",)
     owner_connection.execute(sql.SQL("ALTER TABLE ledger_transaction DROP CONSTRAINT {}").format(sql.Identifier(name)))
     assert found() == [
         {
             "problem": "a foreign key is missing, or not enforced",
             "table": "ledger_transaction",
-            "column": "initiator_id",
+            "column": "reverses_id",
         }
     ]
 

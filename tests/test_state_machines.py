@@ -1,5 +1,6 @@
 """The machines that the models declare and the triggers in the database are the same."""
 
+import re
 from typing import Any
 
 import psycopg
@@ -42,12 +43,21 @@ def test_every_machine_is_known_here() -> None:
 def test_the_trigger_knows_the_declared_transitions(
     model: type[models.Model], field: str, app_connection: psycopg.Connection
 ) -> None:
-    arguments = app_connection.execute(
-        "SELECT tgargs FROM pg_trigger WHERE tgname = %s", [f"{model._meta.db_table}_{field}_is_legal"]
-    ).fetchone()
-    assert arguments is not None
-    column, *pairs = bytes(arguments[0]).decode().rstrip("\0").split("\0")
+    name = f"{model._meta.db_table}_{field}_is_legal"
+    found = {
+        name: (
+            bytes(arguments).decode().rstrip("\0").split("\0"),
+            set(re.findall("'([^']+)'", sql.split("EXECUTE")[0])),
+        )
+        for name, arguments, sql in app_connection.execute(
+            "SELECT tgname::text, tgargs, pg_get_triggerdef(oid) FROM pg_trigger WHERE tgname = ANY (%s)",
+            [[name, f"{name}_at_birth"]],
+        )
+    }
+    (column, *pairs), passed_over = found[name]
     assert column == field
+    assert found[f"{name}_at_birth"] == ([column, *pairs], births(model))
+    assert passed_over - {">"} == {pair for pair in pairs if not pair.startswith(">")}
     changes = {tuple(pair.split(">")) for pair in pairs if not pair.startswith(">")}
     assert changes == declared_pairs(model)
     assert {pair[1:] for pair in pairs if pair.startswith(">")} == births(model)

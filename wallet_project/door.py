@@ -1,20 +1,23 @@
 """The web server's door: a short way in for the requests that come by the thousand, Django's for all others.
 
-Everything that Django's way does for such a request is done here too, by the same code wherever there is some: its
-token, its throttle, its id, its line in the log, its figures, its headers and its problems. What is not in the plain
-form that programs send (another media type, a query, no token or nobody's) is handed to Django untouched.
-`tests/api/test_door.py` sends the same requests both ways and compares all that can be seen.
+Those in the plain form that programs send are served together with what comes at the same time (`tellers`): their
+tokens and counts are one question to Redis, what they ask for is one call of their views. Everything that Django's way
+does for such a request is done here too, by the same code wherever there is some: its token, its throttle, its id, its
+line in the log, its figures, its headers and its problems. What is not in plain form (another media type, a query, no
+token or nobody's) is handed to Django untouched. `tests/api/test_door.py` sends the same requests both ways and
+compares all that can be seen.
 
 It also bounds how much is worked on at once: what is more is refused at once, whichever way it would have gone.
 """
 
+import contextvars
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from http.client import responses
+from io import BytesIO
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -24,7 +27,7 @@ from django.core.cache import close_caches
 from django.core.handlers.base import reset_urlconf
 from django.core.handlers.wsgi import get_path_info
 from django.core.signals import request_finished, request_started
-from django.db import close_old_connections, reset_queries
+from django.db import close_old_connections, connection, reset_queries
 from django.http import HttpResponse
 from django.middleware.security import SecurityMiddleware
 from django_prometheus.middleware import PrometheusAfterMiddleware, PrometheusBeforeMiddleware, Time
@@ -32,16 +35,18 @@ from django_structlog.middlewares import RequestMiddleware
 from rest_framework.renderers import JSONRenderer
 
 from wallet_project.api.authentication import ApiUser
-from wallet_project.api.direct import Answer, Call, Route, routes, was_replayed
+from wallet_project.api.direct import Answer, Call, JointView, Route, routes, was_replayed
 from wallet_project.api.idempotency import REPLAYED_HEADER
 from wallet_project.api.negotiation import takes_json
 from wallet_project.api.parsers import parse_object
 from wallet_project.api.problems import PROBLEM_JSON, describe
-from wallet_project.api.throttling import count, window_of
+from wallet_project.api.throttling import Window, window_of
 from wallet_project.middleware import REQUEST_ID_HEADER, add_private_headers, chosen_request_id
+from wallet_project.tellers import NoWord, Tellers
 from wallet_project.utils import identity
 from wallet_project.utils.context import request_id
 from wallet_project.utils.errors import TooBusy
+from wallet_project.utils.identity import Identity
 from wallet_project.utils.logs import mask_personal_data
 
 Environ = dict[str, Any]
@@ -49,11 +54,10 @@ StartResponse = Callable[..., Any]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 _JSON: Final = "application/json"
-#: Where `at_once` counts. Health, figures and staff are let in whatever happens, by the threads that the server has
-#: beyond that number; they are also those that refuse.
+#: Where `at_once` counts. Health, figures and staff are let in whatever happens.
 _LIMITED: Final = ("/api/", "/_allauth/", "/webhooks/")
 #: Headers that Django's way gives a meaning of its own.
-_UNUSUAL: Final = ("HTTP_TRANSFER_ENCODING", "HTTP_X_CORRELATION_ID", "HTTP_X_REQUESTED_WITH")
+_UNUSUAL: Final = frozenset(("HTTP_TRANSFER_ENCODING", "HTTP_X_CORRELATION_ID", "HTTP_X_REQUESTED_WITH"))
 _ALLOWED: Final = "POST, OPTIONS"
 _RENDERER: Final = JSONRenderer()
 #: What Django itself does when a request begins and ends. Of this only looking after connections is about one that has
@@ -67,17 +71,107 @@ _logger: Final = logging.getLogger(RequestMiddleware.__module__)
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """Of a response, what it looks at."""
+    """What is answered; of a response, what the middleware looks at."""
 
     status_code: int
     content: bytes
+    headers: list[tuple[str, str]]
     charset: str = "utf-8"
     streaming: bool = False
     #: The framework's responses have one, and it is counted.
     template_name: None = None
 
 
-_Told = tuple[_Sent, dict[str, str]]
+#: Whose the token is, and how often he has called, where that is known.
+_Admission = tuple[Identity, int | None]
+
+
+class _Visit:
+    """A request at the door; of a request, what the middleware that counts and logs looks at."""
+
+    def __init__(self, environ: Environ, route: Route | None = None, body: bytes = b"") -> None:
+        self.META = environ
+        self.method: str = environ["REQUEST_METHOD"]
+        self.request_id = chosen_request_id(environ)
+        length = environ.get("CONTENT_LENGTH", "")
+        measured = length.isascii() and length.isdigit()
+        self.headers = {"content-length": length if measured else "0", "x-request-id": self.request_id}
+        self.resolver_match = route
+        self.user: ApiUser | None = None
+        self.began = Time()
+        self.begun = False
+        self.prometheus_before_middleware_event = self.prometheus_after_middleware_event = self.began
+        self.body = body
+        #: What its view has made of it, once its caller was let in.
+        self.asked: Any = None
+        self.sent: _Sent | None = None
+        self.context = contextvars.Context()
+        self.context.run(self._bind)
+
+    def _bind(self) -> None:
+        request_id.set(self.request_id)
+        structlog.contextvars.bind_contextvars(request_id=self.request_id)
+
+    def is_secure(self) -> bool:
+        return _is_secure(self.META)
+
+    def get_full_path(self) -> str:
+        return get_path_info(self.META)
+
+
+class Door:
+    """A WSGI application in front of Django's: POSTs to `paths` in plain form are answered by their views together."""
+
+    def __init__(
+        self,
+        django: Application,
+        paths: list[str],
+        *,
+        at_once: int,
+        tellers: Callable[[Callable[[Sequence[_Visit]], None]], Tellers[_Visit]] = Tellers,
+    ) -> None:
+        self._django = django
+        self._routes = routes(paths)
+        self._room = _Room(at_once)
+        self._counter = _Counter(self._routes)
+        self._tellers = tellers(self._counter.serve)
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        if not environ["PATH_INFO"].startswith(_LIMITED):
+            return self._django(environ, start_response)
+        if not self._room.enter():
+            return _answer(self._refused(_Visit(environ), TooBusy()), start_response)
+        try:
+            route = self._routes.get(environ["PATH_INFO"]) if environ["REQUEST_METHOD"] == "POST" else None
+            if route is None or not _is_plain(environ, route.view.max_body_bytes):
+                return self._django(environ, start_response)
+            visit = _Visit(environ, route, environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
+            if (sent := self._served(visit)) is not None:
+                return _answer(sent, start_response)
+            return self._django({**environ, "wsgi.input": BytesIO(visit.body)}, start_response)
+        finally:
+            self._room.leave()
+
+    def _served(self, visit: _Visit) -> _Sent | None:
+        """None when its token is nobody's; then nothing has been done or counted."""
+        try:
+            self._tellers.visit(visit)
+        except NoWord as error:
+            # Its teller has the visit still, and tells in its own line of the log what became of it.
+            return self._refused(_Visit(visit.META, visit.resolver_match), error)
+        except TooBusy as error:
+            return self._refused(visit, error)
+        if visit.asked is not None and visit.sent is None:
+            visit.context.run(self._counter.serve_alone, visit)
+        return visit.sent
+
+    def _refused(self, visit: _Visit, error: Exception) -> _Sent:
+        return visit.context.run(self._counter.refuse, visit, error)
+
+
+def _answer(sent: _Sent, start_response: StartResponse) -> Iterable[bytes]:
+    start_response(f"{sent.status_code} {responses[sent.status_code]}", sent.headers)
+    return [sent.content]
 
 
 class _Room:
@@ -99,115 +193,129 @@ class _Room:
             self._free += 1
 
 
-class Door:
-    """A WSGI application in front of Django's: POSTs to `paths` in plain form are answered by their views at once."""
+class _Counter:
+    """Where visits are served: by a teller several together, or each alone by its own thread."""
 
-    def __init__(self, django: Application, paths: list[str], *, at_once: int) -> None:
-        self._django = django
-        self._routes = routes(paths)
-        self._room = _Room(at_once)
+    def __init__(self, routes: Mapping[str, Route]) -> None:
+        self._together = next(iter(routes.values())).view.together
         self._before = PrometheusBeforeMiddleware(_nowhere)
         self._after = _Figures(_nowhere)
         self._log: Any = RequestMiddleware(_nowhere)
         self._headers = {secure: _standing_headers(secure) for secure in (False, True)}
 
-    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        if not environ["PATH_INFO"].startswith(_LIMITED):
-            return self._django(environ, start_response)
-        if not self._room.enter():
-            return self._answer_by(self._refused, environ, start_response)
+    def serve(self, visits: Sequence[_Visit]) -> None:
+        """Each that is let in is answered, or has `asked` for what is to be done alone."""
         try:
-            route = self._routes.get(environ["PATH_INFO"]) if environ["REQUEST_METHOD"] == "POST" else None
-            if route is None or not _is_plain(environ, route.view.max_body_bytes):
-                return self._django(environ, start_response)
-            return self._answer_by(partial(self._answered, route), environ, start_response)
+            now = time.time()
+            windows = {_scope_of(visit): window_of(_scope_of(visit), now) for visit in visits}
+            for visit, admission in zip(visits, _admitted(visits, windows), strict=True):
+                if admission is not None:
+                    visit.context.run(self._ask, visit, windows[_scope_of(visit)], admission, now)
+            ready = [visit for visit in visits if visit.asked is not None]
+            outcomes = self._together([visit.asked for visit in ready]) if ready else ()
+            for visit, outcome in zip(ready, outcomes, strict=True):
+                if outcome is not None:
+                    visit.context.run(self._tell, visit, outcome)
+        except Exception as error:
+            for visit in visits:
+                if visit.sent is None and visit.asked is None:
+                    visit.context.run(self.refuse, visit, error)
         finally:
-            self._room.leave()
+            # A teller keeps its connection from one time to the next, unless something went wrong with it.
+            if connection.errors_occurred:
+                connection.close()
 
-    def _answer_by(
-        self, way: Callable[[Environ], _Told | None], environ: Environ, start_response: StartResponse
-    ) -> Iterable[bytes]:
-        chosen = chosen_request_id(environ)
-        token = request_id.set(chosen)
+    def serve_alone(self, visit: _Visit) -> None:
         try:
-            with structlog.contextvars.bound_contextvars(request_id=chosen):
-                told = way(environ)
-        finally:
-            request_id.reset(token)
-        if told is None:
-            return self._django(environ, start_response)
-        sent, headers = told
-        headers = {**headers, **self._headers[_is_secure(environ)], REQUEST_ID_HEADER: chosen}
-        start_response(f"{sent.status_code} {responses[sent.status_code]}", list(headers.items()))
-        return [sent.content]
-
-    def _refused(self, environ: Environ) -> _Told:
-        seen = _Seen(environ, None, began=Time())
-        self._begin(seen)
-        body, headers = describe(TooBusy())
-        told = _sent(body["status"], body, PROBLEM_JSON, headers, replayed=False)
-        self._end(seen, told[0])
-        return told
-
-    def _answered(self, route: Route, environ: Environ) -> _Told | None:
-        """None when the token is nobody's; then nothing has been done or counted."""
-        seen = _Seen(environ, route, began=Time())
-        listened = _somebody_listens()
-        if listened:
-            request_started.send(sender=Door, environ=environ)
+            outcome = _view_of(visit).alone(visit.asked)
+        except Exception as error:
+            outcome = error
         try:
-            try:
-                call = self._admitted(seen, route)
-                if call is None:
-                    return None
-                self._begin(seen)
-                told = _of_answer(route.view.answer(call))
-            except Exception as error:
-                self._begin(seen)
-                told = _of_error(error)
-            self._end(seen, told[0])
+            self._tell(visit, outcome)
         finally:
-            if listened:
-                request_finished.send(sender=Door)
-            else:
-                close_old_connections()
-        return told
+            close_old_connections()
 
-    def _admitted(self, seen: "_Seen", route: Route) -> Call | None:
-        """The call, once its token is somebody's and he has not called too often; None when it is nobody's.
+    def refuse(self, visit: _Visit, error: Exception) -> _Sent:
+        self._begin(visit)
+        return self._finish(visit, *_of_error(error))
 
-        Raises TooMany, what asking the database raises, and what the body is refused with."""
-        now = time.time()
-        window = window_of(route.view.throttle_scope, now)
-        counter = window.counter() if window else None
-        token = seen.META["HTTP_X_SESSION_TOKEN"]
-        who, calls = identity.admit(token, counter) or (identity.resolve(token), None)
-        if who is None:
-            return None
-        seen.user = ApiUser(who.user_id)
-        if window and counter:
-            window.refuse(count(counter, who.user_id) if calls is None else calls, now)
-        body = seen.META["wsgi.input"].read(int(seen.META["CONTENT_LENGTH"]))
-        return Call(parse_object(body), seen.META.get("HTTP_IDEMPOTENCY_KEY"), who.user_id, who.actor())
+    def _ask(self, visit: _Visit, window: Window | None, admission: _Admission, now: float) -> None:
+        who, calls = admission
+        visit.user = ApiUser(who.user_id)
+        self._begin(visit)
+        try:
+            if window:
+                window.refuse(calls, now)
+            call = Call(parse_object(visit.body), visit.META.get("HTTP_IDEMPOTENCY_KEY"), who.user_id, who.actor())
+            visit.asked = _view_of(visit).asked(call)
+        except Exception as error:
+            self._finish(visit, *_of_error(error))
 
-    def _begin(self, seen: "_Seen") -> None:
-        if seen.begun:
+    def _tell(self, visit: _Visit, outcome: Any) -> None:
+        try:
+            if isinstance(outcome, Exception):
+                raise outcome
+            told = _of_answer(_view_of(visit).told(visit.asked, outcome))
+        except Exception as error:
+            told = _of_error(error)
+        self._finish(visit, *told)
+
+    def _begin(self, visit: _Visit) -> None:
+        if visit.begun:
             return
-        seen.begun = True
-        self._before.process_request(seen)
+        visit.begun = True
+        self._before.process_request(visit)
         if _logger.isEnabledFor(settings.DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL):
-            self._log.prepare(seen)
-        self._after.process_request(seen)
-        if seen.resolver_match:
-            self._after.process_view(seen, None)
+            self._log.prepare(visit)
+        self._after.process_request(visit)
+        if visit.resolver_match:
+            self._after.process_view(visit, None)
         # The token and the throttle were part of it.
-        seen.prometheus_before_middleware_event = seen.prometheus_after_middleware_event = seen.began
+        visit.prometheus_before_middleware_event = visit.prometheus_after_middleware_event = visit.began
 
-    def _end(self, seen: "_Seen", sent: _Sent) -> None:
-        self._after.process_template_response(seen, sent)
-        self._after.process_response(seen, sent)
-        _tell_of(seen, sent)
-        self._before.process_response(seen, sent)
+    def _finish(
+        self,
+        visit: _Visit,
+        status: int,
+        body: Mapping[str, Any],
+        media_type: str,
+        own: Mapping[str, str],
+        replayed: bool,
+    ) -> _Sent:
+        headers = {"Content-Type": media_type, "Allow": _ALLOWED, **own}
+        if replayed:
+            headers[REPLAYED_HEADER] = "true"
+        headers |= {**self._headers[visit.is_secure()], REQUEST_ID_HEADER: visit.request_id}
+        sent = visit.sent = _Sent(status, _RENDERER.render(body), list(headers.items()))
+        self._after.process_template_response(visit, sent)
+        self._after.process_response(visit, sent)
+        _tell_of(visit, sent)
+        self._before.process_response(visit, sent)
+        return sent
+
+
+def _admitted(visits: Sequence[_Visit], windows: Mapping[str, Window | None]) -> list[_Admission | None]:
+    """Whose each one's token is, and how often he has called as far as that is known; None when it is nobody's."""
+    counters = {scope: window.counter() if window else None for scope, window in windows.items()}
+    wanted = [(visit.META["HTTP_X_SESSION_TOKEN"], counters[_scope_of(visit)]) for visit in visits]
+    admitted = identity.admit(wanted)
+    unknown = [number for number, admission in enumerate(admitted) if admission is None]
+    if unknown:
+        found = identity.look_up([wanted[number][0] for number in unknown])
+        # Redis knows them by now, so that their calls are counted, unless it is away.
+        counted = identity.admit([wanted[number] for number in unknown])
+        for number, who, admission in zip(unknown, found, counted, strict=True):
+            admitted[number] = (admission or (who, None)) if who else None
+    return admitted
+
+
+def _view_of(visit: _Visit) -> type[JointView]:
+    assert visit.resolver_match is not None, "what is served has a route"
+    return visit.resolver_match.view
+
+
+def _scope_of(visit: _Visit) -> str:
+    return _view_of(visit).throttle_scope
 
 
 class _Figures(PrometheusAfterMiddleware):  # type: ignore[misc]
@@ -226,7 +334,7 @@ class _Figures(PrometheusAfterMiddleware):  # type: ignore[misc]
         return found
 
 
-def _tell_of(seen: "_Seen", sent: _Sent) -> None:
+def _tell_of(seen: _Visit, sent: _Sent) -> None:
     """The request's line in the log, as RequestMiddleware writes it, without looking up who writes it from where."""
     level = _LEVELS.get(sent.status_code // 100, logging.ERROR)
     if _logger.isEnabledFor(level):
@@ -249,28 +357,6 @@ def _tell_of(seen: "_Seen", sent: _Sent) -> None:
     structlog.contextvars.clear_contextvars()
 
 
-class _Seen:
-    """Of a request, what the middleware that counts and logs looks at."""
-
-    def __init__(self, environ: Environ, route: Route | None, *, began: float) -> None:
-        self.META = environ
-        self.method = environ["REQUEST_METHOD"]
-        length = environ.get("CONTENT_LENGTH", "")
-        measured = length.isascii() and length.isdigit()
-        self.headers = {"content-length": length if measured else "0", "x-request-id": request_id.get()}
-        self.resolver_match = route
-        self.user: ApiUser | None = None
-        self.began = began
-        self.begun = False
-        self.prometheus_before_middleware_event = self.prometheus_after_middleware_event = began
-
-    def is_secure(self) -> bool:
-        return _is_secure(self.META)
-
-    def get_full_path(self) -> str:
-        return get_path_info(self.META)
-
-
 def _is_plain(environ: Environ, max_body_bytes: int) -> bool:
     """Whether it is sent as programs send it; what is not may be right too, or wrong in a way that Django tells of."""
     length = environ.get("CONTENT_LENGTH", "")
@@ -283,8 +369,9 @@ def _is_plain(environ: Environ, max_body_bytes: int) -> bool:
         and not environ.get("QUERY_STRING")
         and not environ.get("SCRIPT_NAME")
         and takes_json(environ.get("HTTP_ACCEPT"))
-        and not any(name in environ for name in _UNUSUAL)
+        and _UNUSUAL.isdisjoint(environ)
         and (_is_secure(environ) or not settings.SECURE_SSL_REDIRECT)
+        and not _somebody_listens()
     )
 
 
@@ -296,22 +383,16 @@ def _is_secure(environ: Environ) -> bool:
     return bool(environ["wsgi.url_scheme"] == "https")
 
 
+_Told = tuple[int, Mapping[str, Any], str, Mapping[str, str], bool]
+
+
 def _of_answer(answer: Answer) -> _Told:
-    return _sent(answer.status, answer.body, _JSON, {}, replayed=answer.replayed)
+    return answer.status, answer.body, _JSON, {}, answer.replayed
 
 
 def _of_error(error: Exception) -> _Told:
     body, headers = describe(error)
-    return _sent(body["status"], body, PROBLEM_JSON, headers, replayed=was_replayed(error))
-
-
-def _sent(
-    status: int, body: Mapping[str, Any], media_type: str, headers: Mapping[str, str], *, replayed: bool
-) -> _Told:
-    told = {"Content-Type": media_type, "Allow": _ALLOWED, **headers}
-    if replayed:
-        told[REPLAYED_HEADER] = "true"
-    return _Sent(status, _RENDERER.render(body)), told
+    return body["status"], body, PROBLEM_JSON, headers, was_replayed(error)
 
 
 def _standing_headers(secure: bool) -> dict[str, str]:
@@ -325,9 +406,9 @@ def _standing_headers(secure: bool) -> dict[str, str]:
 
 
 def _somebody_listens() -> bool:
-    """Whether anybody but Django wants to know when a request begins and ends, or DEBUG remembers its queries."""
+    """Whether anybody but Django wants to know when a request begins and ends."""
     receivers = (*request_started.receivers, *request_finished.receivers)
-    return settings.DEBUG or any(receiver[0][0] not in _DJANGOS_OWN for receiver in receivers)
+    return any(receiver[0][0] not in _DJANGOS_OWN for receiver in receivers)
 
 
 def _nowhere(_request: Any) -> HttpResponse:

@@ -34,6 +34,7 @@ _TRIGGER: Final = re.compile(
     r"(?P<events>.*?)\s+ON\s+(?P<table>[\w.]+)\s(?P<how>.*?)EXECUTE\s+FUNCTION\s+(?P<calls>[\w.]+\(.*?\))\s*(?:;|$)",
     _FLAGS,
 )
+_TYPE: Final = r"(?:character varying|timestamp with(?:out)? time zone|double precision|\w+)"
 _ADDED: Final = re.compile(r"\bADD\s+CONSTRAINT\s+(?P<name>\w+)", _FLAGS)
 _DROPPED: Final = re.compile(
     r"\bDROP\s+(?P<what>TRIGGER|FUNCTION|CONSTRAINT)\s+(?:IF\s+EXISTS\s+)?(?P<name>\w+)(?:\s+ON\s+(?P<table>\w+))?",
@@ -91,7 +92,7 @@ def normalised(match: re.Match[str]) -> str:
     events = sorted(re.split(r"\s+OR\s+", match["events"].strip(), flags=re.IGNORECASE))
     how, _, when = re.sub(r"\s+", " ", match["how"]).strip().partition("WHEN")
     # PostgreSQL writes casts and brackets that nobody wrote.
-    condition = re.sub(r"::[a-z ]+(\[\])?|[()\s]", "", when.lower())
+    condition = re.sub(rf"::{_TYPE}(\[\])?|[()\s]", "", when.lower())
     parts = [match["constraint"] or "", match["time"], ",".join(events), how, condition, match["calls"]]
     return "|".join(re.sub(r"\s+", " ", part).strip().replace("public.", "") for part in parts)
 

@@ -183,11 +183,9 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="wallet@localhost")
 THROTTLE_RATES = api_defaults.throttle_rates(env.json("THROTTLE_RATES", default={}))
 REST_FRAMEWORK = {**api_defaults.REST_FRAMEWORK, "DEFAULT_THROTTLE_RATES": THROTTLE_RATES}
 SPECTACULAR_SETTINGS = api_defaults.SPECTACULAR_SETTINGS
-API_IDENTITY_LOADER = "accounts.selectors.load_identity"
+API_IDENTITY_LOADER = "accounts.selectors.load_people"
 #: How many requests a web process works on at once; it has more threads than that, to refuse the others by (503).
 WEB_REQUESTS_AT_ONCE = env.int("WEB_REQUESTS_AT_ONCE", default=96)
-#: Whether payments that a process is asked for at the same time are posted in one commit; for those with many threads.
-GROUP_POSTING = env.bool("GROUP_POSTING", default=False)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 

@@ -72,7 +72,7 @@ class Migration(migrations.Migration):
                 ('request_hash', models.BinaryField(max_length=32)),
                 ('result_id', models.UUIDField(help_text="what it made: an account, or a transaction's unit")),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('principal', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.principal')),
+                ('principal', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.principal')),
             ],
             options={
                 'default_permissions': ('view',),
@@ -149,7 +149,7 @@ class Migration(migrations.Migration):
                 'permissions': [('freeze_account', 'Can freeze and unfreeze accounts')],
                 'default_permissions': ('view',),
                 'indexes': [models.Index(fields=['customer', 'id'], name='account_by_customer')],
-                'constraints': [models.UniqueConstraint(fields=('id', 'currency'), name='account_id_and_currency'), models.UniqueConstraint(condition=models.Q(('kind', 'system')), fields=('purpose', 'currency'), name='account_one_of_a_purpose_per_currency'), models.CheckConstraint(condition=models.Q(models.Q(('customer__isnull', False), ('kind', 'customer'), ('purpose', '')), models.Q(('customer__isnull', True), ('kind', 'system'), models.Q(('purpose', ''), _negated=True)), _connector='OR'), name='account_belongs_to_a_customer_or_has_a_purpose'), models.CheckConstraint(condition=models.Q(('kind', 'system'), ('cleared__gte', 0), _connector='OR'), name='account_cleared_not_negative'), models.CheckConstraint(condition=models.Q(('reserved__gte', 0)), name='account_reserved_not_negative'), models.CheckConstraint(condition=models.Q(('kind', 'system'), ('reserved__lte', models.F('cleared')), _connector='OR'), name='account_available_not_negative'), models.CheckConstraint(condition=models.Q(('kind', 'customer'), ('reserved', 0), _connector='OR'), name='account_of_the_wallet_reserves_nothing')],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('kind', 'system')), fields=('purpose', 'currency'), name='account_one_of_a_purpose_per_currency'), models.CheckConstraint(condition=models.Q(models.Q(('customer__isnull', False), ('kind', 'customer'), ('purpose', '')), models.Q(('customer__isnull', True), ('kind', 'system'), models.Q(('purpose', ''), _negated=True)), _connector='OR'), name='account_belongs_to_a_customer_or_has_a_purpose'), models.CheckConstraint(condition=models.Q(('kind', 'system'), ('cleared__gte', 0), _connector='OR'), name='account_cleared_not_negative'), models.CheckConstraint(condition=models.Q(('reserved__gte', 0)), name='account_reserved_not_negative'), models.CheckConstraint(condition=models.Q(('kind', 'system'), ('reserved__lte', models.F('cleared')), _connector='OR'), name='account_available_not_negative'), models.CheckConstraint(condition=models.Q(('kind', 'customer'), ('reserved', 0), _connector='OR'), name='account_of_the_wallet_reserves_nothing')],
             },
         ),
         migrations.AddConstraint(

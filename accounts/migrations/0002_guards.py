@@ -5,7 +5,7 @@ from pathlib import Path
 from django.db import migrations
 
 from wallet_project.utils.sql_files import install, keep_rows, release_rows
-from wallet_project.utils.transitions import state_trigger_sql
+from wallet_project.utils.transitions import drop_state_trigger_sql, state_trigger_sql
 
 APP = Path(__file__).resolve().parent.parent
 LOGS = ("accounts_statechange", "accounts_profileversion", "accounts_idempotencyclaim")
@@ -39,18 +39,22 @@ class Migration(migrations.Migration):
             APP,
             "guards.sql",
             undo="""
+                DROP TRIGGER key_has_its_principal ON accounts_idempotencyclaim;
+                DROP FUNCTION key_has_its_principal();
+                DROP TRIGGER principal_keeps_its_id ON accounts_principal;
+                DROP TRIGGER account_keeps_its_currency ON accounts_account;
                 DROP TRIGGER account_starts_empty ON accounts_account;
                 DROP FUNCTION account_starts_empty(); DROP FUNCTION refuse_change(); DROP FUNCTION check_state();
             """,
         ),
         migrations.RunSQL(
             state_trigger_sql("accounts_customer", "kyc_status", ["unverified"], CUSTOMER),
-            "DROP TRIGGER accounts_customer_kyc_status_is_legal ON accounts_customer",
+            drop_state_trigger_sql("accounts_customer", "kyc_status"),
         ),
         migrations.RunSQL(
             # The wallet's own accounts are born open; a customer's only as a request (account_starts_empty).
             state_trigger_sql("accounts_account", "status", ["requested", "open"], ACCOUNT),
-            "DROP TRIGGER accounts_account_status_is_legal ON accounts_account",
+            drop_state_trigger_sql("accounts_account", "status"),
         ),
         migrations.RunSQL(
             [keep_rows(table, also_updates=True) for table in LOGS]

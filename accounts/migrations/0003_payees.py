@@ -9,7 +9,7 @@ from django.db import migrations, models
 
 import wallet_project.utils.ids
 from wallet_project.utils.sql_files import install, keep_rows, release_rows
-from wallet_project.utils.transitions import state_trigger_sql
+from wallet_project.utils.transitions import drop_state_trigger_sql, state_trigger_sql
 
 APP = Path(__file__).resolve().parent.parent
 TABLES = ("accounts_beneficiary", "accounts_handle")
@@ -154,11 +154,11 @@ class Migration(migrations.Migration):
         ),
         migrations.RunSQL(
             state_trigger_sql("accounts_beneficiary", "status", ["kept"], [("kept", "removed")]),
-            "DROP TRIGGER accounts_beneficiary_status_is_legal ON accounts_beneficiary",
+            drop_state_trigger_sql("accounts_beneficiary", "status"),
         ),
         migrations.RunSQL(
             state_trigger_sql("accounts_handle", "status", ["held"], [("held", "given_up")]),
-            "DROP TRIGGER accounts_handle_status_is_legal ON accounts_handle",
+            drop_state_trigger_sql("accounts_handle", "status"),
         ),
         migrations.RunSQL(
             [keep_rows(table, also_updates=False) for table in TABLES], [release_rows(table) for table in TABLES]

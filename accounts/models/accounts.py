@@ -46,8 +46,6 @@ class Account(models.Model):
     class Meta:
         indexes = [models.Index(fields=["customer", "id"], name="account_by_customer")]
         constraints = [
-            # The target of the ledger's composite keys: a transaction's accounts have its currency.
-            models.UniqueConstraint(fields=["id", "currency"], name="account_id_and_currency"),
             models.UniqueConstraint(
                 fields=["purpose", "currency"], condition=Q(kind="system"), name="account_one_of_a_purpose_per_currency"
             ),

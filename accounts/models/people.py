@@ -69,7 +69,10 @@ class IdempotencyClaim(models.Model):
     """A key that a principal has used, written in the same commit as what it made."""
 
     id = models.BigAutoField(primary_key=True)
-    principal = models.ForeignKey(Principal, on_delete=models.PROTECT, db_index=False, related_name="+")
+    # The trigger key_has_its_principal stands in for the key.
+    principal = models.ForeignKey(
+        Principal, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
     key = models.CharField(max_length=255)
     operation = models.CharField(max_length=40)
     request_hash = models.BinaryField(max_length=32)

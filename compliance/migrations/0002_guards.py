@@ -3,7 +3,7 @@
 from django.db import migrations
 
 from wallet_project.utils.sql_files import keep_rows, release_rows
-from wallet_project.utils.transitions import state_trigger_sql
+from wallet_project.utils.transitions import drop_state_trigger_sql, state_trigger_sql
 
 LOGS = ("compliance_statechange", "compliance_decision", "compliance_casenote")
 ROWS = ("compliance_kyccheck", "compliance_screening", "compliance_case", "compliance_inboundevent")
@@ -32,16 +32,16 @@ class Migration(migrations.Migration):
     operations = [
         migrations.RunSQL(
             state_trigger_sql("compliance_kyccheck", "status", ["queued"], CHECK),
-            "DROP TRIGGER compliance_kyccheck_status_is_legal ON compliance_kyccheck",
+            drop_state_trigger_sql("compliance_kyccheck", "status"),
         ),
         migrations.RunSQL(
             # A screening that waits or is under way is its work item; the row is born as it was decided.
             state_trigger_sql("compliance_screening", "status", ["queued", "approved", "rejected", "in_review"], CHECK),
-            "DROP TRIGGER compliance_screening_status_is_legal ON compliance_screening",
+            drop_state_trigger_sql("compliance_screening", "status"),
         ),
         migrations.RunSQL(
             state_trigger_sql("compliance_case", "status", ["open"], CASE),
-            "DROP TRIGGER compliance_case_status_is_legal ON compliance_case",
+            drop_state_trigger_sql("compliance_case", "status"),
         ),
         migrations.RunSQL(
             [keep_rows(table, also_updates=True) for table in LOGS]

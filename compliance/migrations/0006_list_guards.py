@@ -5,7 +5,7 @@ from django.db import migrations
 
 from wallet_project.utils.roles import give_to_roles
 from wallet_project.utils.sql_files import keep_rows, release_rows
-from wallet_project.utils.transitions import state_trigger_sql
+from wallet_project.utils.transitions import drop_state_trigger_sql, state_trigger_sql
 
 LOGS = (
     "compliance_sanctionsentry", "compliance_sanctionsname", "compliance_listchange", "compliance_listindex",
@@ -36,11 +36,11 @@ class Migration(migrations.Migration):
     operations = [
         migrations.RunSQL(
             state_trigger_sql("compliance_listversion", "status", ["imported"], VERSION),
-            "DROP TRIGGER compliance_listversion_status_is_legal ON compliance_listversion",
+            drop_state_trigger_sql("compliance_listversion", "status"),
         ),
         migrations.RunSQL(
             state_trigger_sql("compliance_namescreening", "status", ["clear", "in_review"], NAME_SCREENING),
-            "DROP TRIGGER compliance_namescreening_status_is_legal ON compliance_namescreening",
+            drop_state_trigger_sql("compliance_namescreening", "status"),
         ),
         migrations.RunSQL(
             [keep_rows(table, also_updates=True) for table in LOGS]

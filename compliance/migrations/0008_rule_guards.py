@@ -9,7 +9,7 @@ from compliance.rules.defaults import DEFAULT_RULES
 from wallet_project.utils.context import SYSTEM_PRINCIPAL_ID
 from wallet_project.utils.roles import give_to_roles
 from wallet_project.utils.sql_files import install, keep_rows, release_rows
-from wallet_project.utils.transitions import state_trigger_sql
+from wallet_project.utils.transitions import drop_state_trigger_sql, state_trigger_sql
 
 LOGS = ("compliance_rule", "compliance_ruledecision", "compliance_rulesrevision")
 ROWS = ("compliance_ruleversion", "compliance_backtest")
@@ -80,11 +80,11 @@ class Migration(migrations.Migration):
         ),
         migrations.RunSQL(
             state_trigger_sql("compliance_ruleversion", "status", ["draft"], VERSION),
-            "DROP TRIGGER compliance_ruleversion_status_is_legal ON compliance_ruleversion",
+            drop_state_trigger_sql("compliance_ruleversion", "status"),
         ),
         migrations.RunSQL(
             state_trigger_sql("compliance_backtest", "status", ["queued"], BACKTEST),
-            "DROP TRIGGER compliance_backtest_status_is_legal ON compliance_backtest",
+            drop_state_trigger_sql("compliance_backtest", "status"),
         ),
         migrations.RunSQL(
             [keep_rows(table, also_updates=True) for table in LOGS]

@@ -124,7 +124,7 @@ class Migration(migrations.Migration):
                 ('sent_before', models.BigIntegerField(db_default=0, editable=False, help_text='what of these went to others; minor units')),
                 ('credit_account', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='credit_transactions', to='accounts.account')),
                 ('debit_account', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='debit_transactions', to='accounts.account')),
-                ('initiator', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.principal')),
+                ('initiator', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.principal')),
                 ('reverses', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='reversals', to='ledger.transaction')),
             ],
             options={

@@ -5,7 +5,7 @@ from pathlib import Path
 from django.db import migrations
 
 from wallet_project.utils.sql_files import install, keep_rows, release_rows
-from wallet_project.utils.transitions import state_trigger_sql
+from wallet_project.utils.transitions import drop_state_trigger_sql, state_trigger_sql
 
 APP = Path(__file__).resolve().parent.parent
 LOGS = ("ledger_entry", "ledger_statechange", "ledger_limitchange")
@@ -47,25 +47,25 @@ class Migration(migrations.Migration):
                 DROP TRIGGER transaction_is_immutable ON ledger_transaction;
                 DROP FUNCTION cleared_has_entries(); DROP FUNCTION entries_balance();
                 DROP FUNCTION withdrawal_handed_over_stays(); DROP FUNCTION transaction_is_immutable();
-                ALTER TABLE ledger_transaction DROP CONSTRAINT transaction_debit_account_has_its_currency,
-                    DROP CONSTRAINT transaction_credit_account_has_its_currency;
+                DROP TRIGGER transaction_refers_to_rows ON ledger_transaction;
+                DROP FUNCTION transaction_refers_to_rows();
             """,
         ),
         migrations.RunSQL(
             state_trigger_sql("ledger_transaction", "status", ["pending", "failed"], TRANSACTION),
-            "DROP TRIGGER ledger_transaction_status_is_legal ON ledger_transaction",
+            drop_state_trigger_sql("ledger_transaction", "status"),
         ),
         migrations.RunSQL(
             state_trigger_sql("ledger_railtransfer", "status", ["queued"], RAIL_TRANSFER),
-            "DROP TRIGGER ledger_railtransfer_status_is_legal ON ledger_railtransfer",
+            drop_state_trigger_sql("ledger_railtransfer", "status"),
         ),
         migrations.RunSQL(
             state_trigger_sql("ledger_escalation", "status", ["open"], ESCALATION),
-            "DROP TRIGGER ledger_escalation_status_is_legal ON ledger_escalation",
+            drop_state_trigger_sql("ledger_escalation", "status"),
         ),
         migrations.RunSQL(
             state_trigger_sql("ledger_adjustment", "status", ["proposed"], ADJUSTMENT),
-            "DROP TRIGGER ledger_adjustment_status_is_legal ON ledger_adjustment",
+            drop_state_trigger_sql("ledger_adjustment", "status"),
         ),
         migrations.RunSQL(
             [keep_rows(table, also_updates=True) for table in LOGS]

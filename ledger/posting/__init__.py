@@ -23,9 +23,10 @@ from ledger.posting.many import (
     Whole,
     WholeAskedBefore,
     post_all_or_none,
+    post_at_once,
     post_many,
+    post_one,
 )
-from ledger.posting.poster import post
 from ledger.posting.requests import (
     AccountNotOpen,
     CurrencyMismatch,
@@ -87,9 +88,10 @@ __all__ = [
     "lock",
     "lock_transaction",
     "park",
-    "post",
     "post_all_or_none",
+    "post_at_once",
     "post_many",
+    "post_one",
     "post_pending",
     "resume",
     "set_limit",

@@ -19,8 +19,7 @@ from ledger.posting.requests import (
     CurrencyMismatch,
     Leg,
     Outcome,
-    Posted,
-    post_pending,
+    ask,
     waited_for_the_key,
 )
 from ledger.states import TransactionKind
@@ -147,9 +146,10 @@ def post_all_or_none(asked: Sequence[Asked], *, whole: Whole | None = None) -> l
 def post_at_once(asked: Sequence[Asked], *, whole: Whole | None = None) -> list[Answer | Exception]:
     """The same without halving: whatever the database refuses leaves no trace of any. Raises its error as it is.
 
-    Those that can't be posted with others (not plain, or two with one key) are posted alone, after them.
+    Those that can't be posted with others (not plain, or two with one key) are posted alone, after them, as is one that
+    has no others.
     """
-    together = [number for number, each in enumerate(asked) if each.is_plain()]
+    together = [number for number, each in enumerate(asked) if each.is_plain()] if len(asked) > 1 or whole else []
     answers: dict[int, Answer | Exception] = {}
     if together:
         answers = _call(asked, together, whole)
@@ -244,9 +244,9 @@ def _answer(row: tuple[Any, ...]) -> Answer | Exception:
     return Answer(outcome, result_id, reason, created_at)
 
 
-def post_one(asked: Asked) -> Posted:
+def post_one(asked: Asked) -> Answer:
     """By `post_pending`, which see."""
-    return post_pending(
+    _, made = ask(
         actor=asked.actor,
         legs=asked.legs,
         key=asked.key,
@@ -255,17 +255,17 @@ def post_one(asked: Asked) -> Posted:
         request_id=asked.request_id,
         unit_id=asked.unit_id,
     )
+    outcome, first, group, _, failure, created_at, _ = made[0]
+    return Answer(outcome, group or first, failure, created_at)
 
 
 def _alone(asked: Asked) -> Answer | Exception:
     try:
-        posted = post_one(asked)
+        return post_one(asked)
     except (DomainError, DatabaseError) as error:
         if connection.in_atomic_block:
             raise
         return error
-    made = posted.transactions[0]
-    return Answer(posted.outcome, made.group_id or made.id, made.failure, made.created_at)
 
 
 def _claim(whole: Whole) -> None:

@@ -112,21 +112,15 @@ def post_pending(
     Raises AccountNotFound, AccountNotOpen, CurrencyMismatch, NotReversible, ReversalExceeds, IdempotencyKeyReused,
     RequestInProgress.
     """
-    if len(legs) > 1 and (unit_id is None or unit_id in {leg.id for leg in legs}):
-        raise ValueError("a unit of several legs has an id of its own")
-    unit = unit_id or legs[0].id
-    parameters = [
-        actor.principal_id,
-        actor.customer_id,
-        key,
-        operation,
-        request_hash,
-        unit,
-        json.dumps([leg.row() for leg in legs], default=str),
-        request_id,
-    ]
-    with database_refusals():
-        made = _post(parameters)
+    unit, made = ask(
+        actor=actor,
+        legs=legs,
+        key=key,
+        operation=operation,
+        request_hash=request_hash,
+        request_id=request_id,
+        unit_id=unit_id,
+    )
     outcome: Outcome = made[0][0]
     if outcome == "replayed":
         return Posted(outcome, list(Transaction.objects.filter(id__in=[row[1] for row in made]).order_by("id")))
@@ -146,6 +140,34 @@ def post_pending(
             for (_, _, _, status, failure, created_at, _), leg in zip(made, in_order, strict=True)
         ],
     )
+
+
+def ask(
+    *,
+    actor: Actor,
+    legs: Sequence[Leg],
+    key: str,
+    operation: str,
+    request_hash: bytes,
+    request_id: str,
+    unit_id: UUID | None,
+) -> tuple[UUID, list[tuple[Any, ...]]]:
+    """The unit's id and what the function gives: (outcome, id, group, status, failure, created, expires) of each."""
+    if len(legs) > 1 and (unit_id is None or unit_id in {leg.id for leg in legs}):
+        raise ValueError("a unit of several legs has an id of its own")
+    unit = unit_id or legs[0].id
+    parameters = [
+        actor.principal_id,
+        actor.customer_id,
+        key,
+        operation,
+        request_hash,
+        unit,
+        json.dumps([leg.row() for leg in legs], default=str),
+        request_id,
+    ]
+    with database_refusals():
+        return unit, _post(parameters)
 
 
 def _post(parameters: list[Any]) -> list[tuple[Any, ...]]:

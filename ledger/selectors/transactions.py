@@ -97,6 +97,18 @@ def transaction_of_customer(customer_id: UUID | None, transaction_id: UUID) -> T
     return next(views(_ONE, {"customer": customer_id, "id": transaction_id}), None)
 
 
+_OF_UNIT: Final = f"""
+    SELECT {COLUMNS} FROM ledger_transaction t {JOINS}
+    WHERE (t.id = %(unit)s OR t.group_id = %(unit)s) AND t.kind <> 'fee'
+        AND (d.customer_id = %(customer)s OR (c.customer_id = %(customer)s AND {RECEIVER_SEES}))
+    ORDER BY t.id LIMIT 1"""  # noqa: S608
+
+
+def payment_of_unit(customer_id: UUID, unit_id: UUID) -> TransactionView | None:
+    """What the unit was asked for, not its fee, where the customer may see it: of several, the first."""
+    return next(views(_OF_UNIT, {"customer": customer_id, "unit": unit_id}), None)
+
+
 _OF_UNITS: Final = f"""
     SELECT coalesce(t.group_id, t.id) AS unit, {COLUMNS} FROM ledger_transaction t {JOINS}
     WHERE (t.id = ANY (%(units)s) OR t.group_id = ANY (%(units)s)) AND t.kind = 'transfer'

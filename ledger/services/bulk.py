@@ -19,7 +19,7 @@ from ledger.posting import Answer, Asked, Leg
 from ledger.selectors import TransactionView
 from ledger.services.groups import Part
 from ledger.services.payments import SameAccount, transfer_leg
-from ledger.services.requests import ON_RECORD, FeeChanged, RefusedOnRecord, fee_leg, view_of_leg
+from ledger.services.requests import BY_CODE, FeeChanged, fee_leg, views_of
 from ledger.states import TransactionKind
 from wallet_project.utils.context import Actor, request_id
 from wallet_project.utils.errors import DomainError, Refused, Unavailable
@@ -32,7 +32,6 @@ MODES: Final = ("atomic", "independent")
 MAX_TRANSFERS: Final = 1_000
 _OPERATION: Final = "bulk"
 _ITEM: Final = "transfer"
-_ON_RECORD: Final[Mapping[str, type[RefusedOnRecord]]] = {refusal.code: refusal for refusal in ON_RECORD}
 
 
 class NotAllAccepted(Refused):
@@ -206,6 +205,6 @@ def _result(key: str, legs: list[Leg], answer: Answer | Exception, known: Mappin
             answer.facts.pop("leg", None)
         return Result(key, None, answer)
     replayed = answer.outcome == "replayed"
-    seen = known[answer.unit_id] if replayed else view_of_leg(legs, answer)
-    refusal = _ON_RECORD.get(seen.failure)
+    seen = known[answer.unit_id] if replayed else views_of(legs, answer)[0]
+    refusal = BY_CODE.get(seen.failure)
     return Result(key, seen, refusal(transaction=seen.id, replayed=replayed) if refusal else None, replayed)

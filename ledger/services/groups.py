@@ -10,7 +10,16 @@ from ledger.posting import Leg
 from ledger.selectors import TransactionView, movements
 from ledger.services.parties import destination_account
 from ledger.services.payments import SameAccount, transfer_leg
-from ledger.services.requests import ON_RECORD, REFUSALS, FeeChanged, just_made, request, with_fee
+from ledger.services.requests import (
+    ON_RECORD,
+    REFUSALS,
+    FeeChanged,
+    asked_for,
+    post_alone,
+    refuse_on_record,
+    views_of,
+    with_fee,
+)
 from wallet_project.utils.context import Actor
 from wallet_project.utils.errors import NotFound
 from wallet_project.utils.ids import uuid7
@@ -66,15 +75,16 @@ def pay(*, actor: Actor, transfers: Sequence[Part], key: str, request_hash: byte
             raise
         payments.append(payment)
         charges += fee
-    unit = uuid7()
-    posted = request(
-        [*payments, *charges], actor=actor, operation="group", key=key, request_hash=request_hash, unit_id=unit
+    asked = asked_for(
+        [*payments, *charges], actor=actor, operation="group", key=key, request_hash=request_hash, unit_id=uuid7()
     )
-    if posted.outcome == "replayed":
-        group_id = posted.transactions[0].group_id
-        assert group_id is not None, "a group has several transactions"
-        return see_group(actor=actor, group_id=group_id, replayed=True)
-    return _view(unit, just_made(posted))
+    answer = post_alone(asked)
+    if answer.outcome == "replayed":
+        group = see_group(actor=actor, group_id=answer.unit_id, replayed=True)
+    else:
+        group = _view(answer.unit_id, views_of(asked.legs, answer))
+    refuse_on_record(group.transactions[0], replayed=group.replayed)
+    return group
 
 
 def see_group(*, actor: Actor, group_id: UUID, replayed: bool = False) -> GroupView:

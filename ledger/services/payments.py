@@ -16,6 +16,8 @@ from accounts.states import SystemPurpose
 from ledger import fees, steps
 from ledger.failures import FailureCode
 from ledger.models import Transaction
+from ledger.posting import Answer as Answer
+from ledger.posting import Asked as Asked
 from ledger.posting import Leg
 from ledger.selectors import TransactionView
 from ledger.services import parties
@@ -26,7 +28,10 @@ from ledger.services.requests import FeeChanged as FeeChanged
 from ledger.services.requests import InsufficientFunds as InsufficientFunds
 from ledger.services.requests import LimitExceeded as LimitExceeded
 from ledger.services.requests import TransactionNotFound as TransactionNotFound
-from ledger.services.requests import request_one, with_fee
+from ledger.services.requests import accepted as accepted
+from ledger.services.requests import asked_for, posted_alone, with_fee
+from ledger.services.requests import post_alone as post_alone
+from ledger.services.requests import post_together as post_together
 from ledger.services.requests import see as see
 from ledger.states import Stage, TransactionKind, TransactionStatus
 from wallet_project.utils.context import Actor
@@ -70,12 +75,13 @@ def quote(*, actor: Actor, kind: str, amount: Money) -> Quote:
     return Quote(amount.amount, fees.fee_of(kind, amount), amount.currency)
 
 
-def deposit(
+def ask_deposit(
     *, actor: Actor, account: UUID, amount: Money, reference: str = "", key: str, request_hash: bytes
-) -> Accepted:
+) -> Asked:
     """Ask for `amount` to be collected from the bank onto `account`, once it is approved.
 
-    Raises NotACustomer, AccountNotFound, AccountNotOpen, CurrencyMismatch, IdempotencyKeyReused, RequestInProgress.
+    Raises NotACustomer; posted, AccountNotFound, AccountNotOpen, CurrencyMismatch, IdempotencyKeyReused,
+    RequestInProgress.
     """
     leg = Leg(
         id=uuid7(),
@@ -86,10 +92,10 @@ def deposit(
         currency=amount.currency,
         reference=reference,
     )
-    return request_one([leg], actor=actor, operation="deposit", key=key, request_hash=request_hash)
+    return asked_for([leg], actor=actor, operation="deposit", key=key, request_hash=request_hash)
 
 
-def withdraw(
+def ask_withdrawal(
     *,
     actor: Actor,
     account: UUID,
@@ -99,11 +105,12 @@ def withdraw(
     fee: int | None = None,
     key: str,
     request_hash: bytes,
-) -> Accepted:
+) -> Asked:
     """Reserve `amount` and what it costs on `account`, and have it paid out to `beneficiary`, {name, iban} or the id
     of one that is kept, once it is approved. `fee`: what the customer was told that it costs, in minor units.
 
-    Raises as `deposit` does, and BeneficiaryNotFound, InsufficientFunds, LimitExceeded, FeeChanged.
+    Raises NotACustomer, BeneficiaryNotFound, FeeChanged; posted, as a deposit does, and InsufficientFunds,
+    LimitExceeded.
     """
     leg = Leg(
         id=uuid7(),
@@ -116,10 +123,10 @@ def withdraw(
         beneficiary=parties.bank_account(beneficiary, actor=actor, key=key),
     )
     legs = with_fee(leg, quoted=fee, actor=actor, key=key)
-    return request_one(legs, actor=actor, operation="withdrawal", key=key, request_hash=request_hash)
+    return asked_for(legs, actor=actor, operation="withdrawal", key=key, request_hash=request_hash)
 
 
-def transfer(
+def ask_transfer(
     *,
     actor: Actor,
     source: UUID,
@@ -131,12 +138,12 @@ def transfer(
     expires_in: int | None = None,
     key: str,
     request_hash: bytes,
-) -> Accepted:
+) -> Asked:
     """Reserve `amount` and what it costs on `source` for a transfer to `destination`: anybody's account, or
     a payee's handle (a str).
 
     With `expires_in` (seconds) it is held until its payee captures it, and ends when he has not by then.
-    Raises as `deposit` does, and PayeeNotFound, SameAccount, InsufficientFunds, LimitExceeded, FeeChanged.
+    Raises NotACustomer, PayeeNotFound, SameAccount, FeeChanged; posted, as a withdrawal does.
     """
     leg = transfer_leg(
         source=source,
@@ -147,7 +154,12 @@ def transfer(
         expires_in=expires_in,
     )
     legs = with_fee(leg, quoted=fee, actor=actor, key=key)
-    return request_one(legs, actor=actor, operation="transfer", key=key, request_hash=request_hash)
+    return asked_for(legs, actor=actor, operation="transfer", key=key, request_hash=request_hash)
+
+
+deposit = posted_alone(ask_deposit)
+withdraw = posted_alone(ask_withdrawal)
+transfer = posted_alone(ask_transfer)
 
 
 def transfer_leg(

@@ -4,9 +4,11 @@ What lacks funds or goes beyond a limit is on record as failed; the refusal name
 a group of two: the payment and its fee, which clear or fail together.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from datetime import datetime, timedelta
+from functools import wraps
+from typing import Final, ParamSpec
 from uuid import UUID
 
 import structlog
@@ -16,15 +18,18 @@ from accounts.selectors import AccountNotFound, customer_id_of, system_account_i
 from accounts.states import SystemPurpose
 from ledger import fees, posting, selectors
 from ledger.failures import FailureCode, public_failure
-from ledger.models import Transaction
-from ledger.posting import Answer, Leg, Posted
+from ledger.posting import Answer, Asked, Leg
 from ledger.selectors import TransactionView
 from ledger.states import Stage, TransactionKind, TransactionStatus
 from wallet_project.utils.context import Actor, request_id
-from wallet_project.utils.errors import NotFound, Refused
+from wallet_project.utils.errors import DomainError, NotFound, Refused
 from wallet_project.utils.ids import uuid7
 from wallet_project.utils.money import Money
 from wallet_project.utils.nudges import nudge
+
+logger = structlog.get_logger(__name__)
+
+Wanted = ParamSpec("Wanted")
 
 _EXAMPLE: Final = {"transaction": "01980000-0000-7000-8000-000000000001"}
 
@@ -67,6 +72,11 @@ ABOUT_A_LEG: Final = (AccountNotFound, posting.AccountNotOpen, posting.CurrencyM
 REFUSALS: Final = (*ABOUT_A_LEG, IdempotencyKeyReused, RequestInProgress)
 #: What is refused to somebody who pays, and stays on record.
 ON_RECORD: Final = (InsufficientFunds, LimitExceeded)
+BY_CODE: Final[Mapping[str, type[RefusedOnRecord]]] = {refusal.code: refusal for refusal in ON_RECORD}
+
+_WAITING: Final = "ledger.transaction_pending"
+_SCREENING: Final = selectors.public_stage(Stage.SCREENING)
+_OUT: Final = (TransactionKind.WITHDRAWAL, TransactionKind.FEE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,53 +87,88 @@ class Accepted:
     replayed: bool
 
 
-def request(
+def asked_for(
     legs: Sequence[Leg], *, actor: Actor, operation: str, key: str, request_hash: bytes, unit_id: UUID | None = None
-) -> Posted:
-    """Reserve and record one unit, all legs or none, and have it screened.
-
-    Raises NotACustomer, the REFUSALS (those about one of several payments say in `transfer` which, from 0),
-    InsufficientFunds, LimitExceeded.
-    """
+) -> Asked:
+    """One unit as it is posted: all legs or none. Raises NotACustomer."""
     # To the posting function an actor without a customer is the wallet itself, who may move anybody's money.
     customer_id_of(actor)
+    return Asked(
+        actor=actor,
+        legs=legs,
+        key=key,
+        operation=operation,
+        request_hash=request_hash,
+        request_id=request_id.get(),
+        unit_id=unit_id or (uuid7() if len(legs) > 1 else legs[0].id),
+    )
+
+
+def post_alone(asked: Asked) -> Answer:
+    """Reserve and record one unit, and have it screened.
+
+    Raises the REFUSALS (those about one of several payments say in `transfer` which, from 0).
+    """
     try:
-        posted = posting.post(
-            posting.Asked(
-                actor=actor,
-                legs=legs,
-                key=key,
-                operation=operation,
-                request_hash=request_hash,
-                request_id=request_id.get(),
-                unit_id=unit_id or (uuid7() if len(legs) > 1 else legs[0].id),
-            )
-        )
+        answer = posting.post_one(asked)
     except ABOUT_A_LEG as error:
-        # Nothing was recorded, so its id tells nobody anything.
-        error.facts |= _which(legs, error.facts.pop("leg", None))
-        raise
-    made = payment_in(posted)
-    # So that the request's own line in the log says which transaction it was about.
-    structlog.contextvars.bind_contextvars(transaction_id=str(made.id))
-    for refusal in ON_RECORD:
-        if made.failure == refusal.code:
-            raise refusal(transaction=made.id, replayed=posted.outcome == "replayed")
-    if posted.outcome == "created":
-        nudge("ledger.transaction_pending")
-    return posted
+        raise about_the_payment(error, asked) from None
+    if answer.outcome == "created":
+        nudge(_WAITING)
+    return answer
 
 
-def request_one(legs: Sequence[Leg], *, actor: Actor, operation: str, key: str, request_hash: bytes) -> Accepted:
-    """The same for one payment, with its fee if it has one."""
-    posted = request(legs, actor=actor, operation=operation, key=key, request_hash=request_hash)
-    made = payment_in(posted)
-    if posted.outcome == "replayed":
+def post_together(asked: Sequence[Asked]) -> list[Answer | Exception | None]:
+    """The same for units that were asked for at the same time, in one commit: what became of each, in their order.
+
+    None, of all of them: it went wrong for all because of one or because of the database; each is posted alone.
+    """
+    try:
+        answers: list[Answer | Exception] = posting.post_at_once(asked)
+    except Exception as error:
+        logger.warning("not_posted_together", units=len(asked), error=type(error).__name__, cause=str(error)[:200])
+        return [None] * len(asked)
+    if any(isinstance(answer, Answer) and answer.outcome == "created" for answer in answers):
+        nudge(_WAITING)
+    return [
+        about_the_payment(answer, each) if isinstance(answer, ABOUT_A_LEG) else answer
+        for each, answer in zip(asked, answers, strict=True)
+    ]
+
+
+def accepted(asked: Asked, answer: Answer) -> Accepted:
+    """What the customer who asked for one payment, with its fee if it has one, is told of what was posted.
+
+    Raises InsufficientFunds, LimitExceeded.
+    """
+    replayed = answer.outcome == "replayed"
+    if replayed:
         # It may have gone on since: told as it is now.
-        seen = selectors.transaction_of_customer(actor.customer_id, made.id)
+        seen = selectors.payment_of_unit(customer_id_of(asked.actor), answer.unit_id)
         assert seen is not None, "whoever asked for it sees it"
-        return Accepted(seen, replayed=True)
-    return Accepted(just_made(posted)[0], replayed=False)
+    else:
+        seen = views_of(asked.legs, answer)[0]
+    refuse_on_record(seen, replayed=replayed)
+    return Accepted(seen, replayed)
+
+
+def refuse_on_record(payment: TransactionView, *, replayed: bool) -> None:
+    """Raises InsufficientFunds or LimitExceeded where that is what became of it."""
+    # So that the request's own line in the log says which transaction it was about.
+    structlog.contextvars.bind_contextvars(transaction_id=str(payment.id))
+    if refusal := BY_CODE.get(payment.failure):
+        raise refusal(transaction=payment.id, replayed=replayed)
+
+
+def posted_alone(ask: Callable[Wanted, Asked]) -> Callable[Wanted, Accepted]:
+    """The use case of what `ask` asks for, for whoever asks for nothing else at the same time."""
+
+    @wraps(ask)
+    def use_case(*args: Wanted.args, **kwargs: Wanted.kwargs) -> Accepted:
+        asked = ask(*args, **kwargs)
+        return accepted(asked, post_alone(asked))
+
+    return use_case
 
 
 def with_fee(payment: Leg, *, quoted: int | None, actor: Actor, key: str) -> list[Leg]:
@@ -151,40 +196,11 @@ def fee_leg(payment: Leg, fee: int) -> Leg:
     )
 
 
-def payment_in(posted: Posted) -> Transaction:
-    """What was asked for, not its fee: of several, the first."""
-    return next(row for row in posted.transactions if row.kind != TransactionKind.FEE)
-
-
-def just_made(posted: Posted) -> list[TransactionView]:
+def views_of(legs: Sequence[Leg], answer: Answer) -> list[TransactionView]:
     """A unit that was recorded just now, as its customer sees it: payments in the order asked for, then their fees."""
-    fees_of = {row.metadata["fee_of"]: row.amount for row in posted.transactions if row.kind == TransactionKind.FEE}
-    views = [_view(row, fee=fees_of.get(str(row.id))) for row in posted.transactions]
-    return sorted(views, key=lambda view: view.kind == TransactionKind.FEE)
-
-
-def view_of_leg(legs: Sequence[Leg], answer: Answer) -> TransactionView:
-    """A transfer, the first leg of a unit that was recorded just now, as its payer sees it; the second is its fee."""
-    payment, *rest = legs
-    pending = answer.outcome == "created"
     assert answer.created_at is not None, "what was recorded has its time"
-    return TransactionView(
-        id=payment.id,
-        kind=payment.kind,
-        status=TransactionStatus.PENDING if pending else TransactionStatus.FAILED,
-        stage=selectors.public_stage(Stage.SCREENING if pending else None),
-        amount=payment.amount,
-        currency=payment.currency,
-        source=payment.debit,
-        destination=payment.credit,
-        reference=payment.reference,
-        metadata=payment.metadata,
-        failure=answer.failure,
-        created_at=answer.created_at,
-        cleared_at=None,
-        group=answer.unit_id if rest else None,
-        fee=rest[0].amount if rest else None,
-    )
+    fees_of = {leg.metadata["fee_of"]: leg.amount for leg in legs if leg.kind == TransactionKind.FEE}
+    return [_view(leg, answer, answer.created_at, len(legs) > 1, fees_of.get(str(leg.id))) for leg in legs]
 
 
 def see(*, actor: Actor, transaction_id: UUID) -> TransactionView:
@@ -193,6 +209,12 @@ def see(*, actor: Actor, transaction_id: UUID) -> TransactionView:
     if seen is None:
         raise TransactionNotFound()
     return seen
+
+
+def about_the_payment(error: DomainError, asked: Asked) -> DomainError:
+    """The refusal without the leg's id, as nothing was recorded: of several payments it says in `transfer` which."""
+    error.facts |= _which(asked.legs, error.facts.pop("leg", None))
+    return error
 
 
 def _which(legs: Sequence[Leg], leg_id: str | None) -> dict[str, int]:
@@ -210,24 +232,24 @@ def answered_before(actor: Actor, key: str) -> bool:
     return bool(used(actor.principal_id, [key]))
 
 
-def _view(made: Transaction, *, fee: int | None) -> TransactionView:
-    outgoing = made.kind in (TransactionKind.WITHDRAWAL, TransactionKind.FEE)
+def _view(leg: Leg, answer: Answer, created_at: datetime, grouped: bool, fee: int | None) -> TransactionView:
+    pending = answer.outcome == "created"
     return TransactionView(
-        id=made.id,
-        kind=made.kind,
-        status=made.status,
-        stage=selectors.public_stage(Stage.SCREENING),
-        amount=made.amount,
-        currency=made.currency,
-        source=None if made.kind == TransactionKind.DEPOSIT else made.debit_account_id,
-        destination=None if outgoing else made.credit_account_id,
-        reference=made.reference,
-        metadata=made.metadata,
-        failure=made.failure,
-        created_at=made.created_at,
-        cleared_at=made.cleared_at,
-        group=made.group_id,
+        id=leg.id,
+        kind=leg.kind,
+        status=TransactionStatus.PENDING if pending else TransactionStatus.FAILED,
+        stage=_SCREENING if pending else None,
+        amount=leg.amount,
+        currency=leg.currency,
+        source=None if leg.kind == TransactionKind.DEPOSIT else leg.debit,
+        destination=None if leg.kind in _OUT else leg.credit,
+        reference=leg.reference,
+        metadata=leg.metadata,
+        failure=answer.failure,
+        created_at=created_at,
+        cleared_at=None,
+        group=answer.unit_id if grouped else None,
         fee=fee,
-        reverses=made.reverses_id,
-        expires_at=made.expires_at,
+        reverses=leg.reverses,
+        expires_at=None if leg.expires_in is None else created_at + timedelta(seconds=leg.expires_in),
     )

@@ -13,7 +13,7 @@ from accounts.selectors import AccountNotFound, customer_id_of
 from ledger import posting
 from ledger.models import Transaction
 from ledger.posting import Leg
-from ledger.services.requests import ON_RECORD, REFUSALS, Accepted, TransactionNotFound, request_one
+from ledger.services.requests import ON_RECORD, REFUSALS, Accepted, TransactionNotFound, accepted, asked_for, post_alone
 from ledger.states import TransactionKind, TransactionStatus
 from wallet_project.utils.context import Actor
 from wallet_project.utils.ids import uuid7
@@ -71,8 +71,9 @@ def reverse(
             reference=reason,
             reverses=received.id,
         )
+        asked = asked_for([leg], actor=actor, operation="reversal", key=key, request_hash=request_hash)
         try:
-            return request_one([leg], actor=actor, operation="reversal", key=key, request_hash=request_hash)
+            return accepted(asked, post_alone(asked))
         except posting.ReversalExceeds as error:
             left: int = error.facts["left"]
             if amount is not None or not 0 < left < wanted:

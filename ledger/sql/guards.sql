@@ -1,38 +1,71 @@
 -- Guards on money. They hold for whoever asks, the tables' owner included.
 
--- A transaction's accounts have its currency.
-ALTER TABLE ledger_transaction
-    ADD CONSTRAINT transaction_debit_account_has_its_currency
-        FOREIGN KEY (debit_account_id, currency) REFERENCES accounts_account (id, currency),
-    ADD CONSTRAINT transaction_credit_account_has_its_currency
-        FOREIGN KEY (credit_account_id, currency) REFERENCES accounts_account (id, currency);
+-- A transaction's accounts have its currency, and who asked for it is known. Once a statement: as foreign keys, row by row, this
+-- took a third of posting a thousand. It stands in for them: none of these rows is ever removed, what is looked at here never
+-- changes (account_keeps_its_currency, principal_keeps_its_id, transaction_is_immutable), so there is nothing to lock either.
+-- `OFFSET 0` keeps the planner to looking each one up.
+CREATE OR REPLACE FUNCTION transaction_refers_to_rows() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    v_wrong text;
+BEGIN
+    SELECT wrong.name INTO v_wrong FROM (
+        SELECT CASE WHEN d.currency IS DISTINCT FROM n.currency THEN 'transaction_debit_account_has_its_currency'
+               ELSE 'transaction_credit_account_has_its_currency' END AS name
+        FROM new_transactions n
+        LEFT JOIN LATERAL (SELECT a.currency FROM accounts_account a WHERE a.id = n.debit_account_id OFFSET 0) d ON true
+        LEFT JOIN LATERAL (SELECT a.currency FROM accounts_account a WHERE a.id = n.credit_account_id OFFSET 0) c ON true
+        WHERE d.currency IS DISTINCT FROM n.currency OR c.currency IS DISTINCT FROM n.currency
+        UNION ALL
+        SELECT 'transaction_initiator_is_a_principal'
+        FROM (SELECT DISTINCT initiator_id FROM new_transactions) n
+        LEFT JOIN LATERAL (SELECT i.id FROM accounts_principal i WHERE i.id = n.initiator_id OFFSET 0) p ON true
+        WHERE p.id IS NULL
+    ) wrong LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'a transaction refers to an account in its currency and to a principal: %', v_wrong
+            USING ERRCODE = 'foreign_key_violation', CONSTRAINT = v_wrong, TABLE = TG_TABLE_NAME;
+    END IF;
+    RETURN NULL;
+END $$;
 
--- What was asked never changes; what became of it is written once.
+CREATE TRIGGER transaction_refers_to_rows AFTER INSERT ON ledger_transaction
+    REFERENCING NEW TABLE AS new_transactions FOR EACH STATEMENT EXECUTE FUNCTION transaction_refers_to_rows();
+
+-- What was asked never changes; what became of it is written once, and an ended transaction is history, down to the columns that
+-- were never written. The condition is the trigger's own and not its function's:
+-- to call one for each row that clears took a tenth of clearing.
 CREATE OR REPLACE FUNCTION transaction_is_immutable() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
-    IF ROW(NEW.id, NEW.kind, NEW.debit_account_id, NEW.credit_account_id, NEW.amount, NEW.currency, NEW.group_id,
-           NEW.initiator_id, NEW.reference, NEW.metadata, NEW.beneficiary, NEW.reverses_id, NEW.created_at,
-           NEW.expires_at, NEW.debits_before, NEW.sent_before)
-        IS DISTINCT FROM
-       ROW(OLD.id, OLD.kind, OLD.debit_account_id, OLD.credit_account_id, OLD.amount, OLD.currency, OLD.group_id,
-           OLD.initiator_id, OLD.reference, OLD.metadata, OLD.beneficiary, OLD.reverses_id, OLD.created_at,
-           OLD.expires_at, OLD.debits_before, OLD.sent_before)
+    RAISE EXCEPTION 'transaction % is immutable', OLD.id
+        USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = TG_TABLE_NAME;
+END $$;
+
+CREATE TRIGGER transaction_is_immutable BEFORE UPDATE ON ledger_transaction
+    FOR EACH ROW WHEN (
+        NEW.id IS DISTINCT FROM OLD.id
+        OR NEW.kind IS DISTINCT FROM OLD.kind
+        OR NEW.debit_account_id IS DISTINCT FROM OLD.debit_account_id
+        OR NEW.credit_account_id IS DISTINCT FROM OLD.credit_account_id
+        OR NEW.amount IS DISTINCT FROM OLD.amount
+        OR NEW.currency IS DISTINCT FROM OLD.currency
+        OR NEW.group_id IS DISTINCT FROM OLD.group_id
+        OR NEW.initiator_id IS DISTINCT FROM OLD.initiator_id
+        OR NEW.reference IS DISTINCT FROM OLD.reference
+        OR NEW.metadata IS DISTINCT FROM OLD.metadata
+        OR NEW.beneficiary IS DISTINCT FROM OLD.beneficiary
+        OR NEW.reverses_id IS DISTINCT FROM OLD.reverses_id
+        OR NEW.created_at IS DISTINCT FROM OLD.created_at
+        OR NEW.expires_at IS DISTINCT FROM OLD.expires_at
+        OR NEW.debits_before IS DISTINCT FROM OLD.debits_before
+        OR NEW.sent_before IS DISTINCT FROM OLD.sent_before
         OR (OLD.approved_at IS NOT NULL AND NEW.approved_at IS DISTINCT FROM OLD.approved_at)
         OR (OLD.captured_amount IS NOT NULL AND NEW.captured_amount IS DISTINCT FROM OLD.captured_amount)
         OR (OLD.captured_at IS NOT NULL AND NEW.captured_at IS DISTINCT FROM OLD.captured_at)
         OR (OLD.cleared_at IS NOT NULL AND NEW.cleared_at IS DISTINCT FROM OLD.cleared_at)
-        OR (OLD.failure <> '' AND NEW.failure <> OLD.failure)
+        OR (OLD.failure <> '' AND NEW.failure IS DISTINCT FROM OLD.failure)
         OR (OLD.failed_at IS NOT NULL AND NEW.failed_at IS DISTINCT FROM OLD.failed_at)
-        -- An ended transaction is history, down to the columns that were never written.
-        OR (OLD.status <> 'pending' AND NEW IS DISTINCT FROM OLD) THEN
-        RAISE EXCEPTION 'transaction % is immutable', OLD.id
-            USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = TG_TABLE_NAME;
-    END IF;
-    RETURN NEW;
-END $$;
-
-CREATE TRIGGER transaction_is_immutable BEFORE UPDATE ON ledger_transaction
-    FOR EACH ROW EXECUTE FUNCTION transaction_is_immutable();
+        OR (OLD.status <> 'pending' AND NEW.* IS DISTINCT FROM OLD.*)
+    ) EXECUTE FUNCTION transaction_is_immutable();
 
 -- The point of no return: a withdrawal that the bank may have can only be failed by the bank's word.
 CREATE OR REPLACE FUNCTION withdrawal_handed_over_stays() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
@@ -132,7 +165,7 @@ CREATE TRIGGER adjustment_is_immutable BEFORE UPDATE ON ledger_adjustment
 -- Entries come in pairs that agree with their transaction and add up to zero. Once a statement, set-based: each transaction
 -- is looked up by its id, and `OFFSET 0` keeps the planner from reading all that there ever were in order to join with them.
 -- This stands in for foreign keys of entries as well: an entry without its pending transaction is refused, its account is
--- one of that transaction's, which keys hold, and neither row can go or change its id.
+-- one of that transaction's, which is held above, and neither row can go or change its id.
 CREATE OR REPLACE FUNCTION entries_balance() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
     IF EXISTS (
@@ -161,9 +194,8 @@ CREATE TRIGGER entries_balance AFTER INSERT ON ledger_entry
 CREATE OR REPLACE FUNCTION cleared_has_entries() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
     IF EXISTS (
-        SELECT FROM new_rows n JOIN old_rows o ON o.id = n.id
-        WHERE n.status = 'cleared' AND o.status = 'pending'
-            AND (SELECT count(*) FROM ledger_entry e WHERE e.transaction_id = n.id) <> 2
+        SELECT FROM new_rows n
+        WHERE n.status = 'cleared' AND (SELECT count(*) FROM ledger_entry e WHERE e.transaction_id = n.id) <> 2
     ) THEN
         RAISE EXCEPTION 'a cleared transaction has two entries'
             USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = TG_TABLE_NAME;
@@ -172,9 +204,9 @@ BEGIN
 END $$;
 
 CREATE TRIGGER cleared_has_entries AFTER UPDATE ON ledger_transaction
-    REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+    REFERENCING NEW TABLE AS new_rows
     FOR EACH STATEMENT EXECUTE FUNCTION cleared_has_entries();
 
 -- Rows that are updated a few times in their life: room on the page keeps the updates off the indexes.
-ALTER TABLE ledger_transaction SET (fillfactor = 80);
+ALTER TABLE ledger_transaction SET (fillfactor = 60);
 ALTER TABLE ledger_workitem SET (fillfactor = 70);

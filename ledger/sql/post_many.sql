@@ -162,7 +162,7 @@ BEGIN
     END IF;
 END $$;
 
-CREATE OR REPLACE FUNCTION ledger_post_many(p_legs jsonb, p_whole jsonb, p_all_or_none boolean)
+CREATE OR REPLACE FUNCTION ledger_post_many(p_legs json, p_whole jsonb, p_all_or_none boolean)
 RETURNS TABLE (place int, outcome text, reason text, facts jsonb, result_id uuid, created_at timestamptz)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 -- Plans are made once, and perhaps when tables were empty: whatever is looked up is looked up by its index.
@@ -189,7 +189,7 @@ BEGIN
         RAISE EXCEPTION 'the whole was asked for before' USING ERRCODE = 'WL012';
     END IF;
     SELECT array_agg(leg ORDER BY leg.place), max(leg.place) INTO v_legs, v_last
-    FROM jsonb_populate_recordset(NULL::ledger_asked, p_legs) AS leg;
+    FROM json_populate_recordset(NULL::ledger_asked, p_legs) AS leg;
 
     SELECT array_agg(DISTINCT twice.place) INTO v_again FROM (
         SELECT leg.place, min(leg.place) OVER same AS first, max(leg.place) OVER same AS last FROM unnest(v_legs) AS leg

@@ -158,6 +158,19 @@ def _never_negative() -> SqlCheck:
     )
 
 
+#: What triggers see to in the place of foreign keys (transaction_refers_to_rows, key_has_its_principal).
+REFERS_TO_NOTHING: Final = """
+    SELECT t.id AS transaction_id, t.debit_account_id, t.credit_account_id, t.currency, t.initiator_id
+    FROM ledger_transaction t
+    LEFT JOIN accounts_account d ON d.id = t.debit_account_id AND d.currency = t.currency
+    LEFT JOIN accounts_account c ON c.id = t.credit_account_id AND c.currency = t.currency
+    LEFT JOIN accounts_principal p ON p.id = t.initiator_id
+    WHERE (d.id IS NULL OR c.id IS NULL OR p.id IS NULL)"""
+KEYS_OF_NOBODY: Final = """
+    SELECT c.id AS key_id, c.principal_id FROM accounts_idempotencyclaim c
+    WHERE NOT EXISTS (SELECT FROM accounts_principal p WHERE p.id = c.principal_id)"""
+
+
 def _keys() -> SqlCheck:
     return SqlCheck(
         name="I4",
@@ -183,6 +196,8 @@ def _keys() -> SqlCheck:
                     ON c.result_id = coalesce(t.group_id, t.id) AND c.principal_id = t.initiator_id
                     AND c.operation <> 'capture'
                 GROUP BY t.id HAVING count(c.id) <> 1""",
+            "a transaction of nobody's, or of an account that is not there or has another currency": REFERS_TO_NOTHING,
+            "a key of nobody's": KEYS_OF_NOBODY,
             # A hold has two: its payer's that made it, and its payee's that captured it.
             _SAME_RESULT: """
                 SELECT c.result_id, count(*) AS keys FROM accounts_idempotencyclaim c

@@ -13,6 +13,7 @@ from ledger.verification.books import (
     CURRENCIES_OFF_ZERO,
     LINES_BELOW_ZERO,
     LINES_THAT_DO_NOT_FOLLOW,
+    REFERS_TO_NOTHING,
     SIGNED,
 )
 from wallet_project.utils.state_paths import state_path_offences_since
@@ -117,6 +118,12 @@ _KEYS: Final = {
             AND NOT EXISTS (SELECT FROM ledger_transaction t WHERE t.group_id = c.result_id)
             AND NOT EXISTS (SELECT FROM accounts_account a WHERE a.id = c.result_id)
             AND NOT EXISTS (SELECT FROM accounts_beneficiary b WHERE b.id = c.result_id)""",  # noqa: S608
+    "a transaction of nobody's, or of an account that is not there or has another currency": (
+        f"{REFERS_TO_NOTHING} AND t.xact >= %(since)s"
+    ),
+    "a key of nobody's": f"""
+        SELECT c.id AS key_id, c.principal_id FROM ({_NEW_KEYS}) c
+        WHERE NOT EXISTS (SELECT FROM accounts_principal p WHERE p.id = c.principal_id)""",  # noqa: S608
 }
 _ENTRIES: Final = {
     "a transaction with the wrong number of entries": """

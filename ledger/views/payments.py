@@ -24,7 +24,7 @@ from ledger.serializers.movements import GroupOutput, QuoteOutput
 from ledger.serializers.outputs import TransactionOutput, shown
 from ledger.services import bulk, groups, payments
 from wallet_project.api.authentication import actor_of
-from wallet_project.api.direct import Answer, Call, DirectView
+from wallet_project.api.direct import Answer, Call, DirectView, JointView
 from wallet_project.api.idempotency import checked_key, request_hash
 from wallet_project.api.parsers import MAX_BODY_BYTES
 from wallet_project.api.schema import keyed, raises
@@ -35,33 +35,45 @@ _ACCEPTED = {202: TransactionOutput}
 _MAX_LIST_BYTES: Final = 1024 * 1024
 
 
-class MoneyView(DirectView):
+class MoneyView(JointView):
     """A POST that asks for money to be moved: 202, and the transaction as it is now."""
 
     max_body_bytes = MAX_BODY_BYTES
     operation: ClassVar[str]
     #: Made once, and used by all threads: validating keeps nothing on it. Making one costs as much as a payment.
     shape: ClassVar[MoneyInput]
-    use_case: ClassVar[Callable[..., payments.Accepted]]
+    ask: ClassVar[Callable[..., payments.Asked]]
 
     @classmethod
-    def answer(cls, call: Call) -> Answer:
+    def asked(cls, call: Call) -> payments.Asked:
         key = checked_key(call.key)
         values = cls.shape.run_validation(call.body)
         _count_handles(call.user_id, [values])
-        accepted = cls.use_case(
+        return cls.ask(
             actor=call.actor,
             key=key,
             request_hash=request_hash(cls.operation, {}, values),
             **cls.shape.arguments_of(values),
         )
+
+    @staticmethod
+    def alone(asked: payments.Asked) -> payments.Answer:
+        return payments.post_alone(asked)
+
+    @staticmethod
+    def together(asked: Sequence[payments.Asked]) -> list[payments.Answer | Exception | None]:
+        return payments.post_together(asked)
+
+    @classmethod
+    def told(cls, asked: payments.Asked, outcome: payments.Answer) -> Answer:
+        accepted = payments.accepted(asked, outcome)
         return Answer(status.HTTP_202_ACCEPTED, shown(accepted.transaction), accepted.replayed)
 
 
 class DepositsView(MoneyView):
     operation = "deposit"
     shape = DepositInput()
-    use_case = staticmethod(payments.deposit)
+    ask = staticmethod(payments.ask_deposit)
 
     @extend_schema(
         operation_id="deposit",
@@ -79,7 +91,7 @@ class DepositsView(MoneyView):
 class WithdrawalsView(MoneyView):
     operation = "withdrawal"
     shape = WithdrawalInput()
-    use_case = staticmethod(payments.withdraw)
+    ask = staticmethod(payments.ask_withdrawal)
 
     @extend_schema(
         operation_id="withdraw",
@@ -97,7 +109,7 @@ class WithdrawalsView(MoneyView):
 class TransfersView(MoneyView):
     operation = "transfer"
     shape = TransferInput()
-    use_case = staticmethod(payments.transfer)
+    ask = staticmethod(payments.ask_transfer)
 
     @extend_schema(
         operation_id="transfer",

@@ -138,12 +138,13 @@ def test_system_accounts_are_looked_up_once(django_assert_num_queries: Any) -> N
         selectors.system_account_id("nonsense", "EUR")
 
 
-def test_the_identity_of_a_user_is_one_query(django_assert_num_queries: Any) -> None:
+def test_the_people_of_several_users_are_one_query(django_assert_num_queries: Any) -> None:
     customer = make_customer()
     principal = actor_of(customer).principal_id
     connection.ensure_connection()
     with django_assert_num_queries(1):
-        assert selectors.load_identity(customer.user_id) == (principal, customer.id)
+        [found] = selectors.load_people([customer.user_id]).values()
+        assert (found.user, found.principal_id, found.customer_id) == (customer.user, principal, customer.id)
 
 
 def test_a_change_while_redis_is_away_is_made_up_for_when_it_is_back() -> None:

@@ -1,7 +1,7 @@
 """Whose token it is: from the cache when that is right, from the database when in doubt, never from the past."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -15,10 +15,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import Principal, User
-from accounts.selectors import load_identity
+from accounts.selectors import load_people
 from tests.api.conftest import Api, assert_problem
 from tests.support.cache import redis_is_away
 from wallet_project.utils import identity, volatile
+from wallet_project.utils.identity import Person
 
 PASSWORD = "correct horse battery"
 
@@ -148,9 +149,9 @@ def test_a_change_that_is_rolled_back_changes_nothing(who: Who, user: User, toke
 def test_a_reader_that_looked_before_the_logout_does_not_bring_the_session_back(
     who: Who, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def log_out_meanwhile(user_id: UUID) -> tuple[UUID, UUID | None]:
+    def log_out_meanwhile(users: Collection[UUID]) -> Mapping[UUID, Person]:
         Session.objects.all().delete()
-        return load_identity(user_id)
+        return load_people(users)
 
     # The reader has seen the session, and writes what it saw after the logout.
     monkeypatch.setattr(identity, "_loader", lambda: log_out_meanwhile)
@@ -162,10 +163,11 @@ def test_a_reader_that_looked_before_the_logout_does_not_bring_the_session_back(
 def test_a_reader_that_looked_before_the_deactivation_does_not_bring_the_user_back(
     who: Who, user: User, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def deactivate_meanwhile(user_id: UUID) -> tuple[UUID, UUID | None]:
+    def deactivate_meanwhile(users: Collection[UUID]) -> Mapping[UUID, Person]:
+        found = load_people(users)
         user.is_active = False
         user.save()
-        return load_identity(user_id)
+        return found
 
     monkeypatch.setattr(identity, "_loader", lambda: deactivate_meanwhile)
     assert who(token).status_code == 200

@@ -22,16 +22,14 @@ from accounts.models import Account
 from ledger.models import Transaction
 from tests.ledger.flows import IBAN
 from tests.support.cache import redis_is_away
-from tests.support.door import called
+from tests.support.door import called, door_before, the_door
 from tests.support.factories import make_account, make_user, session_token
 from wallet_project import door
 from wallet_project.api import throttling
-from wallet_project.api.defaults import DIRECT_PATHS
 from wallet_project.api.direct import routes
 from wallet_project.api.parsers import MAX_BODY_BYTES
-from wallet_project.door import Door
 from wallet_project.utils import identity
-from wallet_project.wsgi import application, django
+from wallet_project.wsgi import django
 
 pytestmark = pytest.mark.django_db
 
@@ -109,7 +107,7 @@ def through_the_door(town: Town) -> tuple[Callable[..., Any], list[str]]:
         handed.append(environ["PATH_INFO"])
         return django(environ, start_response)
 
-    return Door(watched, DIRECT_PATHS, at_once=1), handed
+    return door_before(watched, at_once=1), handed
 
 
 WELL_FORMED: dict[str, Callable[[Town], Request]] = {
@@ -206,10 +204,10 @@ def test_a_request_is_the_same_whichever_way_it_is_repeated(
     town: Town, caplog: pytest.LogCaptureFixture, amount: int
 ) -> None:
     body = town.transfer(amount=amount)
-    called(application, town.request(body=body))
-    assert shown(application, town.request(body=body), caplog) == shown(django, town.request(body=body), caplog)
-    assert called(application, town.request(body=body)).headers["Idempotent-Replayed"] == "true"
-    assert called(application, town.request(body=town.transfer(amount=1))).status_code == 422
+    called(the_door(), town.request(body=body))
+    assert shown(the_door(), town.request(body=body), caplog) == shown(django, town.request(body=body), caplog)
+    assert called(the_door(), town.request(body=body)).headers["Idempotent-Replayed"] == "true"
+    assert called(the_door(), town.request(body=town.transfer(amount=1))).status_code == 422
     assert Transaction.objects.filter(debit_account=town.source).count() == 1
 
 
@@ -219,11 +217,11 @@ def test_a_fault_of_ours_is_told_and_logged_alike(
     def bug(**_: Any) -> None:
         raise RuntimeError("the secret of the house")
 
-    monkeypatch.setattr("ledger.views.payments.TransfersView.use_case", staticmethod(bug))
+    monkeypatch.setattr("ledger.views.payments.TransfersView.ask", staticmethod(bug))
     wanted = shown(django, town.request(), caplog)
     assert (wanted["status"], "the secret" in wanted["body"]) == (500, False)
     assert "the secret of the house" in str(wanted["lines"])
-    assert shown(application, town.request(), caplog) == wanted
+    assert shown(the_door(), town.request(), caplog) == wanted
 
 
 def test_a_token_that_the_database_cannot_be_asked_about_is_no_fault_of_its_owner(
@@ -232,10 +230,10 @@ def test_a_token_that_the_database_cannot_be_asked_about_is_no_fault_of_its_owne
     def away(_: str) -> None:
         raise OperationalError("connection refused")
 
-    monkeypatch.setattr(identity, "lookup_session", away)
+    monkeypatch.setattr(identity, "_sessions", away)
     wanted = shown(django, town.request(), caplog)
     assert (wanted["status"], "database_unavailable" in wanted["body"]) == (503, True)
-    assert shown(application, town.request(), caplog) == wanted
+    assert shown(the_door(), town.request(), caplog) == wanted
 
 
 def test_both_ways_count_against_one_rate(
@@ -247,32 +245,32 @@ def test_both_ways_count_against_one_rate(
     clock = SimpleNamespace(time=lambda: now)
     for module in (door, throttling):
         monkeypatch.setattr(module, "time", clock)
-    ways = [django, application, django, application]
+    ways = [django, the_door(), django, the_door()]
     assert [called(way, town.request()).status_code for way in ways] == [202, 202, 202, 429]
-    assert shown(application, town.request(), caplog) == shown(django, town.request(), caplog)
-    refused = called(application, town.request())
+    assert shown(the_door(), town.request(), caplog) == shown(django, town.request(), caplog)
+    refused = called(the_door(), town.request())
     assert 0 < int(refused.headers["Retry-After"]) <= 86_400
 
 
 def test_handles_count_against_their_rate(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(api_settings.DEFAULT_THROTTLE_RATES, "payees", "2/day")
     body = town.transfer(destination="@nobody")
-    answers = [called(way, town.request(body=body)).status_code for way in (application, django, application)]
+    answers = [called(way, town.request(body=body)).status_code for way in (the_door(), django, the_door())]
     assert answers == [404, 404, 429]
 
 
 def test_a_session_that_ends_is_over_at_the_door(town: Town) -> None:
-    assert called(application, town.request()).status_code == 202
+    assert called(the_door(), town.request()).status_code == 202
     assert town.source.customer is not None
     user = town.source.customer.user
     user.is_active = False
     user.save()
-    assert called(application, town.request()).status_code == 401
+    assert called(the_door(), town.request()).status_code == 401
 
 
 def test_without_redis_the_door_still_answers(town: Town) -> None:
     with redis_is_away():
-        assert called(application, town.request()).status_code == 202
+        assert called(the_door(), town.request()).status_code == 202
 
 
 def test_plain_http_is_redirected_as_by_django(town: Town, caplog: pytest.LogCaptureFixture, settings: Any) -> None:
@@ -305,7 +303,7 @@ def test_more_than_can_be_worked_on_at_once_are_told_to_come_again(
             assert go_on.wait(10)
         return django(environ, start_response)
 
-    door = Door(slow, DIRECT_PATHS, at_once=1)
+    door = door_before(slow, at_once=1)
     with ThreadPoolExecutor() as pool:
         first = pool.submit(called, door, town.request("/api/v1/nothing"))
         assert inside.wait(10)
@@ -332,6 +330,6 @@ def test_a_view_with_ways_of_its_own_has_no_short_way(path: str) -> None:
 
 
 def test_the_accounts_are_as_the_requests_say(town: Town) -> None:
-    called(application, town.request())
+    called(the_door(), town.request())
     source = Account.objects.get(id=town.source.id)
     assert (source.cleared, source.reserved) == (10_000, 100)

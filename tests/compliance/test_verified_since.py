@@ -114,6 +114,16 @@ def test_an_audit_that_found_something_is_nothing_to_begin_from(
             "a transaction without exactly one key of its initiator's",
         ),
         (
+            "UPDATE ledger_transaction SET initiator_id = gen_random_uuid() WHERE id = ("
+            "SELECT transaction_id FROM ledger_entry WHERE account_id = %(account)s AND sequence = 2)",
+            "a transaction of nobody's, or of an account that is not there or has another currency",
+        ),
+        (
+            "UPDATE accounts_idempotencyclaim SET principal_id = gen_random_uuid() WHERE result_id = ("
+            "SELECT transaction_id FROM ledger_entry WHERE account_id = %(account)s AND sequence = 2)",
+            "a key of nobody's",
+        ),
+        (
             "UPDATE accounts_idempotencyclaim SET result_id = gen_random_uuid() WHERE result_id = ("
             "SELECT transaction_id FROM ledger_entry WHERE account_id = %(account)s AND sequence = 2)",
             "a key has made nothing",

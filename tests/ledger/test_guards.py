@@ -210,6 +210,9 @@ WHAT_THE_OWNER_TRIES = [
         "entries_balance",
     ),
     ("DELETE FROM accounts_account", "accounts_account_keeps_its_rows"),
+    ("UPDATE accounts_account SET currency = 'USD' WHERE id = %(payee)s", "account_keeps_its_currency"),
+    ("UPDATE accounts_account SET id = gen_random_uuid() WHERE id = %(payee)s", "account_keeps_its_currency"),
+    ("UPDATE accounts_principal SET id = gen_random_uuid()", "principal_keeps_its_id"),
     ("DELETE FROM ledger_transaction", "ledger_transaction_keeps_its_rows"),
     ("TRUNCATE ledger_transaction CASCADE", "ledger_transaction_is_not_emptied"),
 ]

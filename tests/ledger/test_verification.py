@@ -172,6 +172,27 @@ def test_i4_a_transaction_under_somebody_elses_key(account: Account, break_by_ha
     assert broken(findings("--no-bank")) == {"I4"}
 
 
+def test_i4_what_refers_to_nothing(account: Account, break_by_hand: Callable[..., None]) -> None:
+    nobody = "gen_random_uuid()"
+    break_by_hand(f"UPDATE accounts_idempotencyclaim SET principal_id = {nobody} WHERE operation = 'transfer'")
+    said = findings("--no-bank")
+    assert "a key of nobody's" in said
+    assert "a transaction of nobody's" not in said
+    for column, wrong in (
+        ("initiator_id", nobody),
+        ("debit_account_id", nobody),
+        ("credit_account_id", nobody),
+        ("currency", "'USD'"),
+    ):
+        break_by_hand(
+            f"UPDATE ledger_transaction SET {column} = {wrong}, reference = {column}::text WHERE kind = 'transfer'"
+        )
+        assert "a transaction of nobody's, or of an account that is not there or has another" in findings("--no-bank")
+        was = {"currency": "'EUR'"}.get(column, "reference::uuid")
+        break_by_hand(f"UPDATE ledger_transaction SET {column} = {was}, reference = '' WHERE kind = 'transfer'")
+        assert "a transaction of nobody's" not in findings("--no-bank")
+
+
 def test_i5_a_state_that_the_log_does_not_know(account: Account, break_by_hand: Callable[..., None]) -> None:
     break_by_hand("DELETE FROM ledger_statechange WHERE machine = 'transaction' AND to_state = 'cleared'")
     assert broken(findings("--no-bank")) == {"I5"}

@@ -140,7 +140,9 @@ def test_the_rows_that_the_others_are_made_from_may_be(house: House) -> None:
         (transaction(reverses_id="@cleared", **BACK), "transaction_reversal_says_of_what"),
         (transaction(debit_account_id=SOMEBODY), "transaction_debit_account_has_its_currency"),
         (transaction(credit_account_id=SOMEBODY), "transaction_credit_account_has_its_currency"),
-        (transaction(status="cleared"), "ledger_transaction_status_is_legal"),
+        (transaction(currency="USD"), "transaction_debit_account_has_its_currency"),
+        (transaction(initiator_id=SOMEBODY), "transaction_initiator_is_a_principal"),
+        (transaction(status="cleared"), "ledger_transaction_status_is_legal_at_birth"),
         (transaction(id="@cleared"), "ledger_transaction_pkey"),
     ],
 )  # fmt: skip
@@ -322,7 +324,7 @@ def adjustment(**changes: Any) -> Row:
         (adjustment(checker_id=system_actor().principal_id), "adjustment_checker_is_not_its_maker"),
         (adjustment(transaction_id="@cleared"), "adjustment_posted_has_a_transaction"),
         (adjustment(reason=""), "adjustment_has_a_reason"),
-        (adjustment(status="posted"), "ledger_adjustment_status_is_legal"),
+        (adjustment(status="posted"), "ledger_adjustment_status_is_legal_at_birth"),
     ],
 )
 def test_a_wrong_adjustment(house: House, row: Row, guard: str) -> None:
@@ -479,7 +481,7 @@ SYSTEM = {"kind": "system", "purpose": "fees", "currency": "XTS", "status": "ope
         (account(customer_id="@customer", debits=1), "account_starts_empty"),
         (account(customer_id="@customer", sent=1), "account_starts_empty"),
         (account(customer_id="@customer", status="open"), "account_starts_empty"),
-        (account(**{**SYSTEM, "status": "frozen"}), "accounts_account_status_is_legal"),
+        (account(**{**SYSTEM, "status": "frozen"}), "accounts_account_status_is_legal_at_birth"),
         (account(customer_id=SOMEBODY), "accounts_account_customer_id_c0b33c3a_fk_accounts_customer_id"),
     ],
 )
@@ -487,6 +489,11 @@ def test_a_wrong_account(house: House, row: Row, guard: str) -> None:
     assert house.payer.customer is not None
     house.customer = house.payer.customer.id  # type: ignore[attr-defined]
     assert refused_by(lambda: house.insert("accounts_account", row)) == guard
+
+
+def test_a_key_of_nobody(house: House) -> None:
+    row = {"principal_id": SOMEBODY, "key": "k", "operation": "x", "request_hash": "\\x00", "result_id": SOMEBODY}
+    assert refused_by(lambda: house.insert("accounts_idempotencyclaim", row)) == "key_has_its_principal"
 
 
 def test_accounts_that_are_right_may_be(house: House) -> None:

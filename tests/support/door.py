@@ -1,6 +1,7 @@
-"""The API as the web server meets it: a WSGI call of the application that it loads, the door before all else."""
+"""The API as the web server meets it: a WSGI call of an application like the one that it loads, the door before all."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import Any
 
 from django.core.handlers.wsgi import WSGIRequest
@@ -26,11 +27,34 @@ def called(application: Callable[..., Iterable[bytes]], environ: dict[str, Any])
     return response
 
 
+class Inline:
+    """A teller that is the visitor's own thread, so that a test that is rolled back sees what it did."""
+
+    def __init__(self, serve: Callable[[Sequence[Any]], None]) -> None:
+        self._serve = serve
+
+    def visit(self, visitor: Any) -> None:
+        self._serve([visitor])
+
+
+def door_before(django: Callable[..., Iterable[bytes]], *, at_once: int = 96) -> Any:
+    from wallet_project.api.defaults import DIRECT_PATHS
+    from wallet_project.door import Door
+
+    return Door(django, DIRECT_PATHS, at_once=at_once, tellers=Inline)
+
+
+@cache
+def the_door() -> Any:
+    """As `wallet_project.wsgi` makes it."""
+    from wallet_project.wsgi import django
+
+    return door_before(django)
+
+
 class DoorClient(APIClient):
     """An APIClient whose requests come through the door."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        from wallet_project.wsgi import application
-
-        self.handler = lambda environ: called(application, environ)  # type: ignore[assignment]
+        self.handler = lambda environ: called(the_door(), environ)  # type: ignore[assignment]

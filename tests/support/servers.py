@@ -119,8 +119,6 @@ SETTINGS = {
     "STATEMENT_TIMEOUT": "5s",
     "LEASE_SECONDS": "60",
     "METRICS_TOKEN": "",
-    # As in the web server: threads that pay at the same time pay together.
-    "GROUP_POSTING": "on",
 }
 #: With these, a process finds the servers; without them it has none.
 ADDRESSES = ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL")

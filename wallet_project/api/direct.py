@@ -5,7 +5,7 @@ framework's view reaches it through `respond`; `wallet_project.door` calls it it
 programs send, as the framework's and Django's way to it costs more than all that the wallet does for a payment.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 from uuid import UUID
@@ -68,6 +68,36 @@ class DirectView(RecordedRefusals):
         return mark_replayed(response) if given.replayed else response
 
 
+class JointView(DirectView):
+    """A DirectView whose calls that come at the same time are done together, each answered as if it had been alone."""
+
+    @staticmethod
+    def alone(asked: Any) -> Any:
+        """Do what one call asks for, and say what became of it. Raises what it is refused with."""
+        raise NotImplementedError
+
+    @staticmethod
+    def together(asked: Sequence[Any]) -> Sequence[Any]:
+        """The same for several, in their order: an exception where one is refused, None where it is to be
+        done alone."""
+        raise NotImplementedError
+
+    @classmethod
+    def asked(cls, call: Call) -> Any:
+        """What it asks for, as `alone` and `together` take it. Raises what the API's problems are made of."""
+        raise NotImplementedError
+
+    @classmethod
+    def told(cls, asked: Any, outcome: Any) -> Answer:
+        """Raises the same."""
+        raise NotImplementedError
+
+    @classmethod
+    def answer(cls, call: Call) -> Answer:
+        asked = cls.asked(call)
+        return cls.told(asked, cls.alone(asked))
+
+
 def was_replayed(error: Exception) -> bool:
     return bool(getattr(error, "replayed", False))
 
@@ -78,7 +108,7 @@ class Route:
 
     path: str
     view_name: str
-    view: type[DirectView]
+    view: type[JointView]
 
 
 def routes(paths: list[str]) -> dict[str, Route]:
@@ -88,12 +118,14 @@ def routes(paths: list[str]) -> dict[str, Route]:
     for path in paths:
         match = resolve(path)
         view = getattr(match.func, "cls", None)
-        if not (isinstance(view, type) and issubclass(view, DirectView)) or match.kwargs:
-            raise ImproperlyConfigured(f"{path} has no view that may be called directly")
+        if not (isinstance(view, type) and issubclass(view, JointView)) or match.kwargs:
+            raise ImproperlyConfigured(f"{path} has no view whose calls may be answered together")
         for name in ("authentication", "permission", "throttle", "parser", "renderer"):
             if getattr(view, f"{name}_classes") != getattr(api_settings, f"DEFAULT_{name.upper()}_CLASSES"):
                 raise ImproperlyConfigured(f"{path} has {name}_classes of its own")
         if view().allowed_methods != ["POST", "OPTIONS"]:
             raise ImproperlyConfigured(f"{path} takes other methods than POST")
         found[path] = Route(path, match.view_name, view)
+    if len({route.view.together for route in found.values()}) > 1:
+        raise ImproperlyConfigured("what is answered together is done by one function")
     return found

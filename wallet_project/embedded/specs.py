@@ -33,7 +33,7 @@ def web(env: Mapping[str, str], *, port: int) -> ProcessSpec:
     argv = (*PYTHON, "-m", "granian", "--interface", "wsgi", "--host", LOOPBACK, "--port", str(port))
     size = ("--workers", "2", "--blocking-threads", "112", "--backlog", "1024", "--backpressure", "512", "--no-ws")
     care = ("--workers-kill-timeout", "5", "--respawn-failed-workers")
-    own = {"DATABASE_POOL": "8", "GROUP_POSTING": "on", **env}
+    own = {"DATABASE_POOL": "8", **env}
     return ProcessSpec("web", (*argv, *size, *care, "wallet_project.wsgi:application"), own)
 
 

@@ -13,19 +13,21 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
 from allauth.core.internal.sessionkit import get_session_user
-from allauth.headless.internal.sessionkit import lookup_session
+from allauth.headless.internal.sessionkit import session_store
 from django.conf import settings
-from django.contrib.auth import SESSION_KEY, get_user_model
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.db.models.signals import post_delete, post_save
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
 from django.utils.module_loading import import_string
 
 from wallet_project.utils import volatile
@@ -37,31 +39,49 @@ ENTRY_SECONDS: Final = 30
 _FORGOTTEN_SECONDS: Final = 120
 _TOMBSTONE: Final = "gone"
 _FIRST_GENERATION: Final = ""
+_UNCOUNTED: Final = ("", "", "")
 # Django's session keys; anything else is not worth a query.
 _TOKEN = re.compile(r"[a-z0-9]{32}", re.ASCII)
 
-# One round trip: the token's entry if its user's generation is still the one it was written in and, where somebody
-# counts, the user's calls with this one among them. Who is not remembered is not counted.
-# KEYS: the token's entry. ARGV: what the names of generations begin with; what the counter's name begins and ends with
-# around the user's id, and the seconds that it lives, or nothing.
+# One round trip: of each token the entry, if its user's generation is still the one it was written in, and where
+# somebody counts, the user's calls with this one among them. Who is not remembered is not counted.
+# KEYS: the tokens' entries. ARGV: what the names of generations begin with; then for each token what its counter's name
+# begins and ends with around the user's id, and the seconds that it lives, or three times nothing.
 _ADMIT: Final = volatile.Script(
     """
-    local entry = redis.call('GET', KEYS[1])
-    if not entry then return false end
-    local identity = cjson.decode(entry)
-    if type(identity) ~= 'table' then return false end
-    local generation = redis.call('GET', ARGV[1] .. identity[1])
-    generation = generation and cjson.decode(generation) or ''
-    if generation ~= identity[4] then return false end
-    if not ARGV[2] then return {entry, false} end
-    local counter = ARGV[2] .. identity[1] .. ARGV[3]
-    local calls = redis.call('INCR', counter)
-    if calls == 1 then redis.call('EXPIRE', counter, ARGV[4]) end
-    return {entry, calls}
+    local function admitted(entry, before, after, seconds)
+        if not entry then return false end
+        local identity = cjson.decode(entry)
+        if type(identity) ~= 'table' then return false end
+        local generation = redis.call('GET', ARGV[1] .. identity[1])
+        generation = generation and cjson.decode(generation) or ''
+        if generation ~= identity[4] then return false end
+        if before == '' then return {entry, false} end
+        local counter = before .. identity[1] .. after
+        local calls = redis.call('INCR', counter)
+        if calls == 1 then redis.call('EXPIRE', counter, seconds) end
+        return {entry, calls}
+    end
+    local told = {}
+    for number, key in ipairs(KEYS) do
+        local at = 3 * number - 1
+        told[number] = admitted(redis.call('GET', key), ARGV[at], ARGV[at + 1], ARGV[at + 2])
+    end
+    return told
     """
 )
 
-IdentityLoader = Callable[[UUID], tuple[UUID, UUID | None]]
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A user with his principal and, unless he is staff, his customer."""
+
+    user: Any
+    principal_id: UUID
+    customer_id: UUID | None
+
+
+IdentityLoader = Callable[[Collection[UUID]], Mapping[UUID, Person]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +107,57 @@ class Counter:
 
 def resolve(token: str) -> Identity | None:
     """Whose token this is; None when it is nobody's, has expired, or its user may not log in."""
-    if not _TOKEN.fullmatch(token):
-        return None
-    key = _token_key(token)
-    found = _remembered(key)
-    return found[0] if found else _looked_up(token, key)
+    [remembered] = admit([(token, None)])
+    if remembered:
+        return remembered[0]
+    [found] = look_up([token])
+    return found
 
 
-def admit(token: str, counter: Counter | None) -> tuple[Identity, int | None] | None:
-    """Whose token this is as far as Redis knows, and how often he has called; in one round trip.
+def look_up(tokens: Sequence[str]) -> list[Identity | None]:
+    """`resolve` for tokens that Redis does not know, and has it know them: two queries, two round trips to Redis."""
+    sessions = _sessions({token for token in tokens if _TOKEN.fullmatch(token)})
+    if not sessions:
+        return [None] * len(tokens)
+    users = {token: str(session[SESSION_KEY]) for token, session in sessions.items()}
+    # Read before the users are: what changes from here on makes this generation old.
+    generations = volatile.fetch(*{_user_key(user_id) for user_id in users.values()})
+    people = _loader()({UUID(user_id) for user_id in users.values()})
+    found: dict[str, Identity] = {}
+    for token, user_id in users.items():
+        person = people.get(UUID(user_id))
+        if person is not None and _may_log_in(sessions[token], person.user):
+            found[token] = Identity(person.user.pk, person.principal_id, person.customer_id)
+    if generations is not None and found:
+        volatile.add_all(
+            {
+                _token_key(token): (
+                    _entry(who, generations.get(_user_key(who.user_id), _FIRST_GENERATION)),
+                    _entry_seconds(sessions[token]),
+                )
+                for token, who in found.items()
+            }
+        )
+    return [found.get(token) for token in tokens]
+
+
+def admit(asked: Sequence[tuple[str, Counter | None]]) -> list[tuple[Identity, int | None] | None]:
+    """Whose each token is as far as Redis knows, and how often he has called; in one round trip for all.
 
     None when Redis does not know, and then nothing was counted: `resolve` finds out."""
-    return _remembered(_token_key(token), counter) if _TOKEN.fullmatch(token) else None
+    known = [number for number, (token, _) in enumerate(asked) if _TOKEN.fullmatch(token)]
+    admitted: list[tuple[Identity, int | None] | None] = [None] * len(asked)
+    if not known:
+        return admitted
+    arguments: list[str | int] = [volatile.stored_name(_user_key(""))]
+    for number in known:
+        counter = asked[number][1]
+        arguments += [volatile.stored_name(counter.before), counter.after, counter.seconds] if counter else _UNCOUNTED
+    found = volatile.run(_ADMIT, [_token_key(asked[number][0]) for number in known], arguments)
+    for number, told in zip(known, found or (), strict=False):
+        if told is not None:
+            admitted[number] = _identity(told[0]), told[1]
+    return admitted
 
 
 def forget_session(token: str) -> None:
@@ -129,37 +188,37 @@ def _user_changed(instance: Any, **_: Any) -> None:
     forget_user(instance.pk)
 
 
-def _remembered(key: str, counter: Counter | None = None) -> tuple[Identity, int | None] | None:
-    arguments: list[str | int] = [volatile.stored_name(_user_key(""))]
-    if counter is not None:
-        arguments += [volatile.stored_name(counter.before), counter.after, counter.seconds]
-    found = volatile.run(_ADMIT, [key], arguments)
-    if found is None:
-        return None
-    user_id, principal_id, customer_id, _ = json.loads(found[0])
-    return Identity(UUID(user_id), UUID(principal_id), UUID(customer_id) if customer_id else None), found[1]
+def _entry(who: Identity, generation: object) -> list[object]:
+    customer = str(who.customer_id) if who.customer_id else None
+    return [str(who.user_id), str(who.principal_id), customer, generation]
 
 
-def _looked_up(token: str, key: str) -> Identity | None:
-    session = lookup_session(token)
-    if session is None or not (raw_user_id := session.get(SESSION_KEY)):
-        return None
-    # Read before the user is: what changes from here on makes this generation old.
-    generation = _generation(str(raw_user_id))
-    user = get_session_user(session)
-    if user is None:
-        return None
-    principal_id, customer_id = _loader()(user.pk)
-    if generation is not None:
-        entry = [str(user.pk), str(principal_id), str(customer_id) if customer_id else None, generation]
-        volatile.add(key, entry, seconds=_entry_seconds(session))
-    return Identity(user.pk, principal_id, customer_id)
+def _identity(entry: bytes | str) -> Identity:
+    user_id, principal_id, customer_id, _ = json.loads(entry)
+    return Identity(UUID(user_id), UUID(principal_id), UUID(customer_id) if customer_id else None)
 
 
-def _generation(user_id: str) -> str | None:
-    """None when Redis cannot be asked."""
-    found = volatile.fetch(_user_key(user_id))
-    return None if found is None else str(found.get(_user_key(user_id), _FIRST_GENERATION))
+def _sessions(tokens: Collection[str]) -> dict[str, SessionBase]:
+    """By token, the sessions that somebody has logged in to and that have not expired; one query.
+
+    As `allauth.headless.internal.sessionkit.lookup_session` finds each."""
+    found = {}
+    if tokens:
+        for row in Session.objects.filter(session_key__in=tokens, expire_date__gt=timezone.now()):
+            session = session_store(row.session_key)
+            session._session_cache = session.decode(row.session_data)
+            if session.get(SESSION_KEY):
+                found[row.session_key] = session
+    return found
+
+
+def _may_log_in(session: SessionBase, user: Any) -> bool:
+    """Whether it is an active user's own, of his present password; what is not plainly so, allauth decides."""
+    own = session.get(HASH_SESSION_KEY, "")
+    plain = session.get(BACKEND_SESSION_KEY) in settings.AUTHENTICATION_BACKENDS and user.is_active and own
+    if plain and constant_time_compare(own, user.get_session_auth_hash()):
+        return True
+    return get_session_user(session) is not None
 
 
 def _entry_seconds(session: SessionBase) -> int:

@@ -5,8 +5,9 @@ that a dead Redis costs one short timeout a second instead of one per request.
 """
 
 import hashlib
+import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
@@ -45,6 +46,14 @@ _COUNT: Final = Script(
     return calls
     """
 )
+# As django-redis writes values (settings.CACHES: JSON).
+_ADD_ALL: Final = Script(
+    """
+    for number, key in ipairs(KEYS) do
+        redis.call('SET', key, ARGV[2 * number - 1], 'EX', ARGV[2 * number], 'NX')
+    end
+    """
+)
 
 _closed_until = 0.0
 #: What Redis has still to be told: the value and its seconds by key, None for a deletion.
@@ -59,6 +68,12 @@ def fetch(*keys: str) -> dict[str, object] | None:
 def add(key: str, value: object, *, seconds: float) -> bool | None:
     """True when `key` was free and is now set; False when it was taken; None when Redis cannot be asked."""
     return _ask(lambda: bool(cache.add(key, value, timeout=seconds)))
+
+
+def add_all(entries: Mapping[str, tuple[object, int]]) -> None:
+    """`add` each value that is not there yet, for its seconds; one round trip."""
+    arguments = [text for value, seconds in entries.values() for text in (json.dumps(value), seconds)]
+    run(_ADD_ALL, list(entries), arguments)
 
 
 def put(key: str, value: object, *, seconds: float) -> None:

@@ -201,7 +201,7 @@ for _name in PLAYS:
 def run(machine: type[Machine], number: int, *, steps: int, shrink: bool = False) -> None:
     """So many steps from the seed of that number; the same ones each time."""
     # Who is stopped at his commit would have the other wait for him in the process, and not where the rows are.
-    with override_settings(FEES=FEES, GROUP_POSTING=False):
+    with override_settings(FEES=FEES):
         run_state_machine_as_test(  # type: ignore[no-untyped-call]
             seed(number)(machine),
             settings=settings(

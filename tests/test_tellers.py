@@ -1,0 +1,144 @@
+"""Who comes at the same time is served together, and nobody is held up for long by whoever is."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from wallet_project.embedded.processes import wait_until
+from wallet_project.tellers import MOST_TELLERS, NoWord, Tellers
+from wallet_project.utils.errors import TooBusy
+
+
+class Served:
+    """What was served together; each time it is held up until it may go on."""
+
+    def __init__(self) -> None:
+        self.times: list[list[Any]] = []
+        self.may_go_on: list[threading.Event] = []
+        self.held_up = True
+        self._lock = threading.Lock()
+
+    def __call__(self, visitors: Sequence[Any]) -> None:
+        go_on = threading.Event()
+        with self._lock:
+            self.times.append(list(visitors))
+            self.may_go_on.append(go_on)
+            held_up = self.held_up
+        if held_up:
+            assert go_on.wait(60)
+        if "fatal" in visitors:
+            raise SystemExit("in the middle of it")
+
+    def begun(self, times: int) -> None:
+        assert wait_until(lambda: len(self.may_go_on) >= times, seconds=30)
+
+    def release(self) -> None:
+        self.held_up = False
+        for go_on in self.may_go_on:
+            go_on.set()
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    served = Served()
+    yield served
+    served.release()
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(20) as pool:
+        yield pool
+
+
+def patient(served: Served, **own: Any) -> Tellers[Any]:
+    """They give nobody up while a busy machine stands still."""
+    return Tellers(served, **{"slow_seconds": 30, "wait_seconds": 30, "answer_seconds": 60, **own})
+
+
+def come(threads: ThreadPoolExecutor, tellers: Tellers[Any], *visitors: Any) -> list[Future[Any]]:
+    """They wait, in this order."""
+    found = []
+    for number, visitor in enumerate(visitors, start=tellers._queue.qsize() + 1):
+        found.append(threads.submit(_visit, tellers, visitor))
+        assert wait_until(lambda n=number: tellers._queue.qsize() >= n, seconds=30)  # type: ignore[misc]
+    return found
+
+
+def _visit(tellers: Tellers[Any], visitor: Any) -> Any:
+    try:
+        return tellers.visit(visitor)
+    except Exception as error:
+        return error
+
+
+def test_those_who_come_meanwhile_are_served_together_in_their_order(
+    served: Served, threads: ThreadPoolExecutor
+) -> None:
+    tellers = patient(served, most_together=3)
+    first = threads.submit(_visit, tellers, "first")
+    served.begun(1)
+    others = come(threads, tellers, "a", "b", "c", "d")
+    served.release()
+    assert [each.result(timeout=30) for each in (first, *others)] == [None] * 5
+    assert served.times == [["first"], ["a", "b", "c"], ["d"]]
+    assert _visit(tellers, "later") is None
+
+
+def test_who_has_waited_too_long_is_told_so_and_is_never_served(served: Served, threads: ThreadPoolExecutor) -> None:
+    tellers = patient(served, slow_seconds=0.1, wait_seconds=0.05)
+    held_up = []
+    for number in range(MOST_TELLERS):
+        held_up.append(threads.submit(_visit, tellers, number))
+        served.begun(number + 1)
+    told = _visit(tellers, "too late")
+    assert (type(told), told.retry_after) == (TooBusy, 1)
+    served.release()
+    assert [each.result(timeout=30) for each in held_up] == [None] * MOST_TELLERS
+    assert _visit(tellers, "again") is None
+    assert "too late" not in [visitor for time in served.times for visitor in time]
+
+
+def test_nobody_waits_for_whoever_is_held_up_and_whom_he_has_taken_learn_that_it_is_not_known(
+    served: Served, threads: ThreadPoolExecutor
+) -> None:
+    tellers = patient(served, slow_seconds=0.1, answer_seconds=0.1)
+    held_up = threads.submit(_visit, tellers, "held up")
+    served.begun(1)
+    next_one = threads.submit(_visit, tellers, "next")
+    # Nobody else comes: the one who waits sees to it that somebody serves.
+    served.begun(2)
+    assert isinstance(held_up.result(timeout=30), NoWord)
+    served.release()
+    # He was begun in time, or after that: either may be so on a busy machine.
+    assert next_one.result(timeout=30) is None or isinstance(next_one.result(), NoWord)
+    assert served.times[:2] == [["held up"], ["next"]]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_teller_who_dies_keeps_nobody(served: Served, threads: ThreadPoolExecutor) -> None:
+    served.held_up = False
+    tellers = patient(served)
+    # SystemExit ends a thread without a word.
+    assert _visit(tellers, "fatal") is None
+    assert _visit(tellers, "the next") is None
+    assert served.times == [["fatal"], ["the next"]]
+
+
+def test_two_hundred_at_once_are_each_served_once(served: Served) -> None:
+    served.held_up = False
+    tellers = patient(served)
+    barrier = threading.Barrier(50)
+
+    def often(number: int) -> None:
+        barrier.wait(timeout=60)
+        for turn in range(4):
+            tellers.visit((number, turn))
+
+    with ThreadPoolExecutor(50) as pool:
+        list(pool.map(often, range(50)))
+    visitors = [visitor for time in served.times for visitor in time]
+    assert sorted(visitors) == [(number, turn) for number in range(50) for turn in range(4)]
