@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from wallet_project.utils.state_paths import state_path_offences, state_path_offences_since
+from wallet_project.utils.state_paths import state_path_offences, state_path_offences_since, state_paths_hold
 from wallet_project.utils.verification import Check, SqlCheck
 
 
@@ -18,6 +18,7 @@ def checks() -> Sequence[Check]:
                               (SELECT count(*) FROM accounts_handle) AS handles,
                               (SELECT count(*) FROM accounts_statechange) AS changes""",
             offences=state_path_offences("accounts"),
+            proofs=[state_paths_hold("accounts")],
         )
     ]
 

@@ -17,6 +17,7 @@ from bench import growth, report, servers, town
 from bench.catalogue import BY_KEY
 from bench.peer import Hordak, NoPeer
 from bench.rounds import FULL, FULL_SCREENING, QUICK, Bench
+from bench.stopwatch import Stopwatch
 
 ROOT = Path(__file__).resolve().parent.parent
 OVERLOAD = "overload"
@@ -38,18 +39,9 @@ def _options() -> argparse.Namespace:
 
 
 def _run(options: argparse.Namespace, running: servers.Servers) -> Bench:
-    running.prepare()
-    os.environ.update(running.environment)
-    import django
-
-    django.setup()
-    people = town.build()
-    people_file = running.folder / "people"
-    town.write(people, people_file)
-    running.settle()
-    lengths = QUICK if options.quick else FULL
-    bench = Bench(running, people, people_file, lengths, [key for key in options.keys if key in BY_KEY])
-    _find_what_is_there(bench, options)
+    watch = Stopwatch()
+    with watch.timing("making all of it"):
+        bench = _make(options, running, watch)
     for number in range(1, options.rounds + 1 if bench.in_rounds else 1):
         began = time.monotonic()
         sys.stdout.write(f"round {number} of {options.rounds}\n")
@@ -58,10 +50,29 @@ def _run(options: argparse.Namespace, running: servers.Servers) -> Bench:
     bench.verify_grown()
     if FULL_SCREENING in bench.wanted:
         sys.stdout.write("screening with more to look at\n")
-        bench.full_screening(options.rounds)
+        with watch.timing("screening with more to look at"):
+            bench.full_screening(options.rounds)
     if OVERLOAD in options.keys:
         sys.stdout.write("overload\n")
-        bench.overload()
+        with watch.timing("overload"):
+            bench.overload()
+    bench.verify_all()
+    return bench
+
+
+def _make(options: argparse.Namespace, running: servers.Servers, watch: Stopwatch) -> Bench:
+    running.prepare()
+    os.environ.update(running.environment)
+    import django
+
+    django.setup()
+    people = town.build()
+    people_file = running.folder / "people"
+    town.write(people, people_file)
+    running.settle(all_of_them=True)
+    wanted = [key for key in options.keys if key in BY_KEY]
+    bench = Bench(running, people, people_file, QUICK if options.quick else FULL, wanted, watch=watch)
+    _find_what_is_there(bench, options)
     return bench
 
 

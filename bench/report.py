@@ -53,6 +53,7 @@ def results(bench: "Bench", *, version: str) -> dict[str, Any]:
             "load generator": "wrk" if http_load.is_installed() else "bench/raw_http.py",
         },
         "commit": _commit(),
+        "seconds": bench.watch.seconds(),
     }
 
 
@@ -74,6 +75,8 @@ def show(results: dict[str, Any]) -> None:
     if overload := results["overload"]:
         lines += ["", *_overload(overload), ""]
     lines.append(f"TPC-B transactions a second: {results['tpcb_per_second']}")
+    spent = ", ".join(f"{what} {seconds}" for what, seconds in results["seconds"].items())
+    lines.append(f"{sum(results['seconds'].values())} seconds: {spent}")
     sys.stdout.write("\n".join(lines) + "\n")
 
 

@@ -15,11 +15,19 @@ from bench import bulk, desk, growth, http_load, in_process, overload, raw_http
 from bench.catalogue import percentile
 from bench.peer import Hordak
 from bench.servers import Servers, Wallet
+from bench.stopwatch import Stopwatch
 from bench.town import Person, one_cent
 from wallet_project.embedded import processes
+from wallet_project.utils.verification import Result, Verified, checks_by_app, checks_since, verify
 
 #: Has rounds of its own, as it changes what is screened by.
 FULL_SCREENING = "screening_30_rules"
+_OVER_HTTP = (
+    "transfer_http_c8", "transfer_http_c128", "http_hot_sender", "http_hot_receiver", "bulk_http", "read_p99",
+)  # fmt: skip
+_THROUGH_WORKERS = (
+    "pipeline", "time_to_cleared_p50_s", "time_to_cleared_p99_s", "web_worker_mb", "celery_worker_mb",
+)  # fmt: skip
 _WARM_SECONDS = 2.0
 _READS_A_SECOND = 50.0
 
@@ -55,6 +63,8 @@ class Bench:
     values: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     void: dict[str, str] = field(default_factory=dict)
     tpcb: list[float] = field(default_factory=list)
+    watch: Stopwatch = field(default_factory=Stopwatch)
+    verified: Verified | None = None
 
     @property
     def in_rounds(self) -> list[str]:
@@ -62,16 +72,19 @@ class Bench:
 
     def round(self) -> None:
         found: dict[str, float] = {}
+        with self.watch.timing("clean tables"):
+            self.servers.settle(all_of_them=True)
         broke_off = []
-        for part in (self._posting, self._background, self._http, self._pipeline, self._growth):
+        for part in (self._posting, self._background, self._served, self._growth):
             try:
-                self._take(part(), found)
+                with self.watch.timing(part.__name__.strip("_")):
+                    self._take(part(), found)
             except Exception as error:
                 # Its figures are void; the minutes that the others have taken are not lost.
                 broke_off.append(f"{part.__name__.strip('_')} broke off: {type(error).__name__}: {error}"[:500])
                 sys.stdout.write(f"  {broke_off[-1]}\n")
         self._catch_up()
-        broken = verify_ledger()
+        broken = self._verify()
         for key in self.in_rounds:
             if key not in found:
                 self.void[key] = "; ".join(broke_off) or "not measured in each round"
@@ -122,55 +135,56 @@ class Bench:
             if key == "clearing_uniform" and self._wants("hordak_clearing"):
                 yield "hordak_clearing", cleared / self._peer_rate()
 
-    def _http(self) -> Iterator[tuple[str, float]]:
+    def _served(self) -> Iterator[tuple[str, float]]:
+        """What is asked over HTTP, of one web server; the workers are started for the last part."""
+        if not self._wants(*_OVER_HTTP, *_THROUGH_WORKERS):
+            return
+        self._catch_up()
+        wallet = Wallet(self.servers)
+        with wallet.web() as base_url:
+            self._load(base_url, 8, 1, "uniform")  # Each process has answered something before it counts.
+            yield from self._http(base_url)
+            yield from self._pipeline(wallet, base_url)
+
+    def _http(self, base_url: str) -> Iterator[tuple[str, float]]:
         slices = {
             "transfer_http_c8": (8, "uniform"),
             "transfer_http_c128": (128, "uniform"),
             "http_hot_sender": (128, "hot_sender"),
             "http_hot_receiver": (128, "hot_receiver"),
         }
-        if not self._wants(*slices, "bulk_http", "read_p99"):
-            return
-        self._catch_up()
-        wallet = Wallet(self.servers)
-        with wallet.web() as base_url:
-            self._load(base_url, 8, 1, "uniform")  # Each process has answered something before it counts.
-            for key, (connections, draw) in slices.items():
-                if self._wants(key):
-                    self.servers.checkpoint()
-                    load = self._load(base_url, connections, self.lengths.slice, draw)
-                    self._note_failures(key, load)
-                    yield key, load.per_second / self._reference()
-            if self._wants("bulk_http"):
+        for key, (connections, draw) in slices.items():
+            if self._wants(key):
                 self.servers.checkpoint()
-                made = bulk.over_http(base_url, self.people, seconds=self.lengths.slice)
-                yield "bulk_http", made / self._reference()
-            if self._wants("read_p99"):
-                yield "read_p99", self._reading(base_url)
+                load = self._load(base_url, connections, self.lengths.slice, draw)
+                self._note_failures(key, load)
+                yield key, load.per_second / self._reference()
+        if self._wants("bulk_http"):
+            self.servers.checkpoint()
+            made = bulk.over_http(base_url, self.people, seconds=self.lengths.slice)
+            yield "bulk_http", made / self._reference()
+        if self._wants("read_p99"):
+            yield "read_p99", self._reading(base_url)
 
-    def _pipeline(self) -> Iterator[tuple[str, float]]:
-        if not self._wants(
-            "pipeline", "time_to_cleared_p50_s", "time_to_cleared_p99_s", "web_worker_mb", "celery_worker_mb"
-        ):
+    def _pipeline(self, wallet: Wallet, base_url: str) -> Iterator[tuple[str, float]]:
+        if not self._wants(*_THROUGH_WORKERS):
             return
         self._catch_up()
-        wallet = Wallet(self.servers)
-        with wallet.web() as base_url:
-            wallet.start_workers()
-            self._load(base_url, 8, _WARM_SECONDS, "uniform")
-            wait_until_cleared()  # So the workers are up.
-            began = database_time()
-            load = self._load(base_url, 32, self.lengths.sustained, "uniform")
-            per_second = cleared_since(began) / load.seconds
-            self._note_failures("pipeline", load)
-            yield "pipeline", per_second / self._reference()
-            wait_until_cleared()
-            times = self._times_to_cleared(base_url, rate=per_second / 2)
-            yield "time_to_cleared_p50_s", percentile(times, 0.5)
-            yield "time_to_cleared_p99_s", percentile(times, 0.99)
-            wallet.check()
-            yield "web_worker_mb", wallet.memory_mb("web")
-            yield "celery_worker_mb", wallet.memory_mb("worker")
+        wallet.start_workers()
+        self._load(base_url, 8, _WARM_SECONDS, "uniform")
+        wait_until_cleared()  # So the workers are up.
+        began = database_time()
+        load = self._load(base_url, 32, self.lengths.sustained, "uniform")
+        per_second = cleared_since(began) / load.seconds
+        self._note_failures("pipeline", load)
+        yield "pipeline", per_second / self._reference()
+        wait_until_cleared()
+        times = self._times_to_cleared(base_url, rate=per_second / 2)
+        yield "time_to_cleared_p50_s", percentile(times, 0.5)
+        yield "time_to_cleared_p99_s", percentile(times, 0.99)
+        wallet.check()
+        yield "web_worker_mb", wallet.memory_mb("web")
+        yield "celery_worker_mb", wallet.memory_mb("worker")
 
     def _growth(self) -> Iterator[tuple[str, float]]:
         if not self._wants("growth_5m"):
@@ -186,7 +200,9 @@ class Bench:
         for database in self.grown:
             with growth.inside(database):
                 _seal_all()
-                if broken := verify_ledger():
+                with self.watch.timing("verifying"):
+                    broken = verify_ledger()
+                if broken:
                     self.void["growth_5m"] = f"verify_ledger in {database}: {broken}"
 
     def overload(self) -> None:
@@ -205,7 +221,7 @@ class Bench:
             half_done = len(found.keys(202)) - made + claimed(found.keys(503))
         self._catch_up()
         self.overloaded = {"carried_per_second": round(carried), **overload.report(found, half_done=half_done)}
-        if broken := verify_ledger():
+        if broken := self._verify():
             self.void["overload"] = f"verify_ledger: {broken}"
 
     def full_screening(self, rounds: int) -> None:
@@ -227,26 +243,29 @@ class Bench:
                 self.values[key].append(screened / load.per_second)
                 sys.stdout.write(f"  {key:<24}{self.values[key][-1]:10.3f}\n")
         self._catch_up()
-        if broken := verify_ledger():
+        if broken := self._verify():
             self.void[key] = f"verify_ledger: {broken}"
 
     def _peer_rate(self) -> float:
         assert self.peer is not None
-        self.servers.checkpoint()
-        return self.peer.transfers(self.lengths.slice)
+        with self.watch.timing("the peer"):
+            self.servers.checkpoint()
+            return self.peer.transfers(self.lengths.slice)
 
     def _measure(self, draw: in_process.Draw) -> float:
         self.servers.checkpoint()
         return in_process.transfers(draw, seconds=self.lengths.slice)
 
     def _settled(self, work: Callable[[], float]) -> float:
-        self.servers.settle()
-        self.servers.checkpoint()
+        with self.watch.timing("clean tables"):
+            self.servers.settle()
+            self.servers.checkpoint()
         return work()
 
     def _reference(self) -> float:
-        self.servers.checkpoint()
-        rate = self.servers.tpcb(self.lengths.reference)
+        with self.watch.timing("the reference"):
+            self.servers.checkpoint()
+            rate = self.servers.tpcb(self.lengths.reference)
         self.tpcb.append(rate)
         return rate
 
@@ -299,9 +318,25 @@ class Bench:
 
     def _catch_up(self) -> None:
         """Nothing waits from what came before, and its rows are sealed."""
-        in_process.screened()
-        in_process.cleared()
-        _seal_all()
+        with self.watch.timing("catching up"):
+            in_process.screened()
+            in_process.cleared()
+            _seal_all()
+
+    def _verify(self) -> str:
+        """What came since the last time, when all that came before held; `verify_all` reads everything, once."""
+        with self.watch.timing("verifying"):
+            broken = verify_new(self.verified) if self.verified else verify_ledger()
+            if not broken:
+                self.verified = sealed_so_far()
+        return broken
+
+    def verify_all(self) -> None:
+        """At the very end: no figure counts unless all that any round has written verifies."""
+        with self.watch.timing("verifying"):
+            if broken := verify_ledger():
+                for key in (*self.values, "overload"):
+                    self.void.setdefault(key, f"verify_ledger: {broken}")
 
     def _wants(self, *keys: str) -> bool:
         return any(key in self.wanted for key in keys)
@@ -317,11 +352,30 @@ def verify_ledger() -> str:
     """What does not hold, by name; empty when all does. The bank's book is left out: nothing here goes over a bank."""
     from django.conf import settings
 
-    from wallet_project.utils.verification import checks_by_app, verify
+    with fresh_connection():
+        return _broken(verify([check for _, check in checks_by_app(settings.LEDGER_CHECKS)], timeout_seconds=300))
+
+
+def verify_new(verified: Verified) -> str:
+    """The same of what came since a moment at which all held."""
+    from django.conf import settings
 
     with fresh_connection():
-        results = verify([check for _, check in checks_by_app(settings.LEDGER_CHECKS)], timeout_seconds=300)
+        checks = checks_since(settings.LEDGER_CHECKS_SINCE, verified)
+        return _broken(verify(checks, timeout_seconds=300, of_new_rows=True))
+
+
+def _broken(results: list[Result]) -> str:
     return ", ".join(f"{result.name} {result.unread}".strip() for result in results if not result.holds)
+
+
+def sealed_so_far() -> Verified:
+    from wallet_project.chain.reading import last_header
+
+    with fresh_connection():
+        head = last_header()
+    assert head is not None, "the chain has a first block"
+    return Verified(since=head.to_xact, moment=datetime.fromisoformat(head.sealed_at))
 
 
 def database_time() -> datetime:

@@ -7,6 +7,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,15 +46,18 @@ class Servers:
 
     def prepare(self) -> None:
         """The wallet's tables, and pgbench's."""
-        command = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
-        subprocess.run(command, cwd=ROOT, env={**self.environment, "STATEMENT_TIMEOUT": "600s"}, check=True)  # noqa: S603
         with psycopg.connect(self.postgres.admin_url, autocommit=True) as admin:
             admin.execute(f"CREATE DATABASE {TPCB}")
-        self._pgbench("-i", "-q", "-s", str(TPCB_SCALE), TPCB)
+        command = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
+        with ThreadPoolExecutor(1) as aside:
+            tables = aside.submit(self._pgbench, "-i", "-q", "-s", str(TPCB_SCALE), TPCB)
+            subprocess.run(command, cwd=ROOT, env={**self.environment, "STATEMENT_TIMEOUT": "600s"}, check=True)  # noqa: S603
+            tables.result()
 
-    def settle(self) -> None:
-        """Begin a slice with clean tables: what the last one left dead is not this one's to sweep up."""
-        for database in (roles.DATABASE, TPCB):
+    def settle(self, *, all_of_them: bool = False) -> None:
+        """Begin a slice with clean tables: what the last one left dead is not this one's to sweep up. `all_of_them`:
+        also pgbench's five million, as a round begins."""
+        for database in (roles.DATABASE, TPCB)[: 1 + all_of_them]:
             with psycopg.connect(self.postgres.url(ADMIN, database), autocommit=True) as admin:
                 admin.execute("VACUUM (ANALYZE, SKIP_LOCKED)")
 

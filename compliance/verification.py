@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from wallet_project.utils.state_paths import state_path_offences, state_path_offences_since
+from wallet_project.utils.state_paths import state_path_offences, state_path_offences_since, state_paths_hold
 from wallet_project.utils.verification import Check, SqlCheck
 
 #: How far behind its due time something may be before it counts as stuck: sweeps come every few seconds, and a worker
@@ -135,6 +135,7 @@ def checks() -> Sequence[Check]:
             title="Checks, screenings and cases have gone only where they may",
             figures=_FIGURES_OF_LOG,
             offences=state_path_offences("compliance"),
+            proofs=[state_paths_hold("compliance")],
         ),
         SqlCheck(
             name="I6",

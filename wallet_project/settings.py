@@ -221,6 +221,21 @@ SCORE_REJECT_FROM = env.int("SCORE_REJECT_FROM", default=100)
 FEES = env.json("FEES", default={})
 #: Lists of the tables whose rows the chain seals, each app its own (docs/chain.md).
 SEALED = ["accounts.sealed.TABLES", "ledger.sealed.TABLES", "compliance.sealed.TABLES"]
+#: Lists of what may go, each app its own, and so many days after which it does; null: never (docs/operations.md).
+RETENTION = ["accounts.retention.EXPIRING", "ledger.retention.EXPIRING", "compliance.retention.EXPIRING"]
+_KEEP_DAYS = {
+    "sessions": 0,
+    "devices": 30,
+    # Ten years: more than what laws against money laundering ask for (Directive (EU) 2015/849, article 40: five years,
+    # and five more at the most).
+    **dict.fromkeys(("identity_answers", "identity_messages", "bank_answers", "bank_messages"), 3_653),
+    "backtest_reports": 730,
+}
+KEEP_DAYS = _KEEP_DAYS | env.json("KEEP_DAYS", default={})
+if KEEP_DAYS.keys() != _KEEP_DAYS.keys() or any(
+    not (days is None or (type(days) is int and days >= min(_KEEP_DAYS[name], 30))) for name, days in KEEP_DAYS.items()
+):
+    raise ImproperlyConfigured(f"KEEP_DAYS has days, 30 or more, or null for any of {', '.join(_KEEP_DAYS)}.")
 #: Where the notary keeps its key and the heads that it has signed; for its process alone.
 NOTARY_DIR = env.str("NOTARY_DIR", default="")
 #: Callables that add a check to `verify_ledger`, each app its own.
@@ -278,6 +293,7 @@ CELERY_TASK_ROUTES = {
     **{name: {"queue": "outside"} for name in ("ledger.dispatch_rails", "compliance.run_checks")},
     "compliance.self_audit": {"queue": "audit"},
     "compliance.run_backtests": {"queue": "audit"},
+    "wallet.expire": {"queue": "audit"},
 }
 CELERY_BROKER_URL = REDIS_URL
 CELERY_BROKER_TRANSPORT_OPTIONS = {
@@ -323,6 +339,11 @@ CELERY_BEAT_SCHEDULE["compliance.self_audit"] = {
     "schedule": crontab(hour=str(SELF_AUDIT_HOUR), minute="17"),
     "options": {"expires": 6 * 3600},
 }
+CELERY_BEAT_SCHEDULE["wallet.expire"] = {
+    "task": "wallet.expire",
+    "schedule": crontab(hour=str((SELF_AUDIT_HOUR + 2) % 24), minute="17"),
+    "options": {"expires": 6 * 3600},
+}
 #: A lease on a row: a worker that died gives its rows back after this.
 LEASE = timedelta(seconds=env.int("LEASE_SECONDS", default=60))
 
@@ -344,7 +365,7 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIN
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 
 _management_only = {"migrate", "collectstatic", "check", "makemigrations", "spectacular", "backup", "restore"}
-_management_only |= {"notarize", "verify_chain", "resume_chain"}
+_management_only |= {"notarize", "verify_chain", "resume_chain", "expire", "archive"}
 # Only the rail that speaks HTTP needs to know where.
 _bank = (BANK_URL, BANK_API_KEY) if PAYMENT_RAIL == "ledger.rails.http.from_settings" else ()
 _providers = (IDENTITY_URL, IDENTITY_API_KEY, IDENTITY_WEBHOOK_SECRET, *_bank, BANK_WEBHOOK_SECRET)

@@ -79,7 +79,7 @@ def _page(
         "limit": limit,
         "looked_at": looked_at,
     }
-    found = list(read(_sql(whose, wanted, as_seen_from_account=account is not None), values))
+    found = list(read(_sql(whose, wanted, as_seen_from_account=account is not None), values, in_order=True))
     stopped_at = found[0]["stopped_at"]
     rows: list[TransactionView] = []
     for row in found:

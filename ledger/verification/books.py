@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Final
 
-from wallet_project.utils.state_paths import state_path_offences
-from wallet_project.utils.verification import SqlCheck
+from wallet_project.utils.state_paths import state_path_offences, state_paths_hold
+from wallet_project.utils.verification import Proof, SqlCheck
 
 #: What `since` asks of new rows as well, each to be gone on with AND where it ends in conditions.
 SIGNED: Final = "CASE e.direction WHEN 'credit' THEN e.amount ELSE -e.amount END"
@@ -24,6 +24,53 @@ LINES_BELOW_ZERO: Final = """
     JOIN accounts_account a ON a.id = e.account_id AND a.kind = 'customer'
     WHERE e.balance_after < 0"""
 
+_NOT_ZERO: Final = "entries of a transaction do not sum to zero"
+_WRONG_NUMBER: Final = "a transaction with the wrong number of entries"
+_OTHERWISE: Final = "an entry that is not as its transaction says"
+#: Each cleared transaction meets its debit and its credit, as it says itself; and no entry is met twice, or left over.
+_ENTRIES_HOLD: Final = Proof(
+    offences=(_NOT_ZERO, _WRONG_NUMBER, _OTHERWISE),
+    sql="""
+        SELECT coalesce(bool_and(CASE t.status WHEN 'cleared' THEN
+                   coalesce(d.amount = t.amount AND c.amount = t.amount AND d.account_id = t.debit_account_id
+                            AND c.account_id = t.credit_account_id, false)
+                   ELSE d.id IS NULL AND c.id IS NULL END), true)
+               AND count(*) = (SELECT count(*) FROM ledger_transaction)
+               AND count(d.id) + count(c.id) = (SELECT count(*) FROM ledger_entry)
+        FROM (SELECT id, status, debit_account_id, credit_account_id, coalesce(captured_amount, amount) AS amount
+              FROM ledger_transaction) t
+        LEFT JOIN ledger_entry d ON d.transaction_id = t.id AND d.direction = 'debit'
+        LEFT JOIN ledger_entry c ON c.transaction_id = t.id AND c.direction = 'credit'""",
+)
+_NO_KEY: Final = "a transaction without exactly one key of its initiator's"
+_NOTHING_MADE: Final = "a key has made nothing"
+_SAME_RESULT: Final = "two keys have the same result"
+#: Each transaction meets exactly one key, its initiator's, by itself or with its group. So no two keys share what they
+#: have made, unless it is something else, or a capture: those keys are few, and are looked at one by one.
+_KEYS_HOLD: Final = Proof(
+    offences=(_NO_KEY, _NOTHING_MADE, _SAME_RESULT),
+    sql="""
+        WITH others AS MATERIALIZED (
+            SELECT c.operation, c.result_id FROM accounts_idempotencyclaim c
+            WHERE c.operation = 'capture'
+                OR NOT EXISTS (SELECT FROM ledger_transaction t WHERE t.id = c.result_id AND t.group_id IS NULL)
+        )
+        SELECT (SELECT coalesce(bool_and(coalesce(c.principal_id = t.initiator_id, false)), true)
+                    AND count(*) = (SELECT count(*) FROM ledger_transaction)
+                FROM ledger_transaction t
+                LEFT JOIN accounts_idempotencyclaim c
+                    ON c.result_id = coalesce(t.group_id, t.id) AND c.operation <> 'capture')
+            AND NOT EXISTS (SELECT FROM others GROUP BY result_id, operation = 'capture' HAVING count(*) > 1)
+            AND NOT EXISTS (
+                SELECT FROM others c
+                WHERE c.operation <> 'bulk'
+                    AND NOT EXISTS (SELECT FROM ledger_transaction t WHERE t.group_id = c.result_id)
+                    AND NOT EXISTS (SELECT FROM accounts_account a WHERE a.id = c.result_id)
+                    AND NOT EXISTS (SELECT FROM accounts_beneficiary b WHERE b.id = c.result_id)
+                    AND NOT (c.operation = 'capture' AND EXISTS (
+                        SELECT FROM ledger_transaction t WHERE t.id = c.result_id AND t.captured_at IS NOT NULL)))""",
+)
+
 
 def checks() -> Sequence[SqlCheck]:
     return [_money_adds_up(), _balances(), _never_negative(), _keys(), _paths()]
@@ -33,9 +80,11 @@ def _money_adds_up() -> SqlCheck:
     return SqlCheck(
         name="I1",
         title="Entries of a transaction sum to zero; cleared balances of a currency sum to zero",
-        figures="SELECT count(*) AS entries, count(DISTINCT transaction_id) AS transactions FROM ledger_entry",
+        figures="""SELECT count(*) AS entries, count(*) FILTER (WHERE direction = 'debit') AS transactions
+                   FROM ledger_entry""",
+        proofs=[_ENTRIES_HOLD],
         offences={
-            "entries of a transaction do not sum to zero": f"""
+            _NOT_ZERO: f"""
                 SELECT e.transaction_id, sum({SIGNED}) AS sum, count(*) AS entries FROM ledger_entry e
                 GROUP BY e.transaction_id HAVING sum({SIGNED}) <> 0""",  # noqa: S608
             "balances of a currency do not sum to zero": CURRENCIES_OFF_ZERO,
@@ -126,11 +175,12 @@ def _keys() -> SqlCheck:
     return SqlCheck(
         name="I4",
         title="Every key that was answered has its one transaction; no transaction exists that nobody asked for",
-        figures="""SELECT count(*) AS keys, count(t.id) AS with_transactions FROM accounts_idempotencyclaim c
-                   LEFT JOIN ledger_transaction t ON t.id = c.result_id""",
+        figures="""SELECT (SELECT count(*) FROM accounts_idempotencyclaim) AS keys,
+                          (SELECT count(*) FROM ledger_transaction) AS transactions""",
+        proofs=[_KEYS_HOLD],
         offences={
             # A bulk's own key stands for many, each of which has one, too.
-            "a key has made nothing": """
+            _NOTHING_MADE: """
                 SELECT c.id AS key_id, c.operation, c.result_id FROM accounts_idempotencyclaim c
                 WHERE c.operation <> 'bulk'
                     AND NOT EXISTS (SELECT FROM ledger_transaction t WHERE t.id = c.result_id AND t.group_id IS NULL)
@@ -140,7 +190,7 @@ def _keys() -> SqlCheck:
                     AND NOT EXISTS (SELECT FROM ledger_transaction t
                                     WHERE c.operation = 'capture' AND t.id = c.result_id AND t.captured_at IS NOT NULL)
             """,
-            "a transaction without exactly one key of its initiator's": """
+            _NO_KEY: """
                 SELECT t.id AS transaction_id, t.kind, t.initiator_id, count(c.id) AS keys FROM ledger_transaction t
                 LEFT JOIN accounts_idempotencyclaim c
                     ON c.result_id = coalesce(t.group_id, t.id) AND c.principal_id = t.initiator_id
@@ -149,7 +199,7 @@ def _keys() -> SqlCheck:
             "a transaction of nobody's, or of an account that is not there or has another currency": REFERS_TO_NOTHING,
             "a key of nobody's": KEYS_OF_NOBODY,
             # A hold has two: its payer's that made it, and its payee's that captured it.
-            "two keys have the same result": """
+            _SAME_RESULT: """
                 SELECT c.result_id, count(*) AS keys FROM accounts_idempotencyclaim c
                 GROUP BY c.result_id, c.operation = 'capture' HAVING count(*) > 1""",
         },
@@ -164,13 +214,14 @@ def _paths() -> SqlCheck:
                           count(*) FILTER (WHERE status = 'pending') AS pending,
                           count(*) FILTER (WHERE status = 'cleared') AS cleared,
                           count(*) FILTER (WHERE status = 'failed') AS failed FROM ledger_transaction""",
+        proofs=[_ENTRIES_HOLD, state_paths_hold("ledger", besides=[("hold", "", "captured")])],
         offences={
             **state_path_offences("ledger", besides=[("hold", "", "captured")]),
-            "a transaction with the wrong number of entries": """
+            _WRONG_NUMBER: """
                 SELECT t.id AS transaction_id, t.status, count(e.id) AS entries FROM ledger_transaction t
                 LEFT JOIN ledger_entry e ON e.transaction_id = t.id
                 GROUP BY t.id HAVING count(e.id) <> CASE t.status WHEN 'cleared' THEN 2 ELSE 0 END""",
-            "an entry that is not as its transaction says": """
+            _OTHERWISE: """
                 SELECT e.id AS entry_id, e.transaction_id, e.account_id, e.amount FROM ledger_entry e
                 LEFT JOIN ledger_transaction t ON t.id = e.transaction_id
                 WHERE t.id IS NULL OR e.amount <> coalesce(t.captured_amount, t.amount)

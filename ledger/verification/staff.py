@@ -14,7 +14,7 @@ def two_people() -> SqlCheck:
                 SELECT t.id AS transaction_id, t.kind, t.initiator_id FROM ledger_transaction t
                 JOIN accounts_account d ON d.id = t.debit_account_id
                 JOIN accounts_account c ON c.id = t.credit_account_id
-                WHERE CASE t.kind
+                WHERE t.kind IN ('adjustment', 'withdrawal', 'reversal') AND CASE t.kind
                         WHEN 'adjustment' THEN 'customer' IN (d.kind, c.kind)
                         WHEN 'withdrawal' THEN d.kind = 'system'
                         WHEN 'reversal' THEN NOT EXISTS (

@@ -9,6 +9,7 @@ import pytest
 
 from bench import http_load, report
 from bench.catalogue import BY_KEY, FIGURES, percentile, summary, unmeasured
+from bench.stopwatch import Stopwatch
 from tests.support.servers import ROOT
 
 RATE = 200.0
@@ -106,3 +107,12 @@ def test_a_request_that_fails_is_not_a_latency() -> None:
 
     with pytest.raises(RuntimeError, match="503"):
         http_load.latencies("http://nowhere", refused, rate=RATE, seconds=2 / RATE)
+
+
+def test_what_is_timed_within_something_else_counts_for_itself_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0, 0, 5, 8, 9, 9]).__next__
+    monkeypatch.setattr(time, "perf_counter", clock)
+    watch = Stopwatch()
+    with watch.timing("a round"), watch.timing("the reference"):
+        pass
+    assert watch.seconds() == {"a round": 6, "the reference": 3}

@@ -14,6 +14,7 @@ from pytest_django import DjangoDbBlocker
 from accounts.models import Account
 from ledger.selectors import balances, entries, lists
 from ledger.selectors.lists import Filters
+from ledger.selectors.transactions import IN_ORDER
 from tests.support.database import Databases
 from tests.support.factories import make_account
 
@@ -91,7 +92,11 @@ def plans_of(read: Callable[[], Any]) -> Iterator[dict[str, Any]]:
     for sql, params in asked:
         with connection.cursor() as cursor:
             text = sql if isinstance(sql, str) else sql.as_string(connection.connection)
-            cursor.execute("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + text, params)
+            # What is set for a query is set for its plan, too.
+            first = IN_ORDER if text.startswith(IN_ORDER) else ""
+            cursor.execute(f"{first}EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {text.removeprefix(IN_ORDER)}", params)
+            if first:
+                cursor.nextset()
             [plan] = cursor.fetchone() or []
         [parsed] = plan if isinstance(plan, list) else json.loads(plan)
         yield parsed["Plan"]

@@ -6,6 +6,8 @@ What hashes here is PostgreSQL's own `sha256`, named with its schema, and no fun
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
+from itertools import chain, pairwise
 from typing import Any, Final
 
 from django.db import connection
@@ -13,6 +15,7 @@ from psycopg import sql
 
 from wallet_project.chain import hashing, reading
 from wallet_project.chain.hashing import SECTION, Definition, Header
+from wallet_project.utils.verification import spread
 
 #: Values whose text has one length, so that it need not be measured.
 _LENGTHS: Final = {"uuid": 36, "time": 27}
@@ -28,14 +31,17 @@ _SECTIONS: Final = """
         SELECT count(*) AS many, string_agg(r.leaf, ''::bytea ORDER BY r.xact, r.key) AS leaves,
                array_agg(r.key::text ORDER BY r.xact, r.key) AS ids
         FROM (
-            SELECT t.xact, t.{key} AS key, pg_catalog.sha256('\\x00'::bytea || convert_to({lines}, 'UTF8')) AS leaf
+            SELECT t.xact, t.{key} AS key,
+                   pg_catalog.sha256('\\x00'::bytea || convert_to(concat({lines}), 'UTF8')) AS leaf
             FROM {table} t WHERE t.xact >= b.from_xact AND t.xact < b.to_xact
         ) r
     ) f
-    WHERE b.number > {after}"""
+    WHERE b.number >= {first} AND b.number < {end}"""
 _COUNT: Final = "SELECT count(*) FROM {table} t WHERE t.xact < {up_to} AND t.xact >= {since}"
 _ERASED: Final = "SELECT source_id, count(*) FROM chain_salt WHERE salt IS NULL GROUP BY source_id"
 _FIRST: Final = -(2**63)
+#: Of all blocks, for as many connections as there are to share them out among.
+_PIECES: Final = 8
 
 
 def figures_if_all_match(after: Header | None) -> dict[str, int] | None:
@@ -52,14 +58,18 @@ def figures_if_all_match(after: Header | None) -> dict[str, int] | None:
     counts: dict[int, int] = defaultdict(int)
     many: dict[str, int] = defaultdict(int)
     erased = _erased()
-    there = set(connection.introspection.table_names())
-    for definition in definitions.values():
-        for number, digest, rows, matches in _sections(definition, definitions, erased, after, there):
-            if not matches:
-                return None
-            digests[number].append((definition.table, bytes(digest)))
-            counts[number] += rows
-            many[definition.table] += rows
+    there = reading.tables()
+    pieces = [
+        partial(_sections_of_all, definitions, erased, there, blocks[start].number, blocks[end - 1].number + 1)
+        for start, end in pairwise(len(blocks) * cut // _PIECES for cut in range(_PIECES + 1))
+        if start < end
+    ]
+    for table, number, digest, rows, matches in chain.from_iterable(spread(pieces)):
+        if not matches:
+            return None
+        digests[number].append((table, bytes(digest)))
+        counts[number] += rows
+        many[table] += rows
     if not _hold(blocks, digests, counts) or not _nothing_besides(definitions.values(), many, after, last, there):
         return None
     return {"blocks": len(blocks), "rows": sum(many.values()), "erased_texts": sum(erased.values()) if not after else 0}
@@ -105,12 +115,24 @@ def _erased() -> dict[int, int]:
     return dict(_rows(sql.SQL(_ERASED)))
 
 
+def _sections_of_all(
+    definitions: Mapping[int, Definition], erased: Mapping[int, int], there: Collection[str], first: int, end: int
+) -> list[tuple[Any, ...]]:
+    """Of each table, those of the blocks from a number on and before another."""
+    return [
+        (definition.table, *row)
+        for definition in definitions.values()
+        for row in _sections(definition, definitions, erased, there, first, end)
+    ]
+
+
 def _sections(
     definition: Definition,
     definitions: Mapping[int, Definition],
     erased: Mapping[int, int],
-    after: Header | None,
     there: Collection[str],
+    first: int,
+    end: int,
 ) -> list[tuple[Any, ...]]:
     if definition.table not in there:
         return []
@@ -125,8 +147,9 @@ def _sections(
         source=definition.source_id,
         key=sql.Identifier(definition.key),
         table=sql.Identifier(definition.table),
-        lines=sql.SQL(" || ").join(lines),
-        after=-1 if after is None else after.number,
+        lines=sql.SQL(", ").join(lines),
+        first=first,
+        end=end,
     )
     return _rows(query)
 
@@ -135,8 +158,10 @@ def _line(column: str, kind: str, key: str, versions: Sequence[int], texts_were_
     """A column's line, as docs/chain.md has it."""
     text = reading.text_of(column, kind)
     length = _LENGTHS.get(kind)
-    measured = sql.SQL("octet_length({0}) || ':'").format(text) if length is None else sql.Literal(f"{length}:")
-    plain = sql.SQL("coalesce({name} || {measured} || {text} || {end}, {null})").format(
+    measured = sql.SQL("octet_length({0}), ':'").format(text) if length is None else sql.Literal(f"{length}:")
+    # One concat() for a column and one for the row: each || would copy all that stands before it.
+    plain = sql.SQL("CASE WHEN {column} IS NULL THEN {null} ELSE concat({name}, {measured}, {text}, {end}) END").format(
+        column=sql.Identifier("t", column),
         name=sql.Literal(f"{column}="),
         measured=measured,
         text=text,

@@ -5,6 +5,7 @@ Nothing here calls a function of the chain's own: who verifies trusts what Postg
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from django.db import connection
@@ -13,6 +14,8 @@ from psycopg import sql
 from wallet_project.chain.hashing import Definition, Header
 
 CHUNK: Final = 2_000
+_FIRST: Final = -(2**63)
+_LAST: Final = 2**63 - 1
 _TIME: Final = "to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
 #: A value as text, by its column's kind; the same whatever a session has set.
 _TEXT: Final = {"time": _TIME, "date": "to_char({}, 'YYYY-MM-DD')", "bytes": "encode({}, 'hex')"}
@@ -80,8 +83,12 @@ def header_that_ends(xact: int) -> Header | None:
     return None
 
 
-def last_header() -> Header | None:
-    for (number,) in _stream("SELECT max(number) FROM chain_block"):
+def last_header(*, sealed_by: datetime | None = None) -> Header | None:
+    """The last block, or the last one that was sealed at an instant or before."""
+    query, values = "SELECT max(number) FROM chain_block", None
+    if sealed_by is not None:
+        query, values = f"{query} WHERE sealed_at <= %s", [sealed_by]
+    for (number,) in _stream(query, values):
         return None if number is None else header(number)
     return None
 
@@ -99,8 +106,14 @@ def parts(*, after: int) -> Iterator[Part]:
         yield Part(block, source_id, row_count, row_ids, bytes(leaves), bytes(digest))
 
 
-def rows(versions: Sequence[Definition], *, since: int | None) -> Iterator[Row]:
-    """The rows of a table, all of whose definitions are given, from a transaction's number on; by it and by key."""
+def tables() -> set[str]:
+    """The tables that there are."""
+    return set(connection.introspection.table_names())
+
+
+def rows(versions: Sequence[Definition], *, since: int | None, until: int | None = None) -> Iterator[Row]:
+    """The rows of a table, all of whose definitions are given, from a transaction's number on, and to one that is left
+    out; by it and by key."""
     table, key = versions[-1].table, sql.Identifier("t", versions[-1].key)
     kinds = {column: kind for each in versions for column, kind in zip(each.columns, each.kinds, strict=True)}
     salted = [column for column, kind in kinds.items() if kind.startswith("salted ")]
@@ -121,7 +134,9 @@ def rows(versions: Sequence[Definition], *, since: int | None) -> Iterator[Row]:
         sql.SQL(", ").join(wanted),
         sql.Identifier(table),
         sql.SQL("").join(joins),
-        sql.SQL("") if since is None else sql.SQL(" WHERE t.xact >= {}").format(sql.Literal(since)),
+        sql.SQL(" WHERE t.xact >= {} AND t.xact < {}").format(
+            sql.Literal(_FIRST if since is None else since), sql.Literal(_LAST if until is None else until)
+        ),
         key,
     )
     for xact, row_id, *values in _stream(query):
@@ -144,7 +159,7 @@ def text_of(column: str, kind: str) -> sql.Composable:
 
 
 def _stream(
-    query: str | sql.Composed, parameters: Sequence[int] | None = None, *, chunk: int = CHUNK
+    query: str | sql.Composed, parameters: Sequence[int | datetime] | None = None, *, chunk: int = CHUNK
 ) -> Iterator[tuple[Any, ...]]:
     with connection.chunked_cursor() as cursor:
         cursor.execute(query, parameters)

@@ -28,13 +28,16 @@ class Command(BaseCommand):
             help="only what came since the last self-audit that was complete and found nothing (docs/audit.md)",
         )
         parser.add_argument("--timeout", type=int, default=300, help="seconds that one query may take")
+        parser.add_argument("--lanes", type=int, help="connections to read on at a time; two where there is much")
 
     def handle(self, *args: Any, **options: Any) -> None:
         checks = _new(self) if options["since_last"] else [check for _, check in checks_by_app(settings.LEDGER_CHECKS)]
         if not options["no_bank"] and not options["since_last"]:
             checks.append(bank_check(configured_rail))
         checks = [check for check in checks if check.name not in options["without"]]
-        results = verify(checks, timeout_seconds=options["timeout"])
+        results = verify(
+            checks, timeout_seconds=options["timeout"], lanes=options["lanes"], of_new_rows=options["since_last"]
+        )
         for result in results:
             self._show(result)
         broken = [result.name for result in results if not result.holds]
