@@ -19,7 +19,7 @@ test-thorough: $(VENV)/.development ## what takes longer, of what changes rarely
 	$(bin)/python -m pytest -n 4 -m thorough $(ARGS)
 
 test-deep: $(VENV)/.development ## 200,000 steps of the model of money, each race a hundred times, plans at a million entries: hours (docs/proof.md)
-	$(bin)/python -m pytest -v -n 2 tests/ledger -k "model or races or at_once or when_large" --steps 200000 --rounds 100 --entries 1000000 $(ARGS)
+	$(bin)/python -m pytest -vv -n 2 tests/ledger -k "model or races or at_once or when_large" --steps 200000 --rounds 100 --entries 1000000 $(ARGS)
 
 mutation: $(VENV)/.development ## judge mutants of the money core: docs/mutation.md
 	nice -n 10 $(bin)/python -m tests.mutation.run $(ARGS)

@@ -395,61 +395,6 @@ def test_all_or_none_takes_plain_ones_each_with_a_key_of_its_own() -> None:
 
 
 @pytest.fixture
-def poison(owner_connection: psycopg.Connection) -> str:
-    """A reference that the database can't bear."""
-    owner_connection.execute(
-        "CREATE FUNCTION bitten() RETURNS trigger LANGUAGE plpgsql AS "
-        "$$ BEGIN RAISE EXCEPTION 'poison' USING ERRCODE = 'data_exception'; END $$;"
-        "CREATE TRIGGER bitten BEFORE INSERT ON ledger_transaction FOR EACH ROW WHEN (NEW.reference = 'poison') "
-        "EXECUTE FUNCTION bitten()"
-    )
-    return "poison"
-
-
-@pytest.mark.parametrize("place", [0, 3, 6])
-def test_a_poisoned_unit_fails_alone(poison: str, place: int) -> None:
-    payer, payee = money.new_account(100), money.new_account()
-    many = [sending(payer, payee, 1) for _ in range(7)]
-    many[place] = replace(many[place], legs=[replace(many[place].legs[0], reference=poison)])
-    answers = posting.post_many(many)
-    assert [number for number, answer in enumerate(answers) if isinstance(answer, Exception)] == [place]
-    assert outcomes(answers).count("created") == 6
-    assert money.balances(payer) == (100, 94)
-    assert not IdempotencyClaim.objects.filter(key=many[place].key).exists()
-
-
-def whole(each: Asked, key: str = "whole") -> posting.Whole:
-    return posting.Whole(each.actor.principal_id, key, "bulk", money.HASH, uuid7())
-
-
-def test_a_key_for_the_whole_is_claimed_with_what_it_stands_for_or_nothing_is_done() -> None:
-    payer, payee = money.new_account(100), money.new_account()
-    first, second = sending(payer, payee, 1), sending(payer, payee, 1)
-    assert outcomes(posting.post_many([first], whole=whole(first))) == ["created"]
-    with pytest.raises(posting.WholeAskedBefore):
-        posting.post_many([second], whole=whole(second))
-    assert not IdempotencyClaim.objects.filter(key=second.key).exists()
-    assert money.balances(payer) == (100, 99)
-    verify("--no-bank")
-
-
-def test_a_key_for_the_whole_is_claimed_once_also_when_one_is_poisoned(poison: str) -> None:
-    payer, payee = money.new_account(100), money.new_account()
-    good, bad = sending(payer, payee, 1), sending(payer, payee, 1)
-    bad = replace(bad, legs=[replace(bad.legs[0], reference=poison)])
-    answers = posting.post_many([good, bad], whole=whole(good))
-    assert [isinstance(answer, Exception) for answer in answers] == [False, True]
-    with pytest.raises(posting.WholeAskedBefore):
-        posting.post_many([sending(payer, payee, 1)], whole=whole(good))
-
-
-def test_a_key_for_the_whole_stays_free_when_all_are_refused_without_a_trace() -> None:
-    refused = sending(_frozen(money.new_account(100)), money.new_account(), 1)
-    assert outcomes(posting.post_many([refused], whole=whole(refused))) == ["AccountNotOpen"]
-    assert not IdempotencyClaim.objects.filter(key="whole").exists()
-
-
-@pytest.fixture
 def locks(owner_dsn: str, admin_dsn: str) -> Locks:
     return Locks(owner_dsn, admin_dsn)
 

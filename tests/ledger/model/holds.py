@@ -46,11 +46,18 @@ class Holds(AtTheBank):
             self.fail(unit, "expired" if self.is_over(unit) else "voided")
         return "ok"
 
-    def expire(self, limit: int, took: list[str]) -> str:
-        due = [unit for unit in self.units.values() if unit.pending and not unit.captured and self.is_over(unit)]
-        for unit in self.taken(took, due, limit):
-            self.fail(unit, "expired")
+    def expire(self, limit: int, took: list[str], poison: int = 0) -> str:
+        """All but the one that the database refuses, which is set aside until a human has seen to it."""
+        for unit in self.taken(took, self.expiring(), limit):
+            if unit.name == str(poison):
+                self.park(unit, "poisoned_unit")
+            else:
+                self.fail(unit, "expired")
         return "ok"
+
+    def expiring(self) -> list[Unit]:
+        over = [unit for unit in self.units.values() if unit.pending and not unit.captured and self.is_over(unit)]
+        return [unit for unit in over if "poisoned_unit" not in unit.escalations]
 
     def is_over(self, unit: Unit) -> bool:
         return unit.over is not None and unit.over <= self.today

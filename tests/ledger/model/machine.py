@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
 from tests.ledger.model.book import Book
-from tests.ledger.model.draw import Draw
+from tests.ledger.model.draw import ACCOUNTS, Draw
 from tests.ledger.model.hands import Hands
 from tests.ledger.model.model import Impossible, Purse
+from tests.ledger.model.on_the_way import WAYS
 from tests.ledger.model.plays import PLAYS, Act, rich, spend
 from tests.ledger.model.town import DIED, OWNERS, STARTS, Founded, Town
 from tests.ledger.model.wallet import Told
@@ -24,8 +25,14 @@ _amounts = st.integers(1, 700)
 TOGETHER = (
     "transfer", "withdraw", "deposit", "hold", "pay", "reverse", "replay", "cancel", "capture", "void", "expire",
     "claim", "decide", "officer", "clear", "dispatch", "deliver", "freeze", "close", "resolve", "set_limit",
-    "answer",
+    "answer", "bulk", "poisoned",
 )  # fmt: skip
+
+#: Acts of several commits, at any of which he may die, and those that would blur which of them he has made.
+IN_PARTS = ("clear", "expire", "dispatch", "deliver", "bulk")
+_COMMITS = st.sampled_from((0, 0, 1, 2, 3, 4))
+_LATE_COMMITS = st.sampled_from((0, 1, 1, 2, 2, 3, 4))
+_BLURRED = ("dispatch", "deliver", "resolve")
 
 #: As the model has them (tests/ledger/model/requests.py): 3 for a payout; 5 and a per cent for transfers from 100 on.
 FEES = {
@@ -34,6 +41,8 @@ FEES = {
 }
 STEPS_PER_TOWN = 50
 
+#: What a transfer is asked for by, in the order of a bulk's items.
+_TRANSFER = ("number", "source", "destination", "amount")
 State = dict[str, Any]
 Choice = tuple[str, int, int, int]
 _spending = st.sampled_from(("transfer", "withdraw"))
@@ -79,17 +88,18 @@ class Machine(RuleBasedStateMachine):
         assert not difference, f"after {_written(act)}: {difference}"
         self.learn(act, told)
 
-    @rule(of_one=_choices, of_other=_choices, killed=st.booleans())
-    def together(self, of_one: Choice, of_other: Choice, killed: bool) -> None:
+    @rule(of_one=_choices, of_other=_choices, killed=st.booleans(), commit=_COMMITS)
+    def together(self, of_one: Choice, of_other: Choice, killed: bool, commit: int) -> None:
         """Two at once: the first has done it all and is about to commit when the second comes. As if one had come after
-        the other; and as if the first had never come, when his connection ends before his commit."""
-        self.at_once(self.ready(*of_one), self.ready(*of_other), killed)
+        the other; and as if the first had never come, when his connection ends before his commit: or had come no
+        further than to the commit before, where there are several."""
+        self.at_once(self.ready(*of_one), self.ready(*of_other), killed, commit)
 
-    @rule(of_one=_choices, name=st.sampled_from(TOGETHER), b=_numbers, killed=st.booleans())
-    def race(self, of_one: Choice, name: str, b: int, killed: bool) -> None:
+    @rule(of_one=_choices, name=st.sampled_from(TOGETHER), b=_numbers, killed=st.booleans(), commit=_COMMITS)
+    def race(self, of_one: Choice, name: str, b: int, killed: bool, commit: int) -> None:
         """Two at once for the same thing, or for the same account."""
         _, a, _, amount = of_one
-        self.at_once(self.ready(*of_one), self.ready(name, a, b, amount), killed)
+        self.at_once(self.ready(*of_one), self.ready(name, a, b, amount), killed, commit)
 
     @precondition(lambda self: bool(rich(self.book)))
     @rule(names=st.tuples(_spending, _spending), a=_numbers, b=_numbers, amounts=st.tuples(_amounts, _amounts))
@@ -110,20 +120,36 @@ class Machine(RuleBasedStateMachine):
             decision = {"lease": late, "number": mine[-1], "verdict": "review" if b % 3 == 0 else "approve"}
             self.at_once(("claim", {"lease": other, "limit": 1_000}), ("decide", decision), killed)
 
-    def at_once(self, first: Act, second: Act, killed: bool) -> None:
+    @rule(way=st.sampled_from(tuple(WAYS)), a=_numbers, b=_numbers, amount=_amounts, commit=_LATE_COMMITS)
+    def dies_on_the_way(self, way: str, a: int, b: int, amount: int, commit: int) -> None:
+        """What he has committed before stands, and whoever does the same after him does the rest, once."""
+        for act, dies in WAYS[way](self.draw(a, b, amount)):
+            if dies:
+                other = ("deposit", {"number": self.next_number(), "account": b % ACCOUNTS, "amount": amount})
+                self.at_once(act, other, True, commit)
+            else:
+                self.act(act)
+
+    def at_once(self, first: Act, second: Act, killed: bool, commit: int = 0) -> None:
         type(self).steps += 1
         acts = [first, second]
         if acts[0][0] == acts[1][0] == "dispatch":
             # Each would ask again what the other has just been told: when, is for nobody to predict.
             return
+        if first[0] not in IN_PARTS or (first[0] in ("dispatch", "deliver") and second[0] in _BLURRED):
+            commit = 0
+        # Who goes on after his first commit has the second come between his parts, which no order of the two explains.
+        killed = killed or commit > 0
         one, two = (self.doing(act) for act in acts)
-        told = self.town.together(one, two, killed=killed)
-        note(f"    {_written(acts[0])} -> {_said(told[0])} while {_written(acts[1])} -> {_said(told[1])}, {killed=}")
+        told = self.town.together(one, two, commit=commit, killed=killed)
+        note(
+            f"    {_written(acts[0])} -> {told[0][0]} while {_written(acts[1])} -> {told[1][0]}, {killed=} at {commit}"
+        )
         seen = self.look()
-        if told[0] == DIED:
+        if told[0][0] == DIED:
             assert killed, "nobody ended his connection"
-        assert told[1] != DIED, "the second died of the first"
-        happened = [(act, said) for act, said in zip(acts, told, strict=True) if said != DIED]
+        assert told[1][0] != DIED, "the second died of the first"
+        happened = [(act, said) for act, said in zip(acts, told, strict=True) if said != (DIED, None)]
         problems = []
         for order in (happened, happened[::-1]):
             book = copy.deepcopy(self.book)
@@ -141,7 +167,7 @@ class Machine(RuleBasedStateMachine):
         """What does not fit when these came in this order."""
         try:
             for act, told in order:
-                if (expected := self.predict(book, act, told)) != told[0]:
+                if (expected := self.predict(book, act, told)) != told[0] and told[0] != DIED:
                     return f"{_written(act)} would be told {expected!r}"
         except Impossible as impossible:
             return str(impossible)
@@ -150,6 +176,8 @@ class Machine(RuleBasedStateMachine):
     def predict(self, book: Book, act: Act, told: Told) -> str:
         name, arguments = act
         facts = {} if told[1] is None else {"took": self.hands.translated(told[1])}
+        if name == "bulk":
+            facts["died"] = told[0] == DIED
         expected: str = getattr(book, name)(**arguments, **facts)
         return expected
 
@@ -166,6 +194,9 @@ class Machine(RuleBasedStateMachine):
         name, arguments = act
         if name == "claim":
             self.leases += [(arguments["lease"], int(unit)) for unit in self.hands.translated(told[1])]
+        if name == "bulk":
+            for each in arguments["items"]:
+                self.learn(("transfer", dict(zip(_TRANSFER, each, strict=True))), ("", None))
         unit = self.book.units.get(str(arguments.get("number")))
         if unit is not None and unit.asked is not None and unit.request is None:
             unit.request = act
@@ -238,7 +269,3 @@ def _difference(ought: State, seen: State) -> str:
 def _written(act: Act) -> str:
     name, arguments = act
     return f"{name}({', '.join(f'{key}={value!r}' for key, value in arguments.items())})"
-
-
-def _said(told: Any) -> str:
-    return told if told == DIED else str(told[0])

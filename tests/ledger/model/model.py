@@ -67,7 +67,7 @@ class Unit:
     reverses: str = ""
     #: Of what is returned from suspense: its item there. The order in which units were asked for.
     item: str = ""
-    order: int = 0
+    order: tuple[int, ...] = ()
     cleared_on: int = 0
     #: The act by which it was asked for, to be repeated.
     request: Any = None
@@ -139,7 +139,7 @@ class Ledger:
     ) -> Unit:
         """A request that is well formed: pending with its funds reserved."""
         unit = Unit(str(number), asked, by, legs, self.date, over=over, reverses=reverses)
-        unit.order = number if isinstance(number, int) else 0
+        unit.order = (number,) if isinstance(number, int) else ()
         self.units[unit.name] = unit
         for leg in legs:
             self._reserve(leg.debit, leg.amount)

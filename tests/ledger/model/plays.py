@@ -116,6 +116,40 @@ def _pay(draw: Draw) -> Iterator[Act]:
     yield "pay", {"number": draw.number, "by": draw.account, "parts": tuple(parts)}
 
 
+def _bulk(draw: Draw) -> Iterator[Act]:
+    """From the accounts of one owner, now and then with one that was asked for before, or that the database refuses."""
+    owner = draw.book.purses[draw.account].owner
+    mine = [account for account in range(ACCOUNTS) if draw.book.purses[account].owner == owner]
+    items = [
+        (
+            draw.another(),
+            mine[(draw.a + place) % len(mine)],
+            (draw.b + place) % ACCOUNTS,
+            1 + draw.amount // (1 + place),
+        )
+        for place in range(2 + draw.a % 4)
+    ]
+    before = [unit.request[1] for unit in requests(draw.book) if unit.by == owner and unit.request[0] == "transfer"]
+    if before and draw.b % 4 == 0:
+        one = before[draw.a % len(before)]
+        items.append((one["number"], one["source"], one["destination"], one["amount"]))
+    together = draw.amount % 3 == 0
+    poison = 0 if together or draw.b % 2 else items[draw.amount % len(items)][0]
+    yield (
+        "bulk",
+        {"number": draw.number, "by": draw.account, "items": tuple(items), "together": together, "poison": poison},
+    )
+
+
+def _poisoned(draw: Draw) -> Iterator[Act]:
+    """One of all that is due can't be posted, or can't be ended: the others go on."""
+    over = [unit for unit in draw.book.expiring() if unit.asked is not None]
+    if over and draw.b % 2:
+        yield "expire", {"limit": 1_000, "poison": int(draw.one(over).name)}
+    else:
+        yield "clear", {"limit": 1_000, "poison": int(draw.one(_of(draw.book, "clearing") or over).name)}
+
+
 def _set_limit(draw: Draw) -> Iterator[Act]:
     """Of an account or a customer, on one, two or all three of its counts; or none any more."""
     count = draw.amount % 8 if draw.b % 4 else 0
@@ -381,6 +415,8 @@ PLAYS: dict[str, Play] = {
         Play("expire", _expire, lambda book, bank: _holds(book)),
         Play("reverse", _reverse, lambda book, bank: requests(book)),
         Play("pay", _pay),
+        Play("bulk", _bulk),
+        Play("poisoned", _poisoned, lambda book, bank: _of(book, "clearing") or book.expiring()),
         Play("set_limit", _set_limit),
         Play("replay", _replay, lambda book, bank: requests(book)),
         Play("cancel", _cancel, lambda book, bank: requests(book)),

@@ -1,5 +1,8 @@
 """What customers ask for, and what becomes of it without a bank: screening, officers, clearing."""
 
+import copy
+from collections.abc import Sequence
+
 from tests.ledger.model.limits import Limits
 from tests.ledger.model.model import Impossible, Leg, Name, Unit
 
@@ -18,6 +21,39 @@ class Requests(Limits):
             return "same_account"
         legs = [Leg("transfer", source, destination, amount), *self.fee("transfer", source, amount)]
         return self.ask(number, ("transfer", source, destination, amount), self.purses[source].owner, legs)
+
+    def bulk(
+        self,
+        number: int,
+        by: int,
+        items: Sequence[tuple[int, int, int, int]],
+        together: bool,
+        poison: int,
+        took: list[int] | None = None,
+        died: bool = False,
+    ) -> str:
+        """One after another, of which the database refuses one; together, all of them or none. Of one who died those
+        that he `took` were asked for."""
+        if together:
+            told = copy.deepcopy(self)._one_by_one(number, items, poison)
+            if any(word not in ("created", "replayed") for word in told):
+                return "not_all_accepted"
+        done = [each for each in items if not died or each[0] in (took or ())]
+        return ", ".join(self._one_by_one(number, done, poison))
+
+    def _one_by_one(self, number: int, items: Sequence[tuple[int, int, int, int]], poison: int) -> list[str]:
+        told = []
+        for each, source, destination, amount in items:
+            leg = Leg("transfer", source, destination, amount)
+            goes_in = source != destination and str(each) not in self.units and not self.shut([leg])
+            if goes_in and each == poison:
+                told.append("poisoned")
+                continue
+            told.append(self.transfer(each, source, destination, amount))
+            if goes_in:
+                # Payments with a fee get their ids after those without.
+                self.units[str(each)].order = (number, len(self.units[str(each)].legs), each)
+        return told
 
     def fee(self, kind: str, payer: int, amount: int) -> list[Leg]:
         """As the settings of this test have it."""
@@ -65,15 +101,17 @@ class Requests(Limits):
             self.fail(unit, "not_permitted")
         return "ok"
 
-    def clear(self, limit: int, took: list[str]) -> str:
+    def clear(self, limit: int, took: list[str], poison: int = 0) -> str:
         for unit in sorted(self.taken(took, self.waiting("clearing"), limit), key=lambda unit: unit.order):
-            self._clear(unit)
+            self._clear(unit, poisoned=unit.name == str(poison))
         return "ok"
 
-    def _clear(self, unit: Unit) -> None:
+    def _clear(self, unit: Unit, *, poisoned: bool) -> None:
         paid = any(leg.kind == "withdrawal" for leg in unit.legs)
         if not paid and any(self.purses[leg.debit].status != "open" for leg in unit.legs):
             self.park(unit, "frozen_account")
+        elif poisoned:
+            self.park(unit, "poisoned_unit")
         elif any(self._closed(leg.credit) for leg in unit.legs):
             self._turn_away(unit, "account_closed")
         elif self.beyond_a_limit("in", unit.legs):

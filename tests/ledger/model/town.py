@@ -1,6 +1,7 @@
 """The people of the model in a database of their own, and what only a test may do there: look at all of it at once,
 let time pass, stop somebody at his commit, and end his connection."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -10,6 +11,7 @@ from typing import Any
 
 import psycopg
 from django.db import connection, connections
+from django.db.backends.signals import connection_created
 from django.db.utils import InterfaceError, OperationalError
 from psycopg import sql
 
@@ -51,7 +53,28 @@ CREATE CONSTRAINT TRIGGER test_gate AFTER INSERT OR UPDATE OR DELETE ON {} DEFER
 FOR EACH ROW WHEN (coalesce(current_setting('test.gate', true), '') <> '') EXECUTE FUNCTION test_gate();
 """
 _WAITS = "SELECT FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
-_GATED = ("ledger_transaction", "ledger_workitem", "ledger_railtransfer", "ledger_inboundevent", "accounts_account")
+_GATED = (
+    "ledger_transaction",
+    "ledger_workitem",
+    "ledger_railtransfer",
+    "ledger_inboundevent",
+    "accounts_account",
+    "accounts_idempotencyclaim",
+)
+
+# What the session's `test.poison` names the database refuses, whatever it is asked for together with: a transaction
+# that would end, or one that is asked for with that as its reference.
+_POISON = """
+CREATE FUNCTION test_poison() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RAISE EXCEPTION 'it is poisoned' USING ERRCODE = 'check_violation';
+END $$;
+CREATE TRIGGER test_poison_of_ends BEFORE UPDATE ON ledger_transaction FOR EACH ROW
+WHEN (NEW.status <> 'pending' AND NEW.id::text = nullif(current_setting('test.poison', true), ''))
+EXECUTE FUNCTION test_poison();
+CREATE TRIGGER test_poison_of_requests BEFORE INSERT ON ledger_transaction FOR EACH ROW
+WHEN (NEW.reference = nullif(current_setting('test.poison', true), '')) EXECUTE FUNCTION test_poison();
+"""
 
 _VIEW = """
 SELECT (SELECT jsonb_object_agg(
@@ -67,6 +90,32 @@ SELECT (SELECT jsonb_object_agg(
         LEFT JOIN ledger_workitem w ON w.unit_id = coalesce(t.group_id, t.id)),
        ({offences})
 """
+
+
+class Killed(BaseException):
+    """Nobody goes on after it, whatever he catches."""
+
+
+#: What is raised where somebody's connection has ended.
+LOST = (OperationalError, InterfaceError, Unavailable, Killed)
+#: Threads whose connection was ended, and who get no other.
+_dead: set[int] = set()
+
+
+def come_to() -> None:
+    """Whoever was killed is another from here on, who looks at what the first has left."""
+    if threading.get_ident() in _dead:
+        _dead.discard(threading.get_ident())
+        # What is left of the connection can't be used any more.
+        connections.close_all()
+
+
+def _let_no_dead_in(**_: object) -> None:
+    if threading.get_ident() in _dead:
+        raise Killed()
+
+
+connection_created.connect(_let_no_dead_in)
 
 
 @dataclass(frozen=True)
@@ -95,6 +144,7 @@ def founded(databases: Databases) -> Iterator[Founded]:
             actors = [actor_of(customers[owner]) for owner in OWNERS]
         with psycopg.connect(template.owner_dsn, autocommit=True) as owner:
             owner.execute(_GATE)
+            owner.execute(_POISON)
             for table in _GATED:
                 owner.execute(sql.SQL(_GATE_ON).format(sql.Identifier(table)))
         yield Founded(databases, template.name, accounts, actors, seniors, funding)
@@ -170,6 +220,7 @@ class Town:
             then = two.begin(second, None)
             self._until_stopped(two, then)
             if killed and not begun.done():
+                one.dies()
                 self._admin.execute("SELECT pg_terminate_backend(%s)", [one.pid])
         finally:
             self._gatekeeper.execute("SELECT pg_advisory_unlock(1)")
@@ -190,17 +241,22 @@ class _Actor:
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1)
-        self.pid = 0
+        self.pid = self._ident = 0
 
     def begin(self, act: Callable[[], Any], commit: int | None) -> Future[Any]:
         self._thread.submit(self._prepare, commit).result(_PATIENCE)
         return self._thread.submit(self._act, act)
+
+    def dies(self) -> None:
+        """Whatever he catches when his connection ends, he does not get another."""
+        _dead.add(self._ident)
 
     def close(self) -> None:
         self._thread.submit(connections.close_all).result(_PATIENCE)
         self._thread.shutdown()
 
     def _prepare(self, commit: int | None) -> None:
+        self._ident = threading.get_ident()
         gate = "" if commit is None else str(commit)
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_backend_pid(), set_config('test.gate', %s, false)", [gate])
@@ -209,10 +265,10 @@ class _Actor:
     def _act(self, act: Callable[[], Any]) -> Any:
         try:
             return act()
-        except (OperationalError, InterfaceError, Unavailable):
-            # What is left of the connection can't be used any more.
-            connections.close_all()
-            return DIED
+        except LOST:
+            return DIED, None
+        finally:
+            come_to()
 
 
 def _offences() -> str:

@@ -6,13 +6,13 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from ledger import steps
 from ledger.states import Stage
 from tests.ledger.model.bank import Bank
 from tests.ledger.model.model import OWN
-from tests.ledger.model.town import Founded, Town
+from tests.ledger.model.town import DIED, LOST, Founded, Town, come_to
 from wallet_project.utils.context import system_actor
 from wallet_project.utils.errors import DomainError, Unavailable
 
@@ -94,6 +94,29 @@ class Wallet:
         except DomainError as refusal:
             return code_of(refusal), None
         return "replayed" if accepted.replayed else "created", None
+
+    def _till_death(self, act: Callable[[], Any]) -> str:
+        """Of what takes several commits: whether it came to its end, or died on the way with some of them made."""
+        try:
+            act()
+        except LOST:
+            come_to()
+            return DIED
+        return "ok"
+
+    def _poisoned(self, by: str, act: Callable[[], Any]) -> Callable[[], Any]:
+        """The database refuses that one meanwhile (a transaction's id, or a reference)."""
+
+        def poison(what: str) -> None:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT set_config('test.poison', %s, false)", [what])
+
+        def poisoned() -> None:
+            poison(by)
+            act()
+            poison("")
+
+        return poisoned if by else act
 
     def _done(self, act: Callable[[], Any]) -> Told:
         try:

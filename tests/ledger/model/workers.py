@@ -18,6 +18,7 @@ from ledger.services.events import process_bank_events, receive_bank_event
 from ledger.services.rails import dispatch_rails
 from ledger.states import Stage
 from tests.ledger.model.bank import Desk
+from tests.ledger.model.town import DIED
 from tests.ledger.model.wallet import Told, Wallet
 from wallet_project.utils.context import request_id
 
@@ -48,27 +49,31 @@ class Workers(Wallet):
         unit = self._unit(number)
         return self._judge(unit, verdict, [self._tokens[lease, unit]])
 
-    def clear(self, limit: int) -> Told:
-        return self._batch(lambda: clear_due(limit=limit))
+    def clear(self, limit: int, poison: int = 0) -> Told:
+        return self._batch(lambda: clear_due(limit=limit), poison)
 
-    def expire(self, limit: int) -> Told:
-        return self._batch(lambda: holds.expire_due(limit=limit))
+    def expire(self, limit: int, poison: int = 0) -> Told:
+        return self._batch(lambda: holds.expire_due(limit=limit), poison)
 
     def dispatch(self, plan: str) -> Told:
         RailTransfer.objects.filter(next_at__isnull=False).update(next_at=Now())
         desk = Desk(self.bank, plan)
-        dispatch_rails(rail=desk, now=timezone.now(), rng=Random(0), limit=_MANY)
-        return "ok", {UUID(reference.removeprefix("wallet-")): word for reference, word in desk.said.items()}
+        end = self._till_death(lambda: dispatch_rails(rail=desk, now=timezone.now(), rng=Random(0), limit=_MANY))
+        if end == DIED and not desk.said:
+            return DIED, None
+        unheard = set(RailTransfer.objects.filter(lease_token__isnull=False).values_list("key", flat=True))
+        words = {key: ("silent", 0) if key in unheard else word for key, word in desk.said.items()}
+        return end, {UUID(key.removeprefix("wallet-")): word for key, word in words.items()}
 
     def deliver(self, event: int) -> Told:
         _, message = self.bank.outbox[event]
         InboundEvent.objects.filter(next_at__isnull=False).update(next_at=Now())
-        waiting = InboundEvent.objects.filter(processed_at=None)
+        waiting = InboundEvent.objects.filter(processed_at=None).order_by("id")
         receive_bank_event(event_id=str(event), payload=message)
-        before = set(waiting.values_list("event_id", flat=True))
-        process_bank_events(rail=Desk(self.bank, ""), now=timezone.now(), rng=Random(0))
-        heard = before - set(waiting.values_list("event_id", flat=True))
-        return "ok", [self._news(int(number)) for number in sorted(heard, key=int)]
+        before = list(waiting.values_list("event_id", flat=True))
+        end = self._till_death(lambda: process_bank_events(rail=Desk(self.bank, ""), now=timezone.now(), rng=Random(0)))
+        still = set(waiting.values_list("event_id", flat=True))
+        return end, [self._news(int(number)) for number in before if number not in still]
 
     def bank_ends(self, reference: str, status: str, more: int) -> Told:
         """The bank ends a payment of its own accord; the wallet is to hear of it later."""
@@ -86,14 +91,14 @@ class Workers(Wallet):
             return f"bank-credit-{data['id']}", ("credit", data["amount"])
         return UUID(reference.removeprefix("wallet-")), (data["status"], data["amount"])
 
-    def _batch(self, act: Callable[[], Any]) -> Told:
+    def _batch(self, act: Callable[[], Any], poison: int) -> Told:
         """What a worker does under a request id of its own, and which units it did it to."""
         mine = uuid4().hex
         before = request_id.set(mine)
         try:
-            act()
+            end = self._till_death(self._poisoned(str(self._main(poison)) if poison else "", act))
         finally:
             request_id.reset(before)
         with connection.cursor() as cursor:
             cursor.execute(_DONE_BY, [mine, mine])
-            return "ok", [unit for (unit,) in cursor.fetchall()]
+            return end, [unit for (unit,) in cursor.fetchall()]
