@@ -142,20 +142,30 @@ def _commit(batch: Sequence[Claimed], judged: Sequence[Judged], *, now: datetime
         verdicts[item.leg.unit_id].append(item.decision.verdict)
     # The worst transaction of a group decides, for a group moves all or nothing.
     decided = {unit_id: worst(of_unit) for unit_id, of_unit in verdicts.items()}
+    attempts = {unit.unit_id: unit.attempts for unit in batch}
     with transaction.atomic(durable=True):
-        held = ledger.lock(list(tokens), list(tokens.values()))
-        units = {unit_id: verdict for unit_id, verdict in decided.items() if held.get(unit_id) == Stage.SCREENING}
-
-        def of(verdict: Verdict) -> list[UUID]:
-            return sorted(unit_id for unit_id, of_unit in units.items() if of_unit == verdict)
-
-        done = ledger.approve(of(Verdict.APPROVE))
-        done |= ledger.hold_for_review(of(Verdict.REVIEW))
-        done |= ledger.fail(
-            of(Verdict.REJECT), code=FailureCode.NOT_PERMITTED, actor=system_actor(), reason="rejected by screening"
-        )
-        attempts = {unit.unit_id: unit.attempts for unit in batch}
+        if all(verdict == Verdict.APPROVE for verdict in decided.values()):
+            # As nearly always: then all locks that are needed are those that approving takes itself.
+            units = decided
+            done = ledger.approve(list(units), tokens=[tokens[unit_id] for unit_id in units])
+        else:
+            held = ledger.lock(list(tokens), list(tokens.values()))
+            units = {unit_id: verdict for unit_id, verdict in decided.items() if held.get(unit_id) == Stage.SCREENING}
+            done = _carry_out(units)
         _record([item for item in judged if item.leg.unit_id in done], units, attempts, now=now)
+
+
+def _carry_out(units: Mapping[UUID, Verdict]) -> set[UUID]:
+    """Do with locked units what was decided; those with which it was done."""
+
+    def of(verdict: Verdict) -> list[UUID]:
+        return sorted(unit_id for unit_id, of_unit in units.items() if of_unit == verdict)
+
+    done = ledger.approve(of(Verdict.APPROVE))
+    done |= ledger.hold_for_review(of(Verdict.REVIEW))
+    return done | ledger.fail(
+        of(Verdict.REJECT), code=FailureCode.NOT_PERMITTED, actor=system_actor(), reason="rejected by screening"
+    )
 
 
 def _record(
@@ -193,7 +203,7 @@ def _record(
                        CASE v.status WHEN 'in_review' THEN '' ELSE 'rules' END,
                        CASE v.status WHEN 'in_review' THEN NULL ELSE %(now)s END, v.reason, v.facts, v.findings,
                        v.shadow, v.rules_revision
-                FROM jsonb_to_recordset(%(rows)s::jsonb) AS v (
+                FROM json_to_recordset(%(rows)s::json) AS v (
                     id uuid, transaction_id uuid, status text, attempts int, reason text, facts jsonb, findings jsonb,
                     shadow jsonb, rules_revision int)
                 ON CONFLICT (transaction_id) DO NOTHING
