@@ -32,4 +32,4 @@ TABLES = {
     "compliance_rulesrevision": "INSERT",
     "compliance_backtest": "INSERT, UPDATE (status, next_at, lease_token, attempts, replayed, report, error, ended_at)",
 }
-FUNCTIONS: tuple[str, ...] = ()
+FUNCTIONS = ("compliance_facts",)

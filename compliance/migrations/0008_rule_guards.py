@@ -1,4 +1,5 @@
-"""The first rules, what keeps rules and the decisions on them, and who may read, write and agree to them."""
+"""The first rules, the facts that they speak of, what keeps them and the decisions on them, and who may do what with
+them."""
 
 from pathlib import Path
 from typing import Any
@@ -72,10 +73,12 @@ class Migration(migrations.Migration):
         install(
             Path(__file__).resolve().parent.parent,
             "rules.sql",
+            "screening_facts.sql",
             undo="""
                 DROP TRIGGER rule_version_is_as_agreed ON compliance_ruleversion;
                 DROP TRIGGER rule_answer_is_to_its_proposal ON compliance_ruledecision;
                 DROP FUNCTION rule_version_is_as_agreed(); DROP FUNCTION rule_answer_is_to_its_proposal();
+                DROP FUNCTION compliance_facts(uuid[], text[], bigint[], text[], bigint[], bigint[]);
             """,
         ),
         migrations.RunSQL(

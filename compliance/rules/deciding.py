@@ -86,6 +86,8 @@ class Decision:
     score: int = 0
 
 
+#: What most transactions come to.
+_PASSED: Final = Decision(Verdict.APPROVE, ())
 _SEVERITY: Final = {Verdict.APPROVE: 0, Verdict.REVIEW: 1, Verdict.REJECT: 2}
 _VERDICTS: Final[Mapping[str, Verdict]] = {
     RuleAction.ALLOW: Verdict.APPROVE,
@@ -224,7 +226,7 @@ class RuleSet:
         except Exception as error:  # a value that the package can't take: every rule has failed
             said, would_say = [failed(version, type(error).__name__) for version in self.active], []
         if not said:
-            return Decision(Verdict.APPROVE, (), tuple(would_say))
+            return Decision(Verdict.APPROVE, (), tuple(would_say)) if would_say else _PASSED
         return _decided(said, would_say, thresholds)
 
     def _for(self, limits: Limits) -> tuple[_Asked, _Asked]:
@@ -286,6 +288,6 @@ def unavailable(why: str) -> Decision:
     return Decision(Verdict.REVIEW, (Finding("rules", 0, ERROR, Verdict.REVIEW, why),))
 
 
-def decide(facts: Facts, limits: Limits, rules: RuleSet, thresholds: Thresholds) -> Decision:
+def decide(facts: Facts | Mapping[str, Any], limits: Limits, rules: RuleSet, thresholds: Thresholds) -> Decision:
     """Ask every rule; what each one said is kept. Raises ValueError on mixed currencies."""
-    return rules.decide(facts.as_json(), limits, thresholds)
+    return rules.decide(facts.as_json() if isinstance(facts, Facts) else facts, limits, thresholds)

@@ -8,9 +8,9 @@ what is under way is the work item's, and a screening is written once, as it was
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
@@ -23,7 +23,7 @@ from compliance.destinations import Destination
 from compliance.facts import LegFacts, facts_of
 from compliance.limits import four_eyes_from, limits_in_force
 from compliance.models import Case
-from compliance.rules import Decision, Facts, RuleSet, decide, unavailable, worst
+from compliance.rules import Decision, RuleSet, decide, unavailable, worst
 from compliance.ruleset import rules_in_force, thresholds
 from compliance.states import CasePriority, CheckStatus, Verdict
 from compliance.watchlists import ListHit
@@ -50,7 +50,7 @@ _END: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Judged:
     """One transaction of a unit, and what the rules made of it."""
 
@@ -104,25 +104,22 @@ def _judge(batch: Sequence[Claimed]) -> list[Judged]:
     legs, found = _with_destinations(facts_of([unit.unit_id for unit in batch], limits))
     rules, from_points = _rules(), thresholds()
 
-    def decision(facts: Facts) -> Decision:
+    def decision(facts: Mapping[str, Any]) -> Decision:
         if rules is None:
             return unavailable("The rules could not be loaded, so a person looks.")
-        return decide(facts, limits[facts.currency], rules, from_points)
+        return decide(facts, limits[facts["currency"]], rules, from_points)
 
     revision = None if rules is None else rules.revision
-    return [Judged(leg, decision(leg.facts), revision, found.get(leg.transaction_id, ())) for leg in legs]
+    return [Judged(leg, decision(leg.values), revision, found.get(leg.transaction_id, ())) for leg in legs]
 
 
-def _with_destinations(legs: Sequence[LegFacts]) -> tuple[list[LegFacts], dict[UUID, Sequence[ListHit]]]:
+def _with_destinations(legs: list[LegFacts]) -> tuple[list[LegFacts], dict[UUID, Sequence[ListHit]]]:
     """The legs with what the lists say of whom they go to, and the hits, by transaction."""
     found = destinations.look({leg.transaction_id: Destination(*leg.destination) for leg in legs if leg.destination})
-    looked = [
-        replace(leg, facts=replace(leg.facts, destination_score=found[leg.transaction_id].score))
-        if leg.transaction_id in found
-        else leg
-        for leg in legs
-    ]
-    return looked, {id_: each.hits for id_, each in found.items() if each.hits}
+    for leg in legs:
+        if leg.transaction_id in found:
+            leg.values["destination_score"] = found[leg.transaction_id].score
+    return legs, {id_: each.hits for id_, each in found.items() if each.hits}
 
 
 def _rules() -> RuleSet | None:
@@ -145,20 +142,30 @@ def _commit(batch: Sequence[Claimed], judged: Sequence[Judged], *, now: datetime
         verdicts[item.leg.unit_id].append(item.decision.verdict)
     # The worst transaction of a group decides, for a group moves all or nothing.
     decided = {unit_id: worst(of_unit) for unit_id, of_unit in verdicts.items()}
+    attempts = {unit.unit_id: unit.attempts for unit in batch}
     with transaction.atomic(durable=True):
-        held = ledger.lock(list(tokens), list(tokens.values()))
-        units = {unit_id: verdict for unit_id, verdict in decided.items() if held.get(unit_id) == Stage.SCREENING}
-
-        def of(verdict: Verdict) -> list[UUID]:
-            return sorted(unit_id for unit_id, of_unit in units.items() if of_unit == verdict)
-
-        done = ledger.approve(of(Verdict.APPROVE))
-        done |= ledger.hold_for_review(of(Verdict.REVIEW))
-        done |= ledger.fail(
-            of(Verdict.REJECT), code=FailureCode.NOT_PERMITTED, actor=system_actor(), reason="rejected by screening"
-        )
-        attempts = {unit.unit_id: unit.attempts for unit in batch}
+        if all(verdict == Verdict.APPROVE for verdict in decided.values()):
+            # As nearly always: then all locks that are needed are those that approving takes itself.
+            units = decided
+            done = ledger.approve(list(units), tokens=[tokens[unit_id] for unit_id in units])
+        else:
+            held = ledger.lock(list(tokens), list(tokens.values()))
+            units = {unit_id: verdict for unit_id, verdict in decided.items() if held.get(unit_id) == Stage.SCREENING}
+            done = _carry_out(units)
         _record([item for item in judged if item.leg.unit_id in done], units, attempts, now=now)
+
+
+def _carry_out(units: Mapping[UUID, Verdict]) -> set[UUID]:
+    """Do with locked units what was decided; those with which it was done."""
+
+    def of(verdict: Verdict) -> list[UUID]:
+        return sorted(unit_id for unit_id, of_unit in units.items() if of_unit == verdict)
+
+    done = ledger.approve(of(Verdict.APPROVE))
+    done |= ledger.hold_for_review(of(Verdict.REVIEW))
+    return done | ledger.fail(
+        of(Verdict.REJECT), code=FailureCode.NOT_PERMITTED, actor=system_actor(), reason="rejected by screening"
+    )
 
 
 def _record(
@@ -176,7 +183,7 @@ def _record(
                 "transaction_id": str(item.leg.transaction_id),
                 "status": str(_status(item, units)),
                 "attempts": attempts[item.leg.unit_id],
-                "facts": item.leg.facts.as_json(),
+                "facts": item.leg.values,
                 "findings": [finding.as_json() for finding in item.decision.findings],
                 "shadow": [finding.as_json() for finding in item.decision.shadow] or None,
                 "rules_revision": item.revision,
@@ -196,7 +203,7 @@ def _record(
                        CASE v.status WHEN 'in_review' THEN '' ELSE 'rules' END,
                        CASE v.status WHEN 'in_review' THEN NULL ELSE %(now)s END, v.reason, v.facts, v.findings,
                        v.shadow, v.rules_revision
-                FROM jsonb_to_recordset(%(rows)s::jsonb) AS v (
+                FROM json_to_recordset(%(rows)s::json) AS v (
                     id uuid, transaction_id uuid, status text, attempts int, reason text, facts jsonb, findings jsonb,
                     shadow jsonb, rules_revision int)
                 ON CONFLICT (transaction_id) DO NOTHING
@@ -242,9 +249,9 @@ def _explanation(decision: Decision) -> str:
 
 
 def _case(*, screening_id: UUID, item: Judged, now: datetime) -> Case:
-    facts = item.leg.facts
+    amount, currency = item.leg.values["amount"], item.leg.values["currency"]
     serious = any(finding.serious for finding in item.decision.findings)
-    high = serious or facts.amount >= four_eyes_from(facts.currency)
+    high = serious or amount >= four_eyes_from(currency)
     return steps.new_case(
         reason=_explanation(item.decision),
         now=now,

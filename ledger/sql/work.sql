@@ -28,11 +28,18 @@ RETURNS TABLE (unit_id uuid, stage varchar)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
-    RETURN QUERY
-        SELECT w.unit_id, w.stage FROM ledger_workitem w
-        WHERE w.unit_id = ANY (p_units)
-            AND (p_tokens IS NULL OR w.lease_token = p_tokens[array_position(p_units, w.unit_id)])
-        ORDER BY w.unit_id FOR NO KEY UPDATE;
+    IF p_tokens IS NULL THEN
+        RETURN QUERY
+            SELECT w.unit_id, w.stage FROM ledger_workitem w
+            WHERE w.unit_id = ANY (p_units) ORDER BY w.unit_id FOR NO KEY UPDATE;
+    ELSE
+        -- By a join: to look for each unit's place in an array takes as long again for each one that is in it.
+        RETURN QUERY
+            SELECT w.unit_id, w.stage
+            FROM unnest(p_units, p_tokens) AS held (unit_id, token)
+            JOIN ledger_workitem w ON w.unit_id = held.unit_id AND w.lease_token = held.token
+            ORDER BY w.unit_id FOR NO KEY UPDATE OF w;
+    END IF;
 END $$;
 
 -- The transactions of units, in id order. Reads only.
@@ -49,39 +56,60 @@ CREATE OR REPLACE FUNCTION ledger_approve(p_units uuid[], p_tokens uuid[])
 RETURNS SETOF uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     v_units uuid[];
+    v_ids uuid[];
     v_rail uuid[];
+    v_banks boolean;
+    v_holds boolean;
 BEGIN
     SELECT array_agg(l.unit_id) INTO v_units FROM ledger_lock(p_units, p_tokens) l
     WHERE l.stage IN ('screening', 'review');
+    -- The transactions are read once, for their ids and for whether the longer ways are needed at all.
+    SELECT array_agg(t.id), bool_or(t.kind IN ('deposit', 'withdrawal')), bool_or(t.expires_at IS NOT NULL)
+    INTO v_ids, v_banks, v_holds
+    FROM (
+        SELECT t.id, t.kind, t.expires_at FROM ledger_transaction t WHERE t.id = ANY (v_units) AND t.group_id IS NULL
+        UNION ALL
+        SELECT t.id, t.kind, t.expires_at FROM ledger_transaction t WHERE t.group_id = ANY (v_units)
+    ) t;
     UPDATE ledger_transaction t SET approved_at = statement_timestamp()
-    WHERE t.id IN (SELECT x.id FROM ledger_transactions_of(v_units) x) AND t.status = 'pending' AND t.approved_at IS NULL;
-    WITH asked AS (
-        INSERT INTO ledger_railtransfer (
-            id, transaction_id, direction, key, status, attempts, next_at, bank_reference, reason, answers)
-        SELECT t.id, t.id, CASE t.kind WHEN 'deposit' THEN 'collection' ELSE 'payout' END, 'wallet-' || t.id, 'queued', 0,
-               now(), '', '', '[]'
-        FROM ledger_transactions_of(v_units) t WHERE t.kind IN ('deposit', 'withdrawal')
-        RETURNING transaction_id
-    )
-    SELECT array_agg(DISTINCT coalesce(t.group_id, t.id)) INTO v_rail
-    FROM asked JOIN ledger_transaction t ON t.id = asked.transaction_id;
-    INSERT INTO ledger_statechange (machine, subject_id, from_state, to_state, actor_id, reason, request_id)
-    SELECT 'railtransfer', r.id, '', 'queued', t.initiator_id, '', ''
-    FROM ledger_transactions_of(v_rail) t JOIN ledger_railtransfer r ON r.transaction_id = t.id;
-    RETURN QUERY
-        WITH hold AS (
-            SELECT coalesce(t.group_id, t.id) AS unit_id, min(t.expires_at) AS until
-            FROM ledger_transactions_of(v_units) t WHERE t.expires_at IS NOT NULL GROUP BY 1
+    WHERE t.id = ANY (v_ids) AND t.status = 'pending' AND t.approved_at IS NULL;
+    IF v_banks THEN
+        WITH asked AS (
+            INSERT INTO ledger_railtransfer (
+                id, transaction_id, direction, key, status, attempts, next_at, bank_reference, reason, answers)
+            SELECT t.id, t.id, CASE t.kind WHEN 'deposit' THEN 'collection' ELSE 'payout' END, 'wallet-' || t.id, 'queued', 0,
+                   now(), '', '', '[]'
+            FROM ledger_transaction t WHERE t.id = ANY (v_ids) AND t.kind IN ('deposit', 'withdrawal')
+            RETURNING transaction_id
         )
-        UPDATE ledger_workitem w
-        SET stage = CASE WHEN hold.unit_id IS NOT NULL THEN 'held' WHEN w.unit_id = ANY (v_rail) THEN 'settling'
-                    ELSE 'clearing' END,
-            next_at = CASE WHEN hold.unit_id IS NOT NULL THEN hold.until WHEN w.unit_id = ANY (v_rail) THEN NULL
-                      ELSE now() END,
-            lease_token = NULL, attempts = 0, last_error = ''
-        FROM unnest(v_units) u (id) LEFT JOIN hold ON hold.unit_id = u.id
-        WHERE w.unit_id = u.id
-        RETURNING w.unit_id;
+        SELECT array_agg(DISTINCT coalesce(t.group_id, t.id)) INTO v_rail
+        FROM asked JOIN ledger_transaction t ON t.id = asked.transaction_id;
+        INSERT INTO ledger_statechange (machine, subject_id, from_state, to_state, actor_id, reason, request_id)
+        SELECT 'railtransfer', r.id, '', 'queued', t.initiator_id, '', ''
+        FROM ledger_transactions_of(v_rail) t JOIN ledger_railtransfer r ON r.transaction_id = t.id;
+    END IF;
+    IF v_banks OR v_holds THEN
+        RETURN QUERY
+            WITH hold AS (
+                SELECT coalesce(t.group_id, t.id) AS unit_id, min(t.expires_at) AS until
+                FROM ledger_transaction t WHERE t.id = ANY (v_ids) AND t.expires_at IS NOT NULL GROUP BY 1
+            )
+            UPDATE ledger_workitem w
+            SET stage = CASE WHEN hold.unit_id IS NOT NULL THEN 'held' WHEN w.unit_id = ANY (v_rail) THEN 'settling'
+                        ELSE 'clearing' END,
+                next_at = CASE WHEN hold.unit_id IS NOT NULL THEN hold.until WHEN w.unit_id = ANY (v_rail) THEN NULL
+                          ELSE now() END,
+                lease_token = NULL, attempts = 0, last_error = ''
+            FROM unnest(v_units) u (id) LEFT JOIN hold ON hold.unit_id = u.id
+            WHERE w.unit_id = u.id
+            RETURNING w.unit_id;
+    ELSE
+        RETURN QUERY
+            UPDATE ledger_workitem w
+            SET stage = 'clearing', next_at = now(), lease_token = NULL, attempts = 0, last_error = ''
+            WHERE w.unit_id = ANY (v_units)
+            RETURNING w.unit_id;
+    END IF;
 END $$;
 
 -- Wait for an officer. The caller opens the case in the same commit.

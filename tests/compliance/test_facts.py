@@ -17,6 +17,7 @@ from compliance.facts import facts_of
 from compliance.limits import limits_in_force
 from compliance.rules import Facts
 from tests.support import money
+from tests.support.function_plans import plan_inside
 from wallet_project.utils.context import SYSTEM_PRINCIPAL_ID
 
 pytestmark = pytest.mark.django_db
@@ -337,20 +338,19 @@ def test_a_long_history_costs_a_window_and_no_more(world: World, owner_connectio
         [theirs.id, SYSTEM_PRINCIPAL_ID],
     )
     owner_connection.execute("ANALYZE ledger_transaction, accounts_account")
-    captured: list[str] = []
+    captured: list[Any] = []
 
-    def explain(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        with connection.connection.cursor() as cursor:
-            cursor.execute(f"EXPLAIN {sql}", params)
-            captured.append("\n".join(line[0] for line in cursor.fetchall()))
+    def remember(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        captured.append(params)
         return execute(sql, params, many, context)
 
-    with connection.execute_wrapper(explain):
+    with connection.execute_wrapper(remember):
         [leg] = facts_of([asked.id], limits_in_force())
     assert leg.facts.debits_1h == 0
-    assert "Seq Scan on ledger_transaction" not in captured[0], captured[0]
-    assert "transaction_by_debit_account" in captured[0], captured[0]
-    assert "Index Cond: (id >= " not in captured[0], captured[0]
+    plan = json.dumps(plan_inside("compliance_facts", captured[0]))
+    assert "Seq Scan" not in plan, plan
+    assert "transaction_by_debit_account" in plan, plan
+    assert '"Index Cond": "(id >= ' not in plan, plan
 
 
 def test_what_came_in_within_a_day_is_told_of_amounts_that_matter(
@@ -436,15 +436,13 @@ def test_the_first_use_is_found_by_an_index_however_many_withdrawals_there_were(
         [mine.id, world.settlement["EUR"].id, SYSTEM_PRINCIPAL_ID],
     )
     owner_connection.execute("ANALYZE ledger_transaction, accounts_account")
-    captured: list[str] = []
+    captured: list[Any] = []
 
-    def explain(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        with connection.connection.cursor() as cursor:
-            cursor.execute(f"EXPLAIN {sql}", params)
-            captured.append("\n".join(line[0] for line in cursor.fetchall()))
+    def remember(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        captured.append(params)
         return execute(sql, params, many, context)
 
-    with connection.execute_wrapper(explain):
+    with connection.execute_wrapper(remember):
         assert _first_use(asked)
     assert "transaction_by_beneficiary" in captured[0], captured[0]
-    assert "Seq Scan on ledger_transaction" not in captured[0], captured[0]
+    assert "Seq Scan" not in captured[0], captured[0]

@@ -17,13 +17,14 @@ from pytest_django import DjangoDbBlocker
 import accounts.selectors
 import compliance.selectors
 from accounts.models import Account
-from compliance.facts import facts_of
+from compliance.facts import facts_of, limits_of_facts
 from compliance.limits import limits_in_force
 from ledger.models import Transaction
 from ledger.selectors import balances, entries, lists, movements, transactions, waiting
 from ledger.selectors.lists import Filters
 from tests.ledger.test_plans import nodes, plans_of
 from tests.support.database import Databases
+from tests.support.function_plans import plan_inside
 from wallet_project.chain.selectors import oldest_unsealed_seconds
 from wallet_project.load.generate import generate
 from wallet_project.utils.context import system_actor
@@ -189,9 +190,9 @@ def test_a_payment_touches_few_pages_from_request_to_entries(wallet: Wallet) -> 
     assert touched("SELECT * FROM ledger_post_pending(%s, %s, %s, %s, %s, %s, %s, %s)", asked) < PAGES
     assert Transaction.objects.get(id=unit).status == "pending"
 
-    screened = list(plans_of(lambda: facts_of([unit], limits_in_force())))
-    assert not read_from_end_to_end(screened)
-    assert pages(screened) < PAGES
+    assert pages(list(plans_of(lambda: facts_of([unit], limits_in_force())))) < PAGES
+    facts = plan_inside("compliance_facts", [[unit], *limits_of_facts(limits_in_force())], analyze=True)
+    assert not read_from_end_to_end([facts])
 
     assert touched("SELECT * FROM ledger_claim('screening', 200, interval '1 minute')", []) < PAGES
     assert touched("SELECT * FROM ledger_approve(%s, NULL)", [[unit]]) < PAGES

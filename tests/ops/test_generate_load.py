@@ -1,15 +1,22 @@
 """`manage.py generate_load`: what it fills a database with verifies, and it fills no database that is in use."""
 
+from datetime import timedelta
 from io import StringIO
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection
+from django.db.models import Max
+from django.utils import timezone
 
 from accounts.models import Account, Customer
 from compliance.models import Screening
+from compliance.rules import FACTS, Version
+from compliance.services.backtests import replay
+from compliance.states import RuleAction
 from ledger.models import Entry, Transaction
 from tests.support.factories import make_account, make_customer
 from wallet_project.chain.sealing import seal_all
@@ -64,6 +71,28 @@ def test_what_is_generated_verifies_down_to_guards_and_chain() -> None:
             " WHERE o.table_name = 'ledger_entry'"
         )
         assert cursor.fetchone() == (2_400,)
+
+
+def test_a_backtest_finds_the_facts_that_screening_would_have_found() -> None:
+    generate(entries=4_000)
+
+    last = Screening.objects.select_related("transaction__debit_account").order_by("-id")[0]
+    assert last.created_at == Screening.objects.aggregate(latest=Max("created_at"))["latest"], "ids go up with time"
+    paid = last.transaction
+    before = Transaction.objects.filter(
+        debit_account__customer=paid.debit_account.customer_id,
+        created_at__gte=paid.created_at - timedelta(days=30),
+        created_at__lt=paid.created_at,
+    ).exclude(failure="insufficient_funds")
+    # The other currency is filled at the same time, and what was called off counted until it was.
+    least = before.filter(currency=paid.currency).exclude(status="failed").count()
+    assert 0 < least <= last.facts["debits_30d"] <= before.count()
+    assert set(last.facts) == set(FACTS)
+
+    version = Version(uuid4(), "again", 1, "debits_30d > 0 && amount > 5000", "{amount as money}", RuleAction.REVIEW)
+    report = replay(version, since=paid.created_at - timedelta(days=60), until=timezone.now(), progress=lambda _: None)
+    assert not report.errors
+    assert 0 < report.hits.total() < report.transactions
 
 
 def test_lines_of_an_account_are_in_the_order_of_their_times() -> None:

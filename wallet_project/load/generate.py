@@ -4,7 +4,7 @@ The application's role may not write balances, and a payment at a time through t
 millisecond: five million entries would take an hour. So the same rows are written here in batches, and nothing is
 switched off for it: states, pairs of entries, keys and checks are held by the database as always, and `verify_ledger`
 proves the rest. What is not called are the posting functions, and with them the limits (generated customers have none)
-and the rules.
+and the rules; the facts that rules speak of are recorded as screening finds them, so that a backtest has a past.
 
 Each currency is filled by a connection of its own, as two currencies share no account; a third one seals behind them.
 """
@@ -21,6 +21,8 @@ from uuid import UUID, uuid4
 from django.db import connections, transaction
 from django.db.backends.utils import CursorWrapper
 
+from compliance.facts import limits_of_facts
+from compliance.limits import limits_in_force
 from wallet_project.chain.sealing import seal_all
 from wallet_project.utils.context import system_actor
 
@@ -45,6 +47,9 @@ _ID: Final = (
     "(lpad(to_hex((extract(epoch FROM p.at) * 1000)::bigint), 12, '0') || '7' || lpad(to_hex(p.n %% 4096), 3, '0')"
     " || substr(replace(gen_random_uuid()::text, '-', ''), 17))::uuid"
 )
+
+#: What compliance_facts is told of the limits, as sql/payments.sql names it.
+_LIMITS: Final = ("currencies", "first_payment_from", "band_currencies", "band_lows", "band_highs")
 
 Say = Callable[[str], None]
 
@@ -141,6 +146,7 @@ def _fill(plan: Plan, say: Say) -> None:
         "funds": plan.funds,
         "most": MOST,
         "system": system_actor().principal_id,
+        **dict(zip(_LIMITS, limits_of_facts(limits_in_force()), strict=True)),
     }
     with connections["owner"].cursor() as cursor:
         # Nobody waits for these rows, and none is lost alone.
