@@ -12,8 +12,11 @@ from django.conf import settings
 from django.db import connection
 
 from accounts import steps as accounts
+from accounts.models import CustomerLevel
+from accounts.states import Level
 from compliance.models import Case, KycCheck, NameScreening, Screening
 from compliance.states import CasePriority, CaseStatus, CheckStatus
+from ledger import steps as ledger
 from ledger.models import Escalation
 from wallet_project.utils.context import Actor, request_id, system_actor
 from wallet_project.utils.nudges import nudge
@@ -134,16 +137,31 @@ def conclude(check: KycCheck, *, approved: bool, decided_by: str, reason: str, a
     verdict = "approve" if approved else "reject"
     end_check(check, verdict, decided_by=decided_by, reason=reason, actor=actor, now=now)
     subject = {"customer_id": check.customer_id, "profile_id": check.profile_id}
+    limits = ""
     if approved:
+        customer = accounts.lock_customer(check.customer_id)
+        if accounts.waits_for(customer, check.profile_id) and accounts.lock_level(customer.id) is None:
+            # Before any account is locked, as this locks all of them; and so before the first one opens.
+            limits = ledger.set_level_limits(customer.id, Level.BASIC, actor=actor, reason=reason or "verified")
         days = settings.IDENTITY_VALID_DAYS
         done = accounts.mark_verified(
-            **subject, actor=actor, reason=reason, until=now + timedelta(days=days) if days else None
+            **subject,
+            actor=actor,
+            reason=reason,
+            until=now + timedelta(days=days) if days else None,
+            limits=limits,
         )
     else:
         done = accounts.mark_rejected(**subject, actor=actor, customer_reason=REJECTED_NOTICE, reason=reason)
     if not done:
         nudge("accounts.identity_wanted")
     return done
+
+
+def change_level(level: CustomerLevel, to: Level, *, actor: Actor, reason: str, now: datetime) -> None:
+    """Move the locked level of a locked customer, and his limits with it. Raises WrongState."""
+    accounts.change_level(level, to, actor=actor, reason=reason, now=now)
+    ledger.keep_limits_of(level, actor=actor, reason=reason)
 
 
 def clipped(text: str) -> str:

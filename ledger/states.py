@@ -89,6 +89,7 @@ class AdjustmentStatus(TextChoices):
 class LimitScope(TextChoices):
     ACCOUNT = "account"
     CUSTOMER = "customer"
+    LEVEL = "level"
 
 
 class LimitDirection(TextChoices):

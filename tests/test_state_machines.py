@@ -21,6 +21,7 @@ MACHINES = [
 def test_every_machine_is_known_here() -> None:
     assert {model.__name__ for model, _ in MACHINES} == {
         "Customer",
+        "CustomerLevel",
         "Account",
         "Beneficiary",
         "Handle",

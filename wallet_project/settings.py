@@ -215,6 +215,8 @@ if IDENTITY_VALID_DAYS < 0:
 #: Points of the rules that score add up: from these sums on a transaction is reviewed, and rejected.
 SCORE_REVIEW_FROM = env.int("SCORE_REVIEW_FROM", default=50)
 SCORE_REJECT_FROM = env.int("SCORE_REJECT_FROM", default=100)
+#: What a customer of a level may send to others, by currency: ledger/levels.py has the form. By default what he likes.
+LEVEL_LIMITS = env.json("LEVEL_LIMITS", default={})
 #: What payments cost: ledger/fees.py has the form. By default nothing does.
 FEES = env.json("FEES", default={})
 #: Lists of the tables whose rows the chain seals, each app its own (docs/chain.md).
@@ -310,6 +312,7 @@ CELERY_BEAT_SCHEDULE = {
         "ledger.clear_due": 2,
         "ledger.expire_due": 3,
         "ledger.resume_thawed": 10,
+        "ledger.keep_level_limits": 600,
         "ledger.dispatch_rails": 2,
         "ledger.process_bank_events": 2,
         "chain.seal": 3,
