@@ -12,15 +12,17 @@ from django.conf import settings
 from django.db import connection
 
 from accounts import steps as accounts
-from accounts.models import CustomerLevel
-from accounts.states import Level
-from compliance.models import Case, KycCheck, NameScreening, Screening
-from compliance.states import CasePriority, CaseStatus, CheckStatus
+from accounts.models import Customer, CustomerLevel
+from accounts.states import KycStatus, Level
+from compliance.documents import level_is_shown
+from compliance.models import Case, Document, KycCheck, NameScreening, Screening
+from compliance.states import CasePriority, CaseStatus, CheckStatus, DocumentStatus
 from ledger import steps as ledger
 from ledger.models import Escalation
 from wallet_project.utils.context import Actor, request_id, system_actor
+from wallet_project.utils.ids import uuid7
 from wallet_project.utils.nudges import nudge
-from wallet_project.utils.transitions import move
+from wallet_project.utils.transitions import born, move
 
 #: How long a case may wait for its decision.
 DUE_WITHIN: Final[Mapping[str, timedelta]] = {
@@ -29,6 +31,7 @@ DUE_WITHIN: Final[Mapping[str, timedelta]] = {
 }
 #: Told to the customer; what the provider or an officer found is for staff.
 REJECTED_NOTICE: Final = "We could not verify your identity with the details you gave. Contact support."
+DOCUMENT_NOTICE: Final = "We could not accept this document. Send a clear copy of a valid one."
 _REASON_LENGTH: Final = 500
 
 
@@ -136,6 +139,8 @@ def conclude(check: KycCheck, *, approved: bool, decided_by: str, reason: str, a
     """
     verdict = "approve" if approved else "reject"
     end_check(check, verdict, decided_by=decided_by, reason=reason, actor=actor, now=now)
+    if check.level == Level.FULL:
+        return _conclude_full(check, approved=approved, actor=actor, reason=reason, now=now)
     subject = {"customer_id": check.customer_id, "profile_id": check.profile_id}
     limits = ""
     if approved:
@@ -152,10 +157,57 @@ def conclude(check: KycCheck, *, approved: bool, decided_by: str, reason: str, a
             limits=limits,
         )
     else:
+        customer = accounts.lock_customer(check.customer_id)
+        if accounts.waits_for(customer, check.profile_id):
+            fall(customer, actor=actor, reason="the identity was rejected", now=now)
         done = accounts.mark_rejected(**subject, actor=actor, customer_reason=REJECTED_NOTICE, reason=reason)
     if not done:
         nudge("accounts.identity_wanted")
     return done
+
+
+def _conclude_full(check: KycCheck, *, approved: bool, actor: Actor, reason: str, now: datetime) -> bool:
+    """The documents are what they seem, and the customer rises; or they are rejected, and he may send others."""
+    customer = accounts.lock_customer(check.customer_id)
+    documents = list(check.documents.order_by("id").select_for_update(no_key=True, of=("self",)))
+    for document in documents:
+        if document.status == DocumentStatus.RECEIVED:
+            document.decided_at = now
+            if not approved:
+                document.reason = DOCUMENT_NOTICE
+            verdict = "accept" if approved else "reject"
+            move(document, verdict, actor=actor, reason=reason, also=["reason", "decided_at"])
+    level = accounts.lock_level(check.customer_id)
+    standing = customer.kyc_status in (KycStatus.VERIFIED, KycStatus.PENDING)
+    if not approved or level is None or not standing or customer.verified_profile_id != check.profile_id:
+        return not approved
+    if not level_is_shown(customer.id):
+        # One of them has been rejected, or has expired, while the others were looked at.
+        return False
+    if level.level == Level.BASIC:
+        change_level(level, Level.FULL, actor=actor, reason=reason or "documents were accepted", now=now)
+    return True
+
+
+def fall(customer: Customer, *, actor: Actor, reason: str, now: datetime) -> None:
+    """Take a locked customer back to the basic level, if he has another; before any of his accounts is locked."""
+    level = accounts.lock_level(customer.id)
+    if level is not None and level.level == Level.FULL:
+        change_level(level, Level.BASIC, actor=actor, reason=reason, now=now)
+
+
+def new_full_check(
+    customer: Customer, documents: Sequence[Document], *, actor: Actor, now: datetime, check_id: UUID | None = None
+) -> KycCheck:
+    """Have a locked customer's documents checked."""
+    assert customer.profile_id is not None, "the customer was verified"
+    check = KycCheck.objects.create(
+        id=check_id or uuid7(), customer=customer, profile_id=customer.profile_id, level=Level.FULL, next_at=now
+    )
+    check.documents.set(documents)
+    born(check, actor=actor)
+    nudge("accounts.identity_wanted")
+    return check
 
 
 def change_level(level: CustomerLevel, to: Level, *, actor: Actor, reason: str, now: datetime) -> None:

@@ -3,7 +3,16 @@
 from celery import shared_task
 from django.utils import timezone
 
-from compliance.services import backtests, case_queue, identity_events, kyc, rescreening, screening, self_audit
+from compliance.services import (
+    backtests,
+    case_queue,
+    documents,
+    identity_events,
+    kyc,
+    rescreening,
+    screening,
+    self_audit,
+)
 from wallet_project.utils.batches import work_off
 from wallet_project.utils.context import system_actor
 from wallet_project.utils.nudges import lower_flag
@@ -22,6 +31,15 @@ def run_checks() -> None:
 @shared_task(name="compliance.refresh_identities")
 def refresh_identities() -> None:
     work_off("compliance.refresh_identities", lambda: kyc.refresh_due(now=timezone.now()), full=kyc.REFRESH_BATCH)
+
+
+@shared_task(name="compliance.expire_documents")
+def expire_documents() -> None:
+    work_off(
+        "compliance.expire_documents",
+        lambda: documents.expire_documents(now=timezone.now()),
+        full=documents.BATCH,
+    )
 
 
 @shared_task(name="compliance.process_identity_events")

@@ -140,6 +140,16 @@ STATIC_ROOT = BASE_DIR / "staticfiles"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+    # What customers send: no address leads to it, and nobody else on the machine reads it.
+    "documents": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {
+            "location": env.str("DOCUMENTS_DIR", default=str(BASE_DIR / ".local" / "documents")),
+            "base_url": None,
+            "file_permissions_mode": 0o600,
+            "directory_permissions_mode": 0o700,
+        },
+    },
 }
 WHITENOISE_USE_FINDERS = DEBUG
 
@@ -215,6 +225,12 @@ if IDENTITY_VALID_DAYS < 0:
 #: Points of the rules that score add up: from these sums on a transaction is reviewed, and rejected.
 SCORE_REVIEW_FROM = env.int("SCORE_REVIEW_FROM", default=50)
 SCORE_REJECT_FROM = env.int("SCORE_REJECT_FROM", default=100)
+#: Documents that customers send: how large one may be, how many in a day, and how many ever; and how often a day a
+#: customer may ask for the full level.
+DOCUMENT_MAX_BYTES = env.int("DOCUMENT_MAX_BYTES", default=5 * 1024 * 1024)
+DOCUMENTS_PER_DAY = env.int("DOCUMENTS_PER_DAY", default=10)
+DOCUMENTS_PER_CUSTOMER = env.int("DOCUMENTS_PER_CUSTOMER", default=50)
+LEVEL_REQUESTS_PER_DAY = env.int("LEVEL_REQUESTS_PER_DAY", default=3)
 #: What a customer of a level may send to others, by currency: ledger/levels.py has the form. By default what he likes.
 LEVEL_LIMITS = env.json("LEVEL_LIMITS", default={})
 #: What payments cost: ledger/fees.py has the form. By default nothing does.
@@ -305,6 +321,7 @@ CELERY_BEAT_SCHEDULE = {
         "compliance.run_checks": 5,
         "compliance.process_identity_events": 5,
         "compliance.refresh_identities": 3600,
+        "compliance.expire_documents": 3600,
         "compliance.screen_due": 2,
         "compliance.open_cases": 10,
         "compliance.rescreen_customers": 10,

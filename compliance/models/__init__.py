@@ -11,6 +11,7 @@ from compliance.models.decisions import (
     SelfAudit,
     StateChange,
 )
+from compliance.models.documents import Document, DocumentAccess
 from compliance.models.lists import (
     ListChange,
     ListDecision,
@@ -30,6 +31,8 @@ __all__ = [
     "Check",
     "Decision",
     "DestinationMatch",
+    "Document",
+    "DocumentAccess",
     "InboundEvent",
     "KycCheck",
     "ListChange",

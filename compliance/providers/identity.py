@@ -4,6 +4,7 @@ A provider is asked once per check, under a reference derived from our own row, 
 about anything else, or in a word that we do not know, is an error, never an approval.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import Literal, Protocol, cast, get_args
@@ -40,12 +41,32 @@ class IdentityProfile:
 
 
 @dataclass(frozen=True, slots=True)
+class IdentityDocument:
+    """What the customer sent for the check. `content` reads the file, which is never in a log or a traceback."""
+
+    id: str
+    kind: str
+    media_type: str
+    size: int
+    sha256: str = field(repr=False)
+    expires_on: str | None
+    content: Callable[[], bytes] = field(repr=False, compare=False)
+
+    def described(self) -> JsonObject:
+        """Without the file itself."""
+        return {name: getattr(self, name) for name in self.__slots__ if name != "content"}
+
+
+@dataclass(frozen=True, slots=True)
 class IdentityRequest:
-    """`reference` is our derived key, one per check for ever; `callback_url` is where a later answer may be sent."""
+    """`reference` is our derived key, one per check for ever; `callback_url` is where a later answer may be sent. A
+    check of the full level comes with documents."""
 
     reference: str
     callback_url: str
     profile: IdentityProfile
+    level: str = "basic"
+    documents: tuple[IdentityDocument, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +99,15 @@ class HttpIdentityProvider:
         self._client = client
 
     def submit(self, check: IdentityRequest) -> IdentityAnswer:
-        body = {
+        body: JsonObject = {
             "reference": check.reference,
             "callback_url": check.callback_url,
             "profile": asdict(check.profile),
         }
+        if check.documents:
+            # A check of the identity is asked for as ever, by providers that know of nothing else.
+            body["level"] = check.level
+            body["documents"] = [document.described() for document in check.documents]
         raw = self._client.post("/identity/v1/checks", body, idempotency_key=check.reference)
         return read_answer(raw, reference=check.reference)
 

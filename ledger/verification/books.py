@@ -116,10 +116,10 @@ def _keys() -> SqlCheck:
         figures="""SELECT count(*) AS keys, count(t.id) AS with_transactions FROM accounts_idempotencyclaim c
                    LEFT JOIN ledger_transaction t ON t.id = c.result_id""",
         offences={
-            # A bulk's own key stands for many, each of which has one, too.
+            # A bulk's own key stands for many, each of which has one, too. What a level's stands for, compliance knows.
             "a key has made nothing": """
                 SELECT c.id AS key_id, c.operation, c.result_id FROM accounts_idempotencyclaim c
-                WHERE c.operation <> 'bulk'
+                WHERE c.operation NOT IN ('bulk', 'request_level')
                     AND NOT EXISTS (SELECT FROM ledger_transaction t WHERE t.id = c.result_id AND t.group_id IS NULL)
                     AND NOT EXISTS (SELECT FROM ledger_transaction t WHERE t.group_id = c.result_id)
                     AND NOT EXISTS (SELECT FROM accounts_account a WHERE a.id = c.result_id)

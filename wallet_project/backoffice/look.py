@@ -56,6 +56,8 @@ NAVIGATION: list[dict[str, Any]] = [
             item("Customers", "group", "accounts.customer"),
             item("Accounts", "account_balance_wallet", "accounts.account"),
             item("Profile versions", "contact_page", "accounts.profileversion"),
+            item("Documents", "description", "compliance.document"),
+            item("Looks at documents", "visibility", "compliance.documentaccess"),
         ],
     },
     {
