@@ -151,6 +151,7 @@ def _name(screening_id: UUID, verdict: CaseVerdict, *, reason: str, actor: Actor
         nudge("accounts.identity_wanted")
         return ""
     matches.decide(screening, "confirm", actor=actor, reason=reason, now=now)
+    steps.risk_changed([customer_id])
     why = f"The customer is on a list: {reason}"
     for check in checks:
         if check.status in (CheckStatus.QUEUED, CheckStatus.RUNNING, CheckStatus.IN_REVIEW):

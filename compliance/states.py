@@ -17,6 +17,18 @@ class CheckStatus(TextChoices):
 ACTIVE = (CheckStatus.QUEUED, CheckStatus.RUNNING, CheckStatus.IN_REVIEW)
 
 
+class RiskBand(TextChoices):
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+class RiskWeightsStatus(TextChoices):
+    DRAFT = "draft"
+    ACTIVE = "active"
+    RETIRED = "retired"
+
+
 class DocumentKind(TextChoices):
     PASSPORT = "passport"
     ID_CARD = "id_card", "identity card"

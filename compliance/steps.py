@@ -15,8 +15,8 @@ from accounts import steps as accounts
 from accounts.models import Customer, CustomerLevel
 from accounts.states import KycStatus, Level
 from compliance.documents import level_is_shown
-from compliance.models import Case, Document, KycCheck, NameScreening, Screening
-from compliance.states import CasePriority, CaseStatus, CheckStatus, DocumentStatus
+from compliance.models import Case, CustomerRisk, Document, KycCheck, NameScreening, Screening
+from compliance.states import CasePriority, CaseStatus, CheckStatus, DocumentStatus, RiskBand
 from ledger import steps as ledger
 from ledger.models import Escalation
 from wallet_project.utils.context import Actor, request_id, system_actor
@@ -59,10 +59,39 @@ def new_case(
     )
 
 
+def risk_changed(customers: Iterable[UUID]) -> None:
+    """Have these customers' risk found out anew, soon; of those who have none yet for the first time."""
+    assert connection.in_atomic_block, "a step belongs to the use case's transaction"
+    with connection.cursor() as cursor:
+        # In order, as two commits may tell of the same customers.
+        cursor.executemany(
+            """
+            INSERT INTO compliance_customerrisk (id, customer_id, score, band, parts)
+            VALUES (%s, %s, 0, 'low', '[]')
+            ON CONFLICT (customer_id) DO UPDATE SET next_at = now()
+            """,
+            [(uuid7(), customer_id) for customer_id in sorted(set(customers))],
+        )
+
+
+def _raise_priorities(cases: Sequence[Case]) -> None:
+    """What a customer of high risk waits for is looked at first."""
+    normal = [case for case in cases if case.customer_id and case.priority == CasePriority.NORMAL]
+    if not normal:
+        return
+    risky = CustomerRisk.objects.filter(customer__in={case.customer_id for case in normal}, band=RiskBand.HIGH)
+    high = set(risky.values_list("customer_id", flat=True))
+    for case in normal:
+        if case.customer_id in high:
+            case.due_at += DUE_WITHIN[CasePriority.HIGH] - DUE_WITHIN[CasePriority.NORMAL]
+            case.priority = CasePriority.HIGH
+
+
 def open_cases(cases: Sequence[Case]) -> list[Case]:
     """Save new cases in one statement, with their log. A subject that has a case already gets no second one; those that
     were opened are returned."""
     assert connection.in_atomic_block, "a step belongs to the use case's transaction"
+    _raise_priorities(cases)
     Case.objects.bulk_create(cases, ignore_conflicts=True)
     opened_ids = set(Case.objects.filter(id__in=[case.id for case in cases]).values_list("id", flat=True))
     opened = [case for case in cases if case.id in opened_ids]
@@ -161,6 +190,7 @@ def conclude(check: KycCheck, *, approved: bool, decided_by: str, reason: str, a
         if accounts.waits_for(customer, check.profile_id):
             fall(customer, actor=actor, reason="the identity was rejected", now=now)
         done = accounts.mark_rejected(**subject, actor=actor, customer_reason=REJECTED_NOTICE, reason=reason)
+    risk_changed([check.customer_id])
     if not done:
         nudge("accounts.identity_wanted")
     return done
@@ -214,6 +244,7 @@ def change_level(level: CustomerLevel, to: Level, *, actor: Actor, reason: str, 
     """Move the locked level of a locked customer, and his limits with it. Raises WrongState."""
     accounts.change_level(level, to, actor=actor, reason=reason, now=now)
     ledger.keep_limits_of(level, actor=actor, reason=reason)
+    risk_changed([level.customer_id])
 
 
 def clipped(text: str) -> str:

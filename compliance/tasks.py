@@ -10,6 +10,7 @@ from compliance.services import (
     identity_events,
     kyc,
     rescreening,
+    risk,
     screening,
     self_audit,
 )
@@ -40,6 +41,11 @@ def expire_documents() -> None:
         lambda: documents.expire_documents(now=timezone.now()),
         full=documents.BATCH,
     )
+
+
+@shared_task(name="compliance.score_risks")
+def score_risks() -> None:
+    work_off("compliance.score_risks", lambda: risk.score_due(now=timezone.now()), full=risk.BATCH)
 
 
 @shared_task(name="compliance.process_identity_events")

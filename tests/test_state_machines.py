@@ -34,6 +34,7 @@ def test_every_machine_is_known_here() -> None:
         "Case",
         "ListVersion",
         "NameScreening",
+        "RiskWeights",
         "Document",
         "RuleVersion",
         "Backtest",

@@ -322,6 +322,7 @@ CELERY_BEAT_SCHEDULE = {
         "compliance.process_identity_events": 5,
         "compliance.refresh_identities": 3600,
         "compliance.expire_documents": 3600,
+        "compliance.score_risks": 30,
         "compliance.screen_due": 2,
         "compliance.open_cases": 10,
         "compliance.rescreen_customers": 10,

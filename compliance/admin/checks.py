@@ -50,6 +50,7 @@ FACT_NAMES: Final = {
     "in_24h": "Came in in the 24 hours before",
     "party_matched": "A customer's name may be on a list",
     "destination_score": "Score of the payee's name on lists",
+    "customer_risk": "The customer's risk, of 100",
 }
 
 

@@ -22,6 +22,7 @@ from compliance.models.lists import (
     SanctionsName,
 )
 from compliance.models.matches import DestinationMatch, NameMatch, NameScreening, Rescreening
+from compliance.models.risk import CustomerRisk, RiskAgreement, RiskScore, RiskWeights
 from compliance.models.rules import Backtest, Rule, RuleDecision, RulesRevision, RuleVersion
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Case",
     "CaseNote",
     "Check",
+    "CustomerRisk",
     "Decision",
     "DestinationMatch",
     "Document",
@@ -42,6 +44,9 @@ __all__ = [
     "NameMatch",
     "NameScreening",
     "Rescreening",
+    "RiskAgreement",
+    "RiskScore",
+    "RiskWeights",
     "Rule",
     "RuleDecision",
     "RuleVersion",
