@@ -115,7 +115,7 @@ class MeOutput(serializers.Serializer[Any]):
     kyc_status = serializers.ChoiceField(choices=KycStatus.choices)
     kyc_reason = serializers.CharField(allow_null=True, help_text="Why the identity was not accepted.")
     level = serializers.ChoiceField(
-        choices=Level.choices,
+        choices=Level.values,
         allow_null=True,
         help_text="How much is known of you, and so how much you may move (`GET /me/level`); null: not verified yet.",
     )

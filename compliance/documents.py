@@ -45,6 +45,14 @@ def missing(documents: Collection[Document]) -> list[str]:
     return [what for what, shown_by in NEEDED.items() if not kinds & shown_by]
 
 
+def chosen(documents: Sequence[Document]) -> list[Document]:
+    """Those that a check of the full level goes by: of what is needed the newest that shows it, and of where money
+    comes from."""
+    kinds = (*NEEDED.values(), frozenset({DocumentKind.SOURCE_OF_FUNDS}))
+    newest = (next((each for each in documents if each.kind in of), None) for of in kinds)
+    return [each for each in newest if each is not None]
+
+
 def level_is_shown(customer_id: UUID) -> bool:
     """Whether documents that were accepted, and are still in force, show the full level."""
     return not missing([each for each in usable(customer_id) if each.status == DocumentStatus.ACCEPTED])

@@ -264,6 +264,11 @@ SELF_AUDIT_QUERY_SECONDS = env.int("SELF_AUDIT_QUERY_SECONDS", default=600)
 if SELF_AUDIT_HOUR not in range(24):
     raise ImproperlyConfigured("SELF_AUDIT_HOUR is an hour of the day in UTC, from 0 to 23.")
 
+#: What gives the identity provider: a dotted path of a callable without arguments (docs/kyc.md).
+IDENTITY_PROVIDER = env.str("IDENTITY_PROVIDER", default="compliance.providers.identity.from_settings")
+#: For compliance.providers.signed.from_settings: what our calls are signed with, and where below IDENTITY_URL they go.
+IDENTITY_SIGNING_SECRET = env.str("IDENTITY_SIGNING_SECRET", default="")
+IDENTITY_PATHS = env.json("IDENTITY_PATHS", default={})
 IDENTITY_URL = env.str("IDENTITY_URL", default="")
 IDENTITY_API_KEY = env.str("IDENTITY_API_KEY", default="")
 IDENTITY_WEBHOOK_SECRET = env.str("IDENTITY_WEBHOOK_SECRET", default="")
@@ -365,7 +370,11 @@ _management_only = {"migrate", "collectstatic", "check", "makemigrations", "spec
 _management_only |= {"notarize", "verify_chain", "resume_chain"}
 # Only the rail that speaks HTTP needs to know where.
 _bank = (BANK_URL, BANK_API_KEY) if PAYMENT_RAIL == "ledger.rails.http.from_settings" else ()
-_providers = (IDENTITY_URL, IDENTITY_API_KEY, IDENTITY_WEBHOOK_SECRET, *_bank, BANK_WEBHOOK_SECRET)
+_identity = {
+    "compliance.providers.identity.from_settings": (IDENTITY_URL, IDENTITY_API_KEY),
+    "compliance.providers.signed.from_settings": (IDENTITY_URL, IDENTITY_SIGNING_SECRET),
+}.get(IDENTITY_PROVIDER, ())
+_providers = (*_identity, IDENTITY_WEBHOOK_SECRET, *_bank, BANK_WEBHOOK_SECRET)
 if not DEBUG and not _management_only.intersection(sys.argv[1:2]) and not all(_providers):
     raise ImproperlyConfigured(
         "Set IDENTITY_URL and BANK_URL, each with its API_KEY and WEBHOOK_SECRET: without providers nothing could ever "

@@ -11,6 +11,7 @@ from typing import Literal, Protocol, cast, get_args
 from urllib.parse import quote
 
 from django.conf import settings
+from django.utils.module_loading import import_string
 
 from wallet_project.utils.http_client import (
     DEFAULT_LIMITS,
@@ -135,7 +136,14 @@ def read_answer(raw: JsonObject, *, reference: str) -> IdentityAnswer:
 
 
 def configured_identity_provider() -> IdentityProvider:
-    """The provider of this deployment. Raises ProviderNotConfigured when there is none."""
+    """The provider of this deployment: what the factory that IDENTITY_PROVIDER names gives. Raises
+    ProviderNotConfigured when there is none."""
+    factory: Callable[[], IdentityProvider] = import_string(settings.IDENTITY_PROVIDER)
+    return factory()
+
+
+def from_settings() -> HttpIdentityProvider:
+    """The one at IDENTITY_URL, which knows us by IDENTITY_API_KEY. Raises ProviderNotConfigured."""
     if not settings.IDENTITY_URL or not settings.IDENTITY_API_KEY:
         raise ProviderNotConfigured("No identity provider is configured (IDENTITY_URL, IDENTITY_API_KEY).")
     return http_identity_provider(settings.IDENTITY_URL, settings.IDENTITY_API_KEY)

@@ -13,7 +13,7 @@ from accounts.idempotency import claim
 from accounts.staff import LOWER_LEVEL, given_reason, require_colleague, require_permission
 from accounts.states import KycStatus, Level
 from compliance import steps
-from compliance.documents import missing, usable
+from compliance.documents import chosen, missing, usable
 from compliance.models import KycCheck
 from compliance.states import ACTIVE
 from wallet_project.utils.context import Actor
@@ -86,7 +86,7 @@ def request_full_level(*, actor: Actor, key: str, request_hash: bytes, now: date
             raise DocumentsMissing(missing=lacking)
         if asked.filter(created_at__gt=now - timedelta(days=1)).count() >= settings.LEVEL_REQUESTS_PER_DAY:
             raise TooManyLevelRequests(retry_after=int(timedelta(hours=1).total_seconds()))
-        steps.new_full_check(customer, documents, actor=actor, now=now, check_id=check_id)
+        steps.new_full_check(customer, chosen(documents), actor=actor, now=now, check_id=check_id)
     return False
 
 

@@ -89,9 +89,10 @@ SPECTACULAR_SETTINGS: Final[dict[str, Any]] = {
     # What several resources have in other choices: each gets a name that a generated client can live with.
     "ENUM_NAME_OVERRIDES": {
         "AccountStatus": "accounts.states.AccountStatus",
-        "DocumentKind": "compliance.states.DocumentKind",
-        "DocumentStatus": "compliance.states.DocumentStatus",
-        "Level": "accounts.states.Level",
+        "DocumentKind": "compliance.states.DocumentKind.values",
+        "DocumentStatus": "compliance.states.DocumentStatus.values",
+        "Level": "accounts.states.Level.values",
+        "FullLevel": ["full"],
         "TransactionStatus": "ledger.selectors.LISTED_STATUSES",
         "TransactionKind": "ledger.selectors.LISTED_KINDS",
         "ChargedKind": "ledger.fees.CHARGED_KINDS",
