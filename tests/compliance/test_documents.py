@@ -407,3 +407,28 @@ def test_the_operator_finds_what_is_missing_and_what_nobody_knows(
     assert "no row knew it; removed" in found
     assert not stray.exists()
     assert (storage / str(passport.customer_id) / passport.sha256).exists()
+
+
+def test_staff_reject_and_take_levels_back_on_their_pages_by_their_roles() -> None:
+    customer = full()
+    (passport, bill) = Document.objects.filter(customer=customer).order_by("id")
+    reject = f"/admin/compliance/document/{bill.id}/do/reject/"
+    lower = f"/admin/accounts/customer/{customer.id}/do/lower-level/"
+    words = {"customer_reason": "Send a newer bill.", "reason": "an old bill"}
+    for role in ("Auditor", "Administrator"):
+        client = come_in(Client(), user_of(staff(role)))
+        assert [client.post(address, words).status_code for address in (reject, lower)] == [403, 403]
+    assert Client().post(reject, words).status_code == 302
+    bill.refresh_from_db()
+    customer.level.refresh_from_db()
+    assert (bill.status, customer.level.level) == ("accepted", "full")
+    officer = come_in(Client(), user_of(staff()))
+    assert officer.post(lower, {"reason": ""}).status_code == 200
+    assert officer.post(lower, {"reason": "a doubt"}).status_code == 302
+    assert officer.post(reject, words).status_code == 302
+    bill.refresh_from_db()
+    customer.level.refresh_from_db()
+    assert (bill.status, bill.reason, customer.level.level) == ("rejected", "Send a newer bill.", "basic")
+    page = officer.get(f"/admin/accounts/customer/{customer.id}/change/").text
+    assert "passport" in page.lower()
+    assert f"/admin/compliance/document/{passport.id}/change/" in page
