@@ -72,8 +72,8 @@ class _Question:
     attempts: int
     asked_before: bool
     profile: IdentityProfile
-    level: str
-    documents: tuple[IdentityDocument, ...]
+    level: str = Level.BASIC
+    documents: tuple[IdentityDocument, ...] = ()
 
     @property
     def reference(self) -> str:
