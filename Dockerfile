@@ -17,10 +17,10 @@ RUN SECRET_KEY=unused DATABASE_URL=postgres://unused REDIS_URL=redis://unused \
 FROM python:3.11-slim-bookworm
 ENV PATH=/opt/wallet/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 # By number, so that whoever runs it can tell that this is not root. /data is the sandbox's book, /metrics the counters
-# that web and workers share, /notary the signing key: a volume put there takes their owner over.
+# that web and workers share, /notary the signing key, /documents what customers send: a volume put there takes their owner over.
 RUN groupadd --gid 10001 wallet \
     && useradd --uid 10001 --gid wallet --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin wallet \
-    && install --directory --owner=wallet --group=wallet --mode=0700 /data /metrics /notary
+    && install --directory --owner=wallet --group=wallet --mode=0700 /data /documents /metrics /notary
 COPY --from=build /opt/wallet /opt/wallet
 COPY --from=build /wallet /wallet
 WORKDIR /wallet

@@ -8,7 +8,7 @@ from django.db import connections
 from django.db.models.signals import post_migrate, post_save
 
 if TYPE_CHECKING:
-    from accounts.models import Customer, User
+    from accounts.models import Customer, CustomerLevel, User
 
 
 class AccountsConfig(AppConfig):
@@ -16,10 +16,11 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts import attempts
-        from accounts.models import Customer, User
+        from accounts.models import Customer, CustomerLevel, User
 
         post_migrate.connect(ensure_system_accounts, sender=self)
         post_save.connect(_customer_changed, sender=Customer)
+        post_save.connect(_level_changed, sender=CustomerLevel)
         post_save.connect(_user_changed, sender=User)
         attempts.install()
 
@@ -28,6 +29,12 @@ def _customer_changed(instance: "Customer", **_: object) -> None:
     from accounts.selectors import forget_me
 
     forget_me(instance.user_id)
+
+
+def _level_changed(instance: "CustomerLevel", **_: object) -> None:
+    from accounts.selectors import forget_me
+
+    forget_me(instance.customer.user_id)
 
 
 def _user_changed(instance: "User", **_: object) -> None:

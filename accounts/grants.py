@@ -7,6 +7,7 @@ TABLES = {
     "accounts_principal": "INSERT",
     "accounts_idempotencyclaim": "INSERT",
     "accounts_customer": "INSERT, UPDATE (kyc_status, kyc_reason, profile_id, verified_profile_id, verified_until)",
+    "accounts_customerlevel": "INSERT, UPDATE (level, limits, changed_at)",
     "accounts_profileversion": "INSERT",
     "accounts_account": "INSERT, UPDATE (label, status, status_reason)",
     "accounts_beneficiary": "INSERT, UPDATE (label, status, removed_at)",

@@ -209,7 +209,7 @@ def me(actor: Actor, user_id: UUID) -> JsonObject:
 def read_me(customer_id: UUID) -> JsonObject:
     """The same from the database; one query. A JSON object: ids, times and dates are strings."""
     held = Handle.objects.filter(customer=OuterRef("id"), given_up_at=None).values("handle")
-    customers = Customer.objects.select_related("user", "profile").annotate(held_handle=Subquery(held))
+    customers = Customer.objects.select_related("user", "profile", "level").annotate(held_handle=Subquery(held))
     customer = customers.get(id=customer_id)
     profile = customer.profile
     may_request, opens, notice = _STANDING[KycStatus(customer.kyc_status)] if profile else _WITHOUT_PROFILE
@@ -219,6 +219,7 @@ def read_me(customer_id: UUID) -> JsonObject:
         "handle": customer.held_handle,
         "kyc_status": str(customer.kyc_status),
         "kyc_reason": customer.kyc_reason or None,
+        "level": str(customer.level.level) if hasattr(customer, "level") else None,
         "profile": profile
         and {
             **{name: _plain(value) for name, value in profile_of(profile).values().items()},

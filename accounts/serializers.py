@@ -11,7 +11,7 @@ from accounts.models import Account, Beneficiary, ProfileVersion
 from accounts.models.payees import HANDLE_FORM
 from accounts.profiles import DOCUMENT_TYPES, Profile
 from accounts.selectors import format_time
-from accounts.states import AccountStatus, KycStatus
+from accounts.states import AccountStatus, KycStatus, Level
 from wallet_project.api.fields import CurrencyField, IdField, StrictDateField, StrictField, TextField
 from wallet_project.api.serializers import QuerySerializer, StrictSerializer
 from wallet_project.utils.iban import NOT_AN_IBAN, IbanInvalid, normalised_iban
@@ -114,6 +114,11 @@ class MeOutput(serializers.Serializer[Any]):
     handle = serializers.CharField(allow_null=True, help_text="By which others find and pay you.")
     kyc_status = serializers.ChoiceField(choices=KycStatus.choices)
     kyc_reason = serializers.CharField(allow_null=True, help_text="Why the identity was not accepted.")
+    level = serializers.ChoiceField(
+        choices=Level.values,
+        allow_null=True,
+        help_text="How much is known of you, and so how much you may move (`GET /me/level`); null: not verified yet.",
+    )
     profile = ProfileOutput(allow_null=True)
     may = MayOutput(help_text="What you may do in this state.")
     notice = serializers.CharField(allow_null=True, help_text="The same in a sentence; null when all is well.")

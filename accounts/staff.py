@@ -10,6 +10,7 @@ from wallet_project.utils.errors import InvalidInput, NotAllowed
 
 FREEZE_ACCOUNT: Final = "accounts.freeze_account"
 RESTART_VERIFICATION: Final = "accounts.restart_verification"
+LOWER_LEVEL: Final = "accounts.lower_level"
 
 
 class PermissionMissing(NotAllowed):

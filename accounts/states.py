@@ -11,6 +11,13 @@ class KycStatus(TextChoices):
     EXPIRED = "expired"
 
 
+class Level(TextChoices):
+    """How much is known of a verified customer, and so how much he may move."""
+
+    BASIC = "basic"
+    FULL = "full"
+
+
 class AccountStatus(TextChoices):
     REQUESTED = "requested"
     OPEN = "open"

@@ -8,13 +8,13 @@ from uuid import UUID
 from django.db import connection
 from django_fsm import TransitionNotAllowed
 
-from accounts.models import Account, Customer
+from accounts.models import Account, Customer, CustomerLevel
 from accounts.selectors import AccountNotFound, CustomerNotFound
-from accounts.states import AccountKind, AccountStatus, KycStatus
+from accounts.states import AccountKind, AccountStatus, KycStatus, Level
 from wallet_project.utils.context import Actor
 from wallet_project.utils.errors import Conflict, Refused
 from wallet_project.utils.nudges import nudge
-from wallet_project.utils.transitions import move
+from wallet_project.utils.transitions import born, move
 
 # Why staff froze an account is for the log: the customer is not told that somebody is looking.
 FROZEN_NOTICE: Final = "This account is frozen; contact support."
@@ -77,21 +77,50 @@ def request_verification(*, customer_id: UUID, actor: Actor, reason: str = "", b
 
 
 def mark_verified(
-    *, customer_id: UUID, profile_id: UUID, actor: Actor, reason: str = "", until: datetime | None = None
+    *,
+    customer_id: UUID,
+    profile_id: UUID,
+    actor: Actor,
+    reason: str = "",
+    until: datetime | None = None,
+    limits: str = "",
 ) -> bool:
     """The profile version was checked and is right: the customer is verified and what he requested opens. `until`: when
-    that is too old to be relied on; None: never.
+    that is too old to be relied on; None: never. Who is verified for the first time has the basic level, for which the
+    caller has set `limits`; empty: none, and a sweep sets them.
 
     False, and nothing is done, when nobody waits for it any more: the customer is not pending, or has changed his
     profile since, and then the current version is what waits to be checked.
     """
     customer = lock_customer(customer_id)
-    if not _waits_for(customer, profile_id):
+    if not waits_for(customer, profile_id):
         return False
     customer.verified_profile_id, customer.verified_until = profile_id, until
     move(customer, "verify", actor=actor, reason=reason, also=["kyc_reason", "verified_profile", "verified_until"])
+    if lock_level(customer_id) is None:
+        born(CustomerLevel.objects.create(customer=customer, limits=limits), actor=actor, reason=reason)
     open_requested_accounts(customer_id=customer_id, actor=actor, reason=reason)
     return True
+
+
+def waits_for(customer: Customer, profile_id: UUID) -> bool:
+    """Whether what is found out about this version of his profile decides about a locked customer."""
+    return customer.kyc_status == KycStatus.PENDING and customer.profile_id == profile_id
+
+
+def lock_level(customer_id: UUID) -> CustomerLevel | None:
+    """None: the customer was never verified. The customer is locked before it."""
+    assert connection.in_atomic_block, "a step belongs to the use case's transaction"
+    return CustomerLevel.objects.select_for_update(no_key=True).filter(customer_id=customer_id).first()
+
+
+def change_level(level: CustomerLevel, to: Level, *, actor: Actor, reason: str, now: datetime) -> None:
+    """Move a locked level; its limits are the ledger's to set, in the same commit. Raises WrongState."""
+    level.changed_at = now
+    try:
+        move(level, "rise" if to == Level.FULL else "fall", actor=actor, reason=reason, also=["changed_at"])
+    except TransitionNotAllowed as error:
+        raise WrongState(state=level.level) from error
 
 
 def mark_rejected(*, customer_id: UUID, profile_id: UUID, actor: Actor, customer_reason: str, reason: str = "") -> bool:
@@ -102,7 +131,7 @@ def mark_rejected(*, customer_id: UUID, profile_id: UUID, actor: Actor, customer
     nothing is done, as for `mark_verified`.
     """
     customer = lock_customer(customer_id)
-    if not _waits_for(customer, profile_id):
+    if not waits_for(customer, profile_id):
         return False
     customer.kyc_reason = customer_reason[:200]
     move(customer, "reject", actor=actor, reason=reason or customer_reason, also=["kyc_reason"])
@@ -160,10 +189,6 @@ def move_account(account: Account, transition: str, *, actor: Actor, reason: str
         move(account, transition, actor=actor, reason=reason, also=["status_reason"])
     except TransitionNotAllowed as error:
         raise WrongState(state=account.status) from error
-
-
-def _waits_for(customer: Customer, profile_id: UUID) -> bool:
-    return customer.kyc_status == KycStatus.PENDING and customer.profile_id == profile_id
 
 
 def _lock_requested(customer_id: UUID) -> list[Account]:

@@ -11,7 +11,7 @@ def checks() -> Sequence[Check]:
     return [
         SqlCheck(
             name="I5",
-            title="Customers, accounts, beneficiaries and handles have gone only where they may",
+            title="Customers, levels, accounts, beneficiaries and handles have gone only where they may",
             figures="""SELECT (SELECT count(*) FROM accounts_customer) AS customers,
                               (SELECT count(*) FROM accounts_account) AS accounts,
                               (SELECT count(*) FROM accounts_beneficiary) AS beneficiaries,

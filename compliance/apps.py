@@ -1,6 +1,7 @@
 """The compliance app."""
 
 from django.apps import AppConfig
+from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 
@@ -40,9 +41,11 @@ class ComplianceConfig(AppConfig):
 def check_limits(**_: object) -> list[checks.CheckMessage]:
     """A wrong limit is an operator's mistake: better found when the wallet starts than by the first payment."""
     from compliance import limits
+    from compliance.providers import signed
 
     try:
         limits.check_limits()
+        signed.paths(settings.IDENTITY_PATHS)
     except ImproperlyConfigured as error:
         return [checks.Error(str(error), id="compliance.E001")]
     return []

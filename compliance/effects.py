@@ -8,7 +8,7 @@ from uuid import UUID
 
 from accounts import steps as accounts
 from accounts.models import Customer
-from accounts.states import KycStatus
+from accounts.states import KycStatus, Level
 from compliance import matches, steps
 from compliance.models import Case, KycCheck, NameScreening, Screening
 from compliance.states import CaseStatus, CaseVerdict, CheckStatus, NameScreeningStatus
@@ -122,6 +122,9 @@ def _identity(check_id: UUID, verdict: CaseVerdict, *, reason: str, actor: Actor
     if verdict == CaseVerdict.RETRY:
         # The check ends, the customer still waits: the next sweep asks the provider anew.
         steps.end_check(check, "reject", decided_by="officer", reason=f"Asked again: {reason}", actor=actor, now=now)
+        if check.level == Level.FULL:
+            customer = accounts.lock_customer(check.customer_id)
+            steps.new_full_check(customer, list(check.documents.all()), actor=actor, now=now)
         nudge("accounts.identity_wanted")
         return ""
     approved = verdict == CaseVerdict.APPROVE
@@ -129,6 +132,8 @@ def _identity(check_id: UUID, verdict: CaseVerdict, *, reason: str, actor: Actor
         raise NameUndecided
     if steps.conclude(check, approved=approved, decided_by="officer", reason=reason, actor=actor, now=now):
         return ""
+    if check.level == Level.FULL:
+        return "Without effect on the level, the customer's identity or a document is not what it was"
     return "Without effect, the customer has changed his profile since and that is checked next"
 
 
@@ -146,10 +151,12 @@ def _name(screening_id: UUID, verdict: CaseVerdict, *, reason: str, actor: Actor
         nudge("accounts.identity_wanted")
         return ""
     matches.decide(screening, "confirm", actor=actor, reason=reason, now=now)
+    steps.risk_changed([customer_id])
     why = f"The customer is on a list: {reason}"
     for check in checks:
         if check.status in (CheckStatus.QUEUED, CheckStatus.RUNNING, CheckStatus.IN_REVIEW):
             steps.end_check(check, "reject", decided_by="officer", reason=why, actor=actor, now=now)
+    steps.fall(customer, actor=actor, reason=why, now=now)
     _reject_customer(customer, actor=actor, reason=why)
     accounts.freeze_open_accounts(customer_id=customer_id, actor=actor, reason=why)
     return ""

@@ -15,7 +15,9 @@ _SQL: Final = """
 
 
 #: In the order in which compliance_facts returns them; what the lists say of a payee is looked for elsewhere.
-_COLUMNS: Final = tuple(name for name in FACTS if name != "destination_score")
+#: What others than the database's function know; the caller looks it up.
+_ADDED: Final = {"destination_score": 0, "customer_risk": 0}
+_COLUMNS: Final = tuple(name for name in FACTS if name not in _ADDED)
 
 
 @dataclass(slots=True)
@@ -29,7 +31,7 @@ class LegFacts:
     unit_id: UUID
     customer_id: UUID | None
     values: dict[str, Any]
-    #: Whom it is paid out to; looked for on the lists by the caller (`destination_score` is 0 here).
+    #: Whom it is paid out to; looked for on the lists by the caller.
     destination: tuple[str, str] | None = None
 
     @property
@@ -48,8 +50,7 @@ def facts_of(units: Sequence[UUID], limits: Mapping[str, Limits]) -> list[LegFac
 
 def _leg(row: tuple[Any, ...]) -> LegFacts:
     transaction_id, unit_id, customer_id, *columns, name, iban = row
-    values = dict(zip(_COLUMNS, columns, strict=True))
-    values["destination_score"] = 0
+    values = dict(zip(_COLUMNS, columns, strict=True)) | _ADDED
     return LegFacts(transaction_id, unit_id, customer_id, values, (name, iban) if name else None)
 
 

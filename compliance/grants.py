@@ -3,6 +3,13 @@
 _CHECK = "status, attempts, next_at, lease_token, decided_by, reason, decided_at"
 TABLES = {
     "compliance_kyccheck": f"INSERT, UPDATE ({_CHECK}, provider_reference, answers)",
+    "compliance_kyccheck_documents": "INSERT",
+    "compliance_document": "INSERT, UPDATE (status, reason, decided_at)",
+    "compliance_documentaccess": "INSERT",
+    "compliance_riskweights": "INSERT, UPDATE (status)",
+    "compliance_riskagreement": "INSERT",
+    "compliance_customerrisk": "INSERT, UPDATE (weights_id, score, band, parts, next_at)",
+    "compliance_riskscore": "INSERT",
     "compliance_screening": f"INSERT, UPDATE ({_CHECK}, facts, findings)",
     "compliance_case": "INSERT, UPDATE (priority, due_at, assignee_id, status, resolved_at)",
     "compliance_casenote": "INSERT",

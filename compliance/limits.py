@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from compliance.rules import Limits
-from wallet_project.utils.money import currencies, exponent
+from wallet_project.utils.money import about_euros, currencies
 
 #: Limits in units of about a euro (the issuing policy's round figures).
 _DEFAULT_UNITS: Final[Mapping[str, int]] = {
@@ -19,14 +19,6 @@ _DEFAULT_UNITS: Final[Mapping[str, int]] = {
 }
 _COUNTS: Final = frozenset({"debits_per_hour", "just_under_count"})
 _DEFAULT_FOUR_EYES_UNITS: Final = 50_000
-#: How many units of a currency stand for about a euro, where it is not one. A hundred yen are 60-70 cents: the round
-#: figure below the rate, so that the limit is stricter than the euro's, never looser.
-_UNITS_PER_EURO: Final[Mapping[str, int]] = {"JPY": 100}
-
-
-def default_amount(units: int, currency: str) -> int:
-    """`units` of about a euro in minor units of `currency`."""
-    return units * _UNITS_PER_EURO.get(currency, 1) * int(10 ** exponent(currency))
 
 
 def limits_of(currency: str) -> Limits:
@@ -37,7 +29,7 @@ def limits_of(currency: str) -> Limits:
     unknown = set(own) - set(_DEFAULT_UNITS) - _COUNTS
     if unknown or not all(type(value) is int and value > 0 for value in own.values()):
         raise ImproperlyConfigured(f"SCREENING_LIMITS[{currency!r}]: whole positive numbers for the known limits only")
-    amounts = {name: default_amount(units, currency) for name, units in _DEFAULT_UNITS.items()}
+    amounts = {name: about_euros(units, currency) for name, units in _DEFAULT_UNITS.items()}
     return Limits(currency=currency, **{**amounts, **own})
 
 
@@ -64,4 +56,4 @@ def limits_in_force() -> dict[str, Limits]:
 def four_eyes_from(currency: str) -> int:
     """The amount (minor units) from which an approval needs a second person: settings.FOUR_EYES_FROM[currency]."""
     own: Mapping[str, int] = settings.FOUR_EYES_FROM
-    return own.get(currency, default_amount(_DEFAULT_FOUR_EYES_UNITS, currency))
+    return own.get(currency, about_euros(_DEFAULT_FOUR_EYES_UNITS, currency))

@@ -5,6 +5,16 @@ from wallet_project.chain.declarations import Sealed
 TABLES = [
     Sealed("compliance_statechange", moment="at", salted=["reason"]),
     Sealed("compliance_decision", moment="created_at", salted=["reason"]),
+    Sealed(
+        "compliance_document",
+        moment="created_at",
+        salted=["sha256"],
+        mutable=["status", "reason", "decided_at"],
+    ),
+    Sealed("compliance_documentaccess", moment="at"),
+    Sealed("compliance_riskweights", moment="created_at", salted=["reason"], mutable=["status"]),
+    Sealed("compliance_riskagreement", moment="created_at", salted=["reason"]),
+    Sealed("compliance_riskscore", moment="created_at", salted=["parts"]),
     Sealed("compliance_casenote", moment="created_at", salted=["text"]),
     # Its digest covers the entries and names that it holds; the report on the files is left out.
     Sealed(

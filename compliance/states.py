@@ -13,6 +13,40 @@ class CheckStatus(TextChoices):
     IN_REVIEW = "in_review", "in review"
 
 
+#: Of a check that is not decided.
+ACTIVE = (CheckStatus.QUEUED, CheckStatus.RUNNING, CheckStatus.IN_REVIEW)
+
+
+class RiskBand(TextChoices):
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+class RiskWeightsStatus(TextChoices):
+    DRAFT = "draft"
+    ACTIVE = "active"
+    RETIRED = "retired"
+
+
+class DocumentKind(TextChoices):
+    PASSPORT = "passport"
+    ID_CARD = "id_card", "identity card"
+    DRIVING_LICENCE = "driving_licence", "driving licence"
+    RESIDENCE_PERMIT = "residence_permit", "residence permit"
+    PROOF_OF_ADDRESS = "proof_of_address", "proof of address"
+    SOURCE_OF_FUNDS = "source_of_funds", "source of funds"
+
+
+class DocumentStatus(TextChoices):
+    """Looked at is a document with the check that it was sent for."""
+
+    RECEIVED = "received"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+
+
 class CaseStatus(TextChoices):
     OPEN = "open"
     IN_PROGRESS = "in_progress", "in progress"

@@ -6,10 +6,12 @@ from django.utils import timezone
 from compliance.services import (
     backtests,
     case_queue,
+    documents,
     identity_events,
     kyc,
     list_age,
     rescreening,
+    risk,
     screening,
     self_audit,
 )
@@ -31,6 +33,20 @@ def run_checks() -> None:
 @shared_task(name="compliance.refresh_identities")
 def refresh_identities() -> None:
     work_off("compliance.refresh_identities", lambda: kyc.refresh_due(now=timezone.now()), full=kyc.REFRESH_BATCH)
+
+
+@shared_task(name="compliance.expire_documents")
+def expire_documents() -> None:
+    work_off(
+        "compliance.expire_documents",
+        lambda: documents.expire_documents(now=timezone.now()),
+        full=documents.BATCH,
+    )
+
+
+@shared_task(name="compliance.score_risks")
+def score_risks() -> None:
+    work_off("compliance.score_risks", lambda: risk.score_due(now=timezone.now()), full=risk.BATCH)
 
 
 @shared_task(name="compliance.process_identity_events")

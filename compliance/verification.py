@@ -83,13 +83,28 @@ _OFFENCES: Final = {
         WHERE c.kyc_status = 'pending'
             AND NOT EXISTS (
                 SELECT FROM compliance_kyccheck k
-                WHERE k.customer_id = c.id AND k.status IN ('queued', 'running', 'in_review'))
+                WHERE k.customer_id = c.id AND k.level = 'basic' AND k.status IN ('queued', 'running', 'in_review'))
             AND NOT EXISTS (
                 SELECT FROM accounts_statechange l
                 WHERE l.subject_id = c.id AND l.to_state = 'pending' AND l.at > now() - %(late)s::interval)
             AND NOT EXISTS (
                 SELECT FROM compliance_kyccheck k
-                WHERE k.customer_id = c.id AND k.decided_at > now() - %(late)s::interval)
+                WHERE k.customer_id = c.id AND k.level = 'basic' AND k.decided_at > now() - %(late)s::interval)
+    """,
+    "a key that asked for a level and made no check": """
+        SELECT c.id AS key_id, c.result_id FROM accounts_idempotencyclaim c
+        WHERE c.operation = 'request_level'
+            AND NOT EXISTS (SELECT FROM compliance_kyccheck k WHERE k.id = c.result_id AND k.level = 'full')
+    """,
+    "a document past its last day": """
+        SELECT d.id AS document_id, d.expires_on FROM compliance_document d
+        WHERE d.status IN ('received', 'accepted') AND d.expires_on < (now() AT TIME ZONE 'UTC')::date - 1
+    """,
+    "a full level that no documents show": """
+        SELECT l.customer_id FROM accounts_customerlevel l
+        WHERE l.level = 'full' AND 2 > (
+            SELECT count(DISTINCT d.kind = 'proof_of_address') FROM compliance_document d
+            WHERE d.customer_id = l.customer_id AND d.status = 'accepted' AND d.kind <> 'source_of_funds')
     """,
     "a screening that was begun and is not decided": """
         SELECT s.id AS screening_id, s.transaction_id FROM compliance_screening s

@@ -17,6 +17,7 @@ class LedgerConfig(AppConfig):
         metrics.open_escalations(selectors.open_escalation_count)
         metrics.add_gauge("wallet_waiting_units", "Pending units by stage.", selectors.waiting_units, labels=("stage",))
         checks.register(check_fees)
+        checks.register(check_level_limits)
 
 
 def check_fees(**_: object) -> list[checks.CheckMessage]:
@@ -27,4 +28,15 @@ def check_fees(**_: object) -> list[checks.CheckMessage]:
         fees.check_fees()
     except ImproperlyConfigured as error:
         return [checks.Error(str(error), id="ledger.E001")]
+    return []
+
+
+def check_level_limits(**_: object) -> list[checks.CheckMessage]:
+    """So is a wrong limit: better found when the wallet starts than by whoever is verified."""
+    from ledger import levels
+
+    try:
+        levels.check_level_limits()
+    except ImproperlyConfigured as error:
+        return [checks.Error(str(error), id="ledger.E002")]
     return []

@@ -90,6 +90,7 @@ class AdjustmentStatus(TextChoices):
 class LimitScope(TextChoices):
     ACCOUNT = "account"
     CUSTOMER = "customer"
+    LEVEL = "level"
 
 
 class LimitDirection(TextChoices):

@@ -6,7 +6,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from ledger.rails import configured_rail
-from ledger.services import clearing, events, holds, rails, thawing
+from ledger.services import clearing, events, holds, levels, rails, thawing
 from wallet_project.utils.batches import work_off
 from wallet_project.utils.http_client import ProviderNotConfigured
 
@@ -24,6 +24,11 @@ def expire_due() -> None:
 @shared_task(name="ledger.resume_thawed")
 def resume_thawed() -> None:
     work_off("ledger.resume_thawed", lambda: thawing.resume_thawed(now=timezone.now()), full=thawing.BATCH)
+
+
+@shared_task(name="ledger.keep_level_limits")
+def keep_level_limits() -> None:
+    work_off("ledger.keep_level_limits", levels.keep_level_limits, full=levels.BATCH)
 
 
 @shared_task(name="ledger.dispatch_rails")

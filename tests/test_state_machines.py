@@ -22,6 +22,7 @@ MACHINES = [
 def test_every_machine_is_known_here() -> None:
     assert {model.__name__ for model, _ in MACHINES} == {
         "Customer",
+        "CustomerLevel",
         "Account",
         "Beneficiary",
         "Handle",
@@ -34,6 +35,8 @@ def test_every_machine_is_known_here() -> None:
         "Case",
         "ListVersion",
         "NameScreening",
+        "RiskWeights",
+        "Document",
         "RuleVersion",
         "Backtest",
     }

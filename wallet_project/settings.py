@@ -140,6 +140,16 @@ STATIC_ROOT = BASE_DIR / "staticfiles"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+    # What customers send: no address leads to it, and nobody else on the machine reads it.
+    "documents": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {
+            "location": env.str("DOCUMENTS_DIR", default=str(BASE_DIR / ".local" / "documents")),
+            "base_url": None,
+            "file_permissions_mode": 0o600,
+            "directory_permissions_mode": 0o700,
+        },
+    },
 }
 WHITENOISE_USE_FINDERS = DEBUG
 
@@ -217,6 +227,14 @@ if IDENTITY_VALID_DAYS < 0:
 #: Points of the rules that score add up: from these sums on a transaction is reviewed, and rejected.
 SCORE_REVIEW_FROM = env.int("SCORE_REVIEW_FROM", default=50)
 SCORE_REJECT_FROM = env.int("SCORE_REJECT_FROM", default=100)
+#: Documents that customers send: how large one may be, how many in a day, and how many ever; and how often a day a
+#: customer may ask for the full level.
+DOCUMENT_MAX_BYTES = env.int("DOCUMENT_MAX_BYTES", default=5 * 1024 * 1024)
+DOCUMENTS_PER_DAY = env.int("DOCUMENTS_PER_DAY", default=10)
+DOCUMENTS_PER_CUSTOMER = env.int("DOCUMENTS_PER_CUSTOMER", default=50)
+LEVEL_REQUESTS_PER_DAY = env.int("LEVEL_REQUESTS_PER_DAY", default=3)
+#: What a customer of a level may send to others, by currency: ledger/levels.py has the form. By default what he likes.
+LEVEL_LIMITS = env.json("LEVEL_LIMITS", default={})
 #: What payments cost: ledger/fees.py has the form. By default nothing does.
 FEES = env.json("FEES", default={})
 #: Lists of the tables whose rows the chain seals, each app its own (docs/chain.md).
@@ -263,6 +281,11 @@ SELF_AUDIT_QUERY_SECONDS = env.int("SELF_AUDIT_QUERY_SECONDS", default=600)
 if SELF_AUDIT_HOUR not in range(24):
     raise ImproperlyConfigured("SELF_AUDIT_HOUR is an hour of the day in UTC, from 0 to 23.")
 
+#: What gives the identity provider: a dotted path of a callable without arguments (docs/kyc.md).
+IDENTITY_PROVIDER = env.str("IDENTITY_PROVIDER", default="compliance.providers.identity.from_settings")
+#: For compliance.providers.signed.from_settings: what our calls are signed with, and where below IDENTITY_URL they go.
+IDENTITY_SIGNING_SECRET = env.str("IDENTITY_SIGNING_SECRET", default="")
+IDENTITY_PATHS = env.json("IDENTITY_PATHS", default={})
 IDENTITY_URL = env.str("IDENTITY_URL", default="")
 IDENTITY_API_KEY = env.str("IDENTITY_API_KEY", default="")
 IDENTITY_WEBHOOK_SECRET = env.str("IDENTITY_WEBHOOK_SECRET", default="")
@@ -321,6 +344,8 @@ CELERY_BEAT_SCHEDULE = {
         "compliance.run_checks": 5,
         "compliance.process_identity_events": 5,
         "compliance.refresh_identities": 3600,
+        "compliance.expire_documents": 3600,
+        "compliance.score_risks": 30,
         "compliance.screen_due": 2,
         "compliance.open_cases": 10,
         "compliance.rescreen_customers": 10,
@@ -329,6 +354,7 @@ CELERY_BEAT_SCHEDULE = {
         "ledger.clear_due": 2,
         "ledger.expire_due": 3,
         "ledger.resume_thawed": 10,
+        "ledger.keep_level_limits": 600,
         "ledger.dispatch_rails": 2,
         "ledger.process_bank_events": 2,
         "chain.seal": 3,
@@ -368,7 +394,11 @@ _management_only = {"migrate", "collectstatic", "check", "makemigrations", "spec
 _management_only |= {"notarize", "verify_chain", "resume_chain", "expire", "archive"}
 # Only the rail that speaks HTTP needs to know where.
 _bank = (BANK_URL, BANK_API_KEY) if PAYMENT_RAIL == "ledger.rails.http.from_settings" else ()
-_providers = (IDENTITY_URL, IDENTITY_API_KEY, IDENTITY_WEBHOOK_SECRET, *_bank, BANK_WEBHOOK_SECRET)
+_identity = {
+    "compliance.providers.identity.from_settings": (IDENTITY_URL, IDENTITY_API_KEY),
+    "compliance.providers.signed.from_settings": (IDENTITY_URL, IDENTITY_SIGNING_SECRET),
+}.get(IDENTITY_PROVIDER, ())
+_providers = (*_identity, IDENTITY_WEBHOOK_SECRET, *_bank, BANK_WEBHOOK_SECRET)
 if not DEBUG and not _management_only.intersection(sys.argv[1:2]) and not all(_providers):
     raise ImproperlyConfigured(
         "Set IDENTITY_URL and BANK_URL, each with its API_KEY and WEBHOOK_SECRET: without providers nothing could ever "

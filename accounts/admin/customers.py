@@ -57,6 +57,7 @@ class CustomerAdmin(StaffActionsMixin, ExactSearchMixin, BigTableAdmin):
         "handle",
         "identity",
         "kyc_reason",
+        "level_name",
         "profile_link",
         "verified_profile_link",
         "verified_until",
@@ -76,7 +77,7 @@ class CustomerAdmin(StaffActionsMixin, ExactSearchMixin, BigTableAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Customer]:
         rows: QuerySet[Customer] = super().get_queryset(request)
-        return rows.select_related("user", "profile", "verified_profile").order_by("-id")
+        return rows.select_related("user", "profile", "verified_profile", "level").order_by("-id")
 
     def condition(self, term: str) -> Q:
         # Also one that was given up: who had it is what somebody asks who was paid by it.
@@ -98,6 +99,10 @@ class CustomerAdmin(StaffActionsMixin, ExactSearchMixin, BigTableAdmin):
     @admin.display(description="identity")
     def identity(self, row: Customer) -> str:
         return badge(row.kyc_status)
+
+    @admin.display(description="level")
+    def level_name(self, row: Customer) -> str:
+        return badge(row.level.level) if hasattr(row, "level") else "–"
 
     @admin.display(description="created (UTC)")
     def created(self, row: Customer) -> str:

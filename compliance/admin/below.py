@@ -51,6 +51,7 @@ def checks_of_customer(request: HttpRequest, row: Customer) -> SafeString:
     rows = [
         (
             link(KycCheck, each.id),
+            each.get_level_display(),
             badge(each.status),
             each.decided_by or "–",
             each.reason or "–",
@@ -58,7 +59,9 @@ def checks_of_customer(request: HttpRequest, row: Customer) -> SafeString:
         )
         for each in KycCheck.objects.filter(customer=row).order_by("-id")[:SHOWN]
     ]
-    return table(["Check", "Status", "Decided by", "Reason", "Since (UTC)"], rows, empty="None was asked for yet.")
+    return table(
+        ["Check", "Level", "Status", "Decided by", "Reason", "Since (UTC)"], rows, empty="None was asked for yet."
+    )
 
 
 def _cases(cases: Iterable[Case], *, leave_out_empty: bool = False) -> SafeString | None:

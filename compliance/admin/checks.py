@@ -50,6 +50,7 @@ FACT_NAMES: Final = {
     "in_24h": "Came in in the 24 hours before",
     "party_matched": "A customer's name may be on a list",
     "destination_score": "Score of the payee's name on lists",
+    "customer_risk": "The customer's risk, of 100",
 }
 
 
@@ -126,7 +127,8 @@ class KycCheckAdmin(CheckAdmin):
     search_emails = ("customer__user__email__startswith",)
     search_help_text = "The beginning of an e-mail address, or a whole check or customer id"
     fieldsets = [
-        (None, {"fields": ["id", "customer_link", "profile_link", "state", "decided_by", "reason", "case_link"]}),
+        (None, {"fields": ["id", "customer_link", "level", "profile_link", "state"]}),
+        ("The decision", {"fields": ["decided_by", "reason", "case_link"]}),
         ("The provider", {"fields": ["provider_reference", "answers_values"]}),
         ("Tries", {"fields": ["attempts", "next_at", "created_at", "decided_at"]}),
     ]

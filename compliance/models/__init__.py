@@ -11,6 +11,7 @@ from compliance.models.decisions import (
     SelfAudit,
     StateChange,
 )
+from compliance.models.documents import Document, DocumentAccess
 from compliance.models.lists import (
     ListChange,
     ListDecision,
@@ -28,6 +29,7 @@ from compliance.models.matches import (
     Rescreening,
     RescreeningCandidate,
 )
+from compliance.models.risk import CustomerRisk, RiskAgreement, RiskScore, RiskWeights
 from compliance.models.rules import Backtest, Rule, RuleDecision, RulesRevision, RuleVersion
 
 __all__ = [
@@ -35,8 +37,11 @@ __all__ = [
     "Case",
     "CaseNote",
     "Check",
+    "CustomerRisk",
     "Decision",
     "DestinationMatch",
+    "Document",
+    "DocumentAccess",
     "InboundEvent",
     "KycCheck",
     "ListChange",
@@ -48,6 +53,9 @@ __all__ = [
     "NameTokens",
     "Rescreening",
     "RescreeningCandidate",
+    "RiskAgreement",
+    "RiskScore",
+    "RiskWeights",
     "Rule",
     "RuleDecision",
     "RuleVersion",

@@ -8,6 +8,8 @@ from django.db.models.functions import Now
 from django_fsm import FSMField, transition
 
 from accounts.models import Customer, Principal, ProfileVersion
+from accounts.states import Level
+from compliance.models.documents import Document
 from compliance.models.matches import NameScreening
 from compliance.states import CasePriority, CaseStatus, CaseVerdict, CheckStatus
 from ledger.models import Escalation, Transaction
@@ -51,10 +53,12 @@ class Check(models.Model):
 
 
 class KycCheck(Check):
-    """One identity check of one version of a customer's profile."""
+    """One check of one version of a customer's profile: of the identity (basic), or with documents (full)."""
 
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="kyc_checks")
     profile = models.ForeignKey(ProfileVersion, on_delete=models.PROTECT, related_name="+")
+    level = models.CharField(max_length=10, choices=Level.choices, default=Level.BASIC, help_text="what it is about")
+    documents = models.ManyToManyField(Document, related_name="checks", help_text="that were sent for it")
     provider_reference = models.CharField(max_length=128, blank=True)
     answers = models.JSONField(default=list, help_text="what the provider said, raw, in order")
 
@@ -63,7 +67,7 @@ class KycCheck(Check):
         indexes = [models.Index(fields=["next_at"], condition=Q(next_at__isnull=False), name="kyc_check_due")]
         constraints = [
             models.UniqueConstraint(
-                fields=["customer"],
+                fields=["customer", "level"],
                 condition=Q(status__in=["queued", "running", "in_review"]),
                 name="kyc_check_one_at_a_time",
             )

@@ -4,12 +4,14 @@ A provider is asked once per check, under a reference derived from our own row, 
 about anything else, or in a word that we do not know, is an error, never an approval.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import Literal, Protocol, cast, get_args
 from urllib.parse import quote
 
 from django.conf import settings
+from django.utils.module_loading import import_string
 
 from wallet_project.utils.http_client import (
     DEFAULT_LIMITS,
@@ -40,12 +42,32 @@ class IdentityProfile:
 
 
 @dataclass(frozen=True, slots=True)
+class IdentityDocument:
+    """What the customer sent for the check. `content` reads the file, which is never in a log or a traceback."""
+
+    id: str
+    kind: str
+    media_type: str
+    size: int
+    sha256: str = field(repr=False)
+    expires_on: str | None
+    content: Callable[[], bytes] = field(repr=False, compare=False)
+
+    def described(self) -> JsonObject:
+        """Without the file itself."""
+        return {name: getattr(self, name) for name in self.__slots__ if name != "content"}
+
+
+@dataclass(frozen=True, slots=True)
 class IdentityRequest:
-    """`reference` is our derived key, one per check for ever; `callback_url` is where a later answer may be sent."""
+    """`reference` is our derived key, one per check for ever; `callback_url` is where a later answer may be sent. A
+    check of the full level comes with documents."""
 
     reference: str
     callback_url: str
     profile: IdentityProfile
+    level: str = "basic"
+    documents: tuple[IdentityDocument, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +100,15 @@ class HttpIdentityProvider:
         self._client = client
 
     def submit(self, check: IdentityRequest) -> IdentityAnswer:
-        body = {
+        body: JsonObject = {
             "reference": check.reference,
             "callback_url": check.callback_url,
             "profile": asdict(check.profile),
         }
+        if check.documents:
+            # A check of the identity is asked for as ever, by providers that know of nothing else.
+            body["level"] = check.level
+            body["documents"] = [document.described() for document in check.documents]
         raw = self._client.post("/identity/v1/checks", body, idempotency_key=check.reference)
         return read_answer(raw, reference=check.reference)
 
@@ -110,7 +136,14 @@ def read_answer(raw: JsonObject, *, reference: str) -> IdentityAnswer:
 
 
 def configured_identity_provider() -> IdentityProvider:
-    """The provider of this deployment. Raises ProviderNotConfigured when there is none."""
+    """The provider of this deployment: what the factory that IDENTITY_PROVIDER names gives. Raises
+    ProviderNotConfigured when there is none."""
+    factory: Callable[[], IdentityProvider] = import_string(settings.IDENTITY_PROVIDER)
+    return factory()
+
+
+def from_settings() -> HttpIdentityProvider:
+    """The one at IDENTITY_URL, which knows us by IDENTITY_API_KEY. Raises ProviderNotConfigured."""
     if not settings.IDENTITY_URL or not settings.IDENTITY_API_KEY:
         raise ProviderNotConfigured("No identity provider is configured (IDENTITY_URL, IDENTITY_API_KEY).")
     return http_identity_provider(settings.IDENTITY_URL, settings.IDENTITY_API_KEY)

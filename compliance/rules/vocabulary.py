@@ -70,6 +70,14 @@ class Facts:
         "staff have not let through for him; 0 where there is none, null where the lists could not be read."
     )
 
+    customer_risk: int = field(
+        default=0,
+        metadata={
+            "meaning": "The risk of the customer whose money it is, from 0 to 100, as it was found out last "
+            "([customers](kyc.md#risk)); 0 where it was not yet."
+        },
+    )
+
     def as_json(self) -> dict[str, Any]:
         """All of them by name. `asdict` copies each in depth, which took longer than to ask all the rules."""
         return {name: getattr(self, name) for name in self.__slots__}

@@ -20,18 +20,20 @@ from django.db.models import Exists, F, OuterRef
 
 from accounts import steps as accounts
 from accounts.models import Customer, ProfileVersion
-from accounts.states import KycStatus
-from compliance import matches, steps
-from compliance.models import KycCheck, NameScreening
+from accounts.states import KycStatus, Level
+from compliance import document_files, matches, steps
+from compliance.document_files import FileDamaged
+from compliance.models import Document, KycCheck, NameScreening
 from compliance.name_tokens import keep_tokens_of
 from compliance.providers.identity import (
     IdentityAnswer,
+    IdentityDocument,
     IdentityProfile,
     IdentityProvider,
     IdentityRequest,
     configured_identity_provider,
 )
-from compliance.states import CaseStatus, CheckStatus, NameScreeningCause, NameScreeningStatus
+from compliance.states import ACTIVE, CaseStatus, CheckStatus, NameScreeningCause, NameScreeningStatus
 from compliance.watchlists import ListInForce, forget_lists, lists_in_force
 from wallet_project.utils.context import system_actor
 from wallet_project.utils.errors import DatabaseUnavailable, translate_database_error
@@ -58,8 +60,6 @@ SILENCE: Final = timedelta(hours=1)
 #: While it is deciding it is asked again, ever less often, in case its callback got lost.
 FIRST_POLL: Final = timedelta(seconds=5)
 LAST_POLL: Final = timedelta(minutes=5)
-ACTIVE: Final = (CheckStatus.QUEUED, CheckStatus.RUNNING, CheckStatus.IN_REVIEW)
-
 _ProviderError = ProviderUnavailable | ProviderRefused | ProviderAnswerMismatch | ProviderNotConfigured
 _PROVIDER_ERRORS: Final = (ProviderUnavailable, ProviderRefused, ProviderAnswerMismatch, ProviderNotConfigured)
 
@@ -73,6 +73,8 @@ class _Question:
     attempts: int
     asked_before: bool
     profile: IdentityProfile
+    level: str = Level.BASIC
+    documents: tuple[IdentityDocument, ...] = ()
 
     @property
     def reference(self) -> str:
@@ -96,7 +98,7 @@ def start_due_checks(*, now: datetime, limit: int = 200) -> int:
     _close_outdated(now=now, limit=limit)
     lists = lists_in_force()
     with transaction.atomic(durable=True):
-        active = KycCheck.objects.filter(customer=OuterRef("pk"), status__in=ACTIVE)
+        active = KycCheck.objects.filter(customer=OuterRef("pk"), level=Level.BASIC, status__in=ACTIVE)
         waiting = list(
             Customer.objects.filter(~Exists(active), kyc_status=KycStatus.PENDING, profile__isnull=False)
             .order_by("id")
@@ -223,6 +225,8 @@ def _claim(*, now: datetime, limit: int) -> list[_Question]:
                     attempts=check.attempts,
                     asked_before=asked_before,
                     profile=_told(check.profile),
+                    level=check.level,
+                    documents=tuple(_shown(document) for document in check.documents.order_by("id")),
                 )
             )
     return questions
@@ -241,6 +245,18 @@ def _told(profile: ProfileVersion) -> IdentityProfile:
         address=profile.address,
         document_type=profile.document_type,
         document_number=profile.document_number,
+    )
+
+
+def _shown(document: Document) -> IdentityDocument:
+    return IdentityDocument(
+        id=str(document.id),
+        kind=document.kind,
+        media_type=document.media_type,
+        size=document.size,
+        sha256=document.sha256,
+        expires_on=document.expires_on.isoformat() if document.expires_on else None,
+        content=lambda: document_files.read(document),
     )
 
 
@@ -274,8 +290,12 @@ def _ask(question: _Question, provider: IdentityProvider | None) -> IdentityAnsw
                 reference=question.reference,
                 callback_url=f"{settings.CALLBACK_URL}/webhooks/identity",
                 profile=question.profile,
+                level=question.level,
+                documents=question.documents,
             )
         )
+    except FileDamaged as error:
+        return ProviderUnavailable(error.message, may_have_reached=False)
     except _PROVIDER_ERRORS as error:
         return error
 

@@ -22,7 +22,7 @@ from compliance import destinations, steps
 from compliance.destinations import Destination
 from compliance.facts import LegFacts, facts_of
 from compliance.limits import four_eyes_from, limits_in_force
-from compliance.models import Case
+from compliance.models import Case, CustomerRisk
 from compliance.rules import Decision, RuleSet, decide, unavailable, worst
 from compliance.ruleset import rules_in_force, thresholds
 from compliance.states import CasePriority, CheckStatus, Verdict
@@ -101,7 +101,7 @@ def _screen(batch: Sequence[Claimed], *, now: datetime) -> None:
 
 def _judge(batch: Sequence[Claimed]) -> list[Judged]:
     limits = limits_in_force()
-    legs, found = _with_destinations(facts_of([unit.unit_id for unit in batch], limits))
+    legs, found = _with_destinations(_with_risk(facts_of([unit.unit_id for unit in batch], limits)))
     rules, from_points = _rules(), thresholds()
 
     def decision(facts: Mapping[str, Any]) -> Decision:
@@ -111,6 +111,17 @@ def _judge(batch: Sequence[Claimed]) -> list[Judged]:
 
     revision = None if rules is None else rules.revision
     return [Judged(leg, decision(leg.values), revision, found.get(leg.transaction_id, ())) for leg in legs]
+
+
+def _with_risk(legs: list[LegFacts]) -> list[LegFacts]:
+    """The legs with their customers' risk, in one look for all of them."""
+    customers = {leg.customer_id for leg in legs if leg.customer_id}
+    risky = CustomerRisk.objects.filter(customer__in=customers, score__gt=0)
+    scores = dict(risky.values_list("customer_id", "score"))
+    for leg in legs:
+        if leg.customer_id in scores:
+            leg.values["customer_risk"] = scores[leg.customer_id]
+    return legs
 
 
 def _with_destinations(legs: list[LegFacts]) -> tuple[list[LegFacts], dict[UUID, Sequence[ListHit]]]:

@@ -34,13 +34,19 @@ from wallet_project.utils.money import format_money
 
 SHOWN = 20
 _HEADERS = ["Of", "Direction", "Per transaction", "Per day", "used today", "In 30 days", "used in 30 days"]
-_OWNERS = {LimitScope.ACCOUNT.value: Account, LimitScope.CUSTOMER.value: Customer}
+_OWNERS = {LimitScope.ACCOUNT.value: Account, LimitScope.CUSTOMER.value: Customer, LimitScope.LEVEL.value: Customer}
+_BY_LEVEL = {LimitScope.LEVEL.value: ", by level"}
+_OF = {
+    LimitScope.ACCOUNT: "this account",
+    LimitScope.CUSTOMER: "all of the customer's accounts",
+    LimitScope.LEVEL: "all of the customer's accounts, by his level",
+}
 
 
 def limits_table(owners: Sequence[UUID]) -> SafeString:
     rows = [
         (
-            "this account" if each.scope == LimitScope.ACCOUNT else "all of the customer's accounts",
+            _OF[each.scope],
             f"{LimitDirection(each.direction).label}, {each.currency}",
             money(each.per_transaction, each.currency),
             money(each.per_day, each.currency),
@@ -61,7 +67,7 @@ def changes_table(owners: Sequence[UUID]) -> SafeString:
     rows = [
         (
             instant(change.at),
-            f"{change.get_direction_display()}, {change.currency}",
+            f"{change.get_direction_display()}, {change.currency}{_BY_LEVEL.get(change.scope, '')}",
             money(change.per_transaction, change.currency),
             money(change.per_day, change.currency),
             money(change.per_30_days, change.currency),
@@ -133,6 +139,7 @@ def what_setting_does(row: Any) -> str:
             if amount is not None
         )
         for each in limits_of([row.id])
+        if each.scope != LimitScope.LEVEL
     ]
     return f"{_TAKES_EFFECT} At present: {'; '.join(present) or 'no limit'}."
 
@@ -164,7 +171,7 @@ class LimitChangeAdmin(ExactSearchMixin, BigTableAdmin):
 
     @admin.display(description="direction")
     def direction_name(self, row: LimitChange) -> str:
-        return f"{row.get_direction_display()}, {row.currency}"
+        return f"{row.get_direction_display()}, {row.currency}{_BY_LEVEL.get(row.scope, '')}"
 
     @admin.display(description="per transaction")
     def transaction_money(self, row: LimitChange) -> str:

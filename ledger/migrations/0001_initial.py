@@ -50,11 +50,14 @@ class Migration(migrations.Migration):
                 ('per_transaction', models.BigIntegerField(null=True)),
                 ('per_day', models.BigIntegerField(help_text='a calendar day in UTC', null=True)),
                 ('per_30_days', models.BigIntegerField(help_text='today and the 29 days before', null=True)),
+                ('level_per_transaction', models.BigIntegerField(help_text="these three: by the customer's level", null=True)),
+                ('level_per_day', models.BigIntegerField(null=True)),
+                ('level_per_30_days', models.BigIntegerField(null=True)),
             ],
             options={
                 'permissions': [('set_limit', 'Can set limits of accounts and customers')],
                 'default_permissions': ('view',),
-                'constraints': [models.UniqueConstraint(fields=('owner_id', 'direction', 'currency'), name='limit_one_of_an_owner'), models.CheckConstraint(condition=models.Q(('per_transaction__isnull', False), ('per_day__isnull', False), ('per_30_days__isnull', False), _connector='OR'), name='limit_limits_something'), models.CheckConstraint(condition=models.Q(models.Q(('per_transaction__isnull', True), ('per_transaction__gte', 0), _connector='OR'), models.Q(('per_day__isnull', True), ('per_day__gte', 0), _connector='OR'), models.Q(('per_30_days__isnull', True), ('per_30_days__gte', 0), _connector='OR')), name='limit_not_negative')],
+                'constraints': [models.UniqueConstraint(fields=('owner_id', 'direction', 'currency'), name='limit_one_of_an_owner'), models.CheckConstraint(condition=models.Q(('per_transaction__isnull', False), ('per_day__isnull', False), ('per_30_days__isnull', False), ('level_per_transaction__isnull', False), ('level_per_day__isnull', False), ('level_per_30_days__isnull', False), _connector='OR'), name='limit_limits_something'), models.CheckConstraint(condition=models.Q(models.Q(('per_transaction__isnull', True), ('per_transaction__gte', 0), _connector='OR'), models.Q(('per_day__isnull', True), ('per_day__gte', 0), _connector='OR'), models.Q(('per_30_days__isnull', True), ('per_30_days__gte', 0), _connector='OR'), models.Q(('level_per_transaction__isnull', True), ('level_per_transaction__gte', 0), _connector='OR'), models.Q(('level_per_day__isnull', True), ('level_per_day__gte', 0), _connector='OR'), models.Q(('level_per_30_days__isnull', True), ('level_per_30_days__gte', 0), _connector='OR')), name='limit_not_negative'), models.CheckConstraint(condition=models.Q(models.Q(('direction', 'out'), ('scope', 'customer')), models.Q(('level_per_30_days', None), ('level_per_day', None), ('level_per_transaction', None)), _connector='OR'), name='limit_of_a_level_is_for_what_a_customer_sends')],
             },
         ),
         migrations.CreateModel(
@@ -62,7 +65,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(primary_key=True, serialize=False)),
                 ('owner_id', models.UUIDField()),
-                ('scope', models.CharField(choices=[('account', 'Account'), ('customer', 'Customer')], max_length=8)),
+                ('scope', models.CharField(choices=[('account', 'Account'), ('customer', 'Customer'), ('level', 'Level')], max_length=8)),
                 ('direction', models.CharField(choices=[('out', 'outgoing'), ('in', 'incoming')], max_length=3)),
                 ('currency', models.CharField(max_length=3)),
                 ('per_transaction', models.BigIntegerField(null=True)),

@@ -9,9 +9,13 @@ from ledger.selectors.transactions import read
 from ledger.states import LimitDirection, LimitScope
 
 _LIMITS: Final = """
-    SELECT l.owner_id, l.scope, l.direction, l.currency, l.per_transaction, l.per_day, l.per_30_days,
+    SELECT l.owner_id, of.scope, l.direction, l.currency, of.per_transaction, of.per_day, of.per_30_days,
            used.today AS used_today, used.in_30_days AS used_in_30_days
     FROM ledger_limit l
+    CROSS JOIN LATERAL (VALUES
+        (l.scope, l.per_transaction, l.per_day, l.per_30_days),
+        ('level', l.level_per_transaction, l.level_per_day, l.level_per_30_days)
+    ) AS of (scope, per_transaction, per_day, per_30_days)
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(u.amount) FILTER (WHERE u.day = today.day), 0)::bigint AS today,
                coalesce(sum(u.amount), 0)::bigint AS in_30_days
@@ -20,7 +24,8 @@ _LIMITS: Final = """
         WHERE u.owner_id = l.owner_id AND u.direction = l.direction AND u.currency = l.currency
     ) used
     WHERE l.owner_id = ANY (%(owners)s) AND l.currency = coalesce(%(currency)s, l.currency)
-    ORDER BY l.scope, l.currency, l.direction DESC"""
+        AND coalesce(of.per_transaction, of.per_day, of.per_30_days) IS NOT NULL
+    ORDER BY of.scope, l.currency, l.direction DESC"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,10 @@ class AllowanceOutput(serializers.Serializer[Any]):
 class LimitOutput(serializers.Serializer[LimitView]):
     scope = serializers.ChoiceField(
         choices=LimitScope.values,
-        help_text="`account`: of this account alone; `customer`: of all your accounts in this currency together.",
+        help_text=(
+            "`account`: of this account alone; `customer`: of all your accounts in this currency together; `level`: of "
+            "them too, by how much is known of you (`GET /me/level`)."
+        ),
     )
     direction = serializers.ChoiceField(
         choices=LimitDirection.values,

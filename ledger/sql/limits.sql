@@ -4,6 +4,7 @@
 --   out: transfers and withdrawals that have not failed, on the day they were asked for, as captured if they were
 --   in:  transfers and deposits that have cleared, on the day they did
 -- What a customer moves between accounts of his own counts for the accounts and not for the customer.
+-- A customer's row has two limits for what goes out, that of staff and that of his level: the tighter holds.
 
 -- ledger_count: which outgoing counters some transactions belong to, and with how much of `p_amounts` (one a transaction).
 CREATE OR REPLACE FUNCTION ledger_count(p_transactions uuid[], p_amounts bigint[])
@@ -50,9 +51,10 @@ DECLARE
 BEGIN
     PERFORM ledger_lock_usage(p_direction, p_counted, p_day);
     SELECT bool_and(
-        c.largest <= coalesce(l.per_transaction, c.largest)
-        AND used.today + c.total <= coalesce(l.per_day, used.today + c.total)
-        AND used.in_30_days + c.total <= coalesce(l.per_30_days, used.in_30_days + c.total))
+        c.largest <= coalesce(least(l.per_transaction, l.level_per_transaction), c.largest)
+        AND used.today + c.total <= coalesce(least(l.per_day, l.level_per_day), used.today + c.total)
+        AND used.in_30_days + c.total
+            <= coalesce(least(l.per_30_days, l.level_per_30_days), used.in_30_days + c.total))
     INTO v_within
     FROM jsonb_to_recordset(p_counted) AS c (owner_id uuid, currency text, largest bigint, total bigint)
     JOIN ledger_limit l ON l.owner_id = c.owner_id AND l.currency = c.currency AND l.direction = p_direction
@@ -124,7 +126,8 @@ BEGIN
     WHERE u.owner_id = c.owner_id AND u.currency = c.currency AND u.day = c.day AND u.direction = 'out';
 END $$;
 
--- ledger_set_limit: set, change or (all three null) remove a limit; logged with who and why.
+-- ledger_set_limit: set, change or (all three null) remove a limit; logged with who and why. The scope 'level' is what the
+-- customer's level allows; it leaves what staff have set as it is, and the other way round.
 -- Locks: the customer, then his accounts (or the one account) in id order: nothing is posted while what counts so far is
 -- added up. Raises WL001 when there is no such owner.
 CREATE OR REPLACE FUNCTION ledger_set_limit(
@@ -134,8 +137,9 @@ CREATE OR REPLACE FUNCTION ledger_set_limit(
 DECLARE
     v_accounts uuid[];
     v_today date;
+    v_limit ledger_limit%ROWTYPE;
 BEGIN
-    IF p_scope = 'customer' THEN
+    IF p_scope IN ('customer', 'level') THEN
         PERFORM FROM accounts_customer c WHERE c.id = p_owner FOR UPDATE;
     ELSE
         PERFORM FROM accounts_account a WHERE a.id = p_owner AND a.kind = 'customer' AND a.currency = p_currency;
@@ -145,7 +149,7 @@ BEGIN
     END IF;
     SELECT array_agg(locked.id) INTO v_accounts FROM (
         SELECT a.id FROM accounts_account a
-        WHERE CASE p_scope WHEN 'customer' THEN a.customer_id ELSE a.id END = p_owner
+        WHERE CASE p_scope WHEN 'account' THEN a.id ELSE a.customer_id END = p_owner
         ORDER BY a.id FOR NO KEY UPDATE
     ) locked;
     v_today := (clock_timestamp() AT TIME ZONE 'UTC')::date;
@@ -155,12 +159,26 @@ BEGIN
     VALUES (p_owner, p_scope, p_direction, p_currency, p_per_transaction, p_per_day, p_per_30_days, p_actor, p_reason,
             p_request_id);
     DELETE FROM ledger_usage u WHERE u.owner_id = p_owner AND u.direction = p_direction AND u.currency = p_currency;
-    DELETE FROM ledger_limit l WHERE l.owner_id = p_owner AND l.direction = p_direction AND l.currency = p_currency;
-    IF coalesce(p_per_transaction, p_per_day, p_per_30_days) IS NULL THEN
+    DELETE FROM ledger_limit l WHERE l.owner_id = p_owner AND l.direction = p_direction AND l.currency = p_currency
+    RETURNING l.* INTO v_limit;
+    IF p_scope = 'level' THEN
+        v_limit.level_per_transaction := p_per_transaction;
+        v_limit.level_per_day := p_per_day;
+        v_limit.level_per_30_days := p_per_30_days;
+    ELSE
+        v_limit.per_transaction := p_per_transaction;
+        v_limit.per_day := p_per_day;
+        v_limit.per_30_days := p_per_30_days;
+    END IF;
+    IF coalesce(v_limit.per_transaction, v_limit.per_day, v_limit.per_30_days, v_limit.level_per_transaction,
+                v_limit.level_per_day, v_limit.level_per_30_days) IS NULL THEN
         RETURN;
     END IF;
-    INSERT INTO ledger_limit (owner_id, scope, direction, currency, per_transaction, per_day, per_30_days)
-    VALUES (p_owner, p_scope, p_direction, p_currency, p_per_transaction, p_per_day, p_per_30_days);
+    INSERT INTO ledger_limit (owner_id, scope, direction, currency, per_transaction, per_day, per_30_days,
+        level_per_transaction, level_per_day, level_per_30_days)
+    VALUES (p_owner, CASE p_scope WHEN 'level' THEN 'customer' ELSE p_scope END, p_direction, p_currency,
+            v_limit.per_transaction, v_limit.per_day, v_limit.per_30_days, v_limit.level_per_transaction,
+            v_limit.level_per_day, v_limit.level_per_30_days);
     INSERT INTO ledger_usage (owner_id, direction, currency, day, amount)
     SELECT p_owner, p_direction, p_currency, counted.day, sum(counted.amount)
     FROM (

@@ -2,6 +2,7 @@
 
 from ledger.resolutions import UNFINISHED_RAIL, Resolution, StillInSuspense, StillWaiting
 from ledger.steps.escalations import escalate
+from ledger.steps.levels import keep_limits_of, set_level_limits
 from ledger.steps.resolve import (
     EscalationAlreadyResolved,
     EscalationNotFound,
@@ -34,10 +35,12 @@ __all__ = [
     "fail_settled_otherwise",
     "hold_for_review",
     "item_of_return",
+    "keep_limits_of",
     "lock",
     "lock_escalation",
     "park",
     "post_to_suspense",
     "resolve_escalation",
     "resume",
+    "set_level_limits",
 ]

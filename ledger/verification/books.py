@@ -63,7 +63,7 @@ _KEYS_HOLD: Final = Proof(
             AND NOT EXISTS (SELECT FROM others GROUP BY result_id, operation = 'capture' HAVING count(*) > 1)
             AND NOT EXISTS (
                 SELECT FROM others c
-                WHERE c.operation <> 'bulk'
+                WHERE c.operation NOT IN ('bulk', 'request_level')
                     AND NOT EXISTS (SELECT FROM ledger_transaction t WHERE t.group_id = c.result_id)
                     AND NOT EXISTS (SELECT FROM accounts_account a WHERE a.id = c.result_id)
                     AND NOT EXISTS (SELECT FROM accounts_beneficiary b WHERE b.id = c.result_id)
@@ -179,10 +179,10 @@ def _keys() -> SqlCheck:
                           (SELECT count(*) FROM ledger_transaction) AS transactions""",
         proofs=[_KEYS_HOLD],
         offences={
-            # A bulk's own key stands for many, each of which has one, too.
+            # A bulk's own key stands for many, each of which has one, too. What a level's stands for, compliance knows.
             _NOTHING_MADE: """
                 SELECT c.id AS key_id, c.operation, c.result_id FROM accounts_idempotencyclaim c
-                WHERE c.operation <> 'bulk'
+                WHERE c.operation NOT IN ('bulk', 'request_level')
                     AND NOT EXISTS (SELECT FROM ledger_transaction t WHERE t.id = c.result_id AND t.group_id IS NULL)
                     AND NOT EXISTS (SELECT FROM ledger_transaction t WHERE t.group_id = c.result_id)
                     AND NOT EXISTS (SELECT FROM accounts_account a WHERE a.id = c.result_id)

@@ -57,14 +57,21 @@ def limits() -> SqlCheck:
                     WHERE (l.owner_id, l.direction, l.currency) = (u.owner_id, u.direction, u.currency))""",
             "a limit that is not the one that was set last": """
                 WITH last AS (
-                    SELECT DISTINCT ON (owner_id, direction, currency) * FROM ledger_limitchange
-                    ORDER BY owner_id, direction, currency, id DESC
+                    SELECT DISTINCT ON (owner_id, scope = 'level', direction, currency) * FROM ledger_limitchange
+                    ORDER BY owner_id, scope = 'level', direction, currency, id DESC
+                ), present AS (
+                    SELECT owner_id, scope, direction, currency, per_transaction, per_day, per_30_days FROM ledger_limit
+                    UNION ALL
+                    SELECT owner_id, 'level', direction, currency, level_per_transaction, level_per_day,
+                           level_per_30_days
+                    FROM ledger_limit
                 )
                 SELECT coalesce(l.owner_id, s.owner_id) AS owner_id, coalesce(l.direction, s.direction) AS direction,
                        coalesce(l.currency, s.currency) AS currency
-                FROM ledger_limit l
+                FROM (SELECT * FROM present WHERE coalesce(per_transaction, per_day, per_30_days) IS NOT NULL) l
                 FULL JOIN (SELECT * FROM last WHERE coalesce(per_transaction, per_day, per_30_days) IS NOT NULL) s
-                    ON (s.owner_id, s.direction, s.currency) = (l.owner_id, l.direction, l.currency)
+                    ON (s.owner_id, s.scope = 'level', s.direction, s.currency)
+                        = (l.owner_id, l.scope = 'level', l.direction, l.currency)
                 WHERE ROW(l.scope, l.per_transaction, l.per_day, l.per_30_days)
                     IS DISTINCT FROM ROW(s.scope, s.per_transaction, s.per_day, s.per_30_days)""",
         },

@@ -112,7 +112,7 @@ _KEYS: Final = {
         WHERE t.xact >= %(since)s GROUP BY t.id HAVING count(c.id) <> 1""",  # noqa: S608
     "a key has made nothing": f"""
         SELECT c.id AS key_id, c.operation, c.result_id FROM ({_NEW_KEYS}) c
-        WHERE c.operation <> 'bulk'
+        WHERE c.operation NOT IN ('bulk', 'request_level')
             AND NOT EXISTS (SELECT FROM ledger_transaction t WHERE t.id = c.result_id
                             AND (t.group_id IS NULL OR (c.operation = 'capture' AND t.captured_at IS NOT NULL)))
             AND NOT EXISTS (SELECT FROM ledger_transaction t WHERE t.group_id = c.result_id)

@@ -42,7 +42,8 @@ def test_a_profile_is_kept_and_shown() -> None:
     assert me["may"] == {"request_accounts": True, "new_accounts_open": "after_verification"}
     assert me["limits"] == {"accounts": 20, "beneficiaries": 50, "currencies": ["CHF", "EUR", "GBP", "JPY", "USD"]}
     assert set(me) == {
-        "id", "email", "handle", "kyc_status", "kyc_reason", "profile", "may", "notice", "limits", "created_at",
+        "id", "email", "handle", "kyc_status", "kyc_reason", "level", "profile", "may", "notice", "limits",
+        "created_at",
     }  # fmt: skip
 
 

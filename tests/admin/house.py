@@ -16,10 +16,11 @@ from compliance.models import Case, RuleVersion, SelfAudit
 from compliance.models import InboundEvent as IdentityEvent
 from compliance.providers.identity import IdentityAnswer, IdentityRequest
 from compliance.services import backtests, case_queue, cases, kyc, rules, screening
+from compliance.services.documents import add_document, download
 from compliance.services.list_activation import activate_version
 from compliance.services.lists import import_list
 from compliance.services.rules import Draft
-from compliance.states import RuleChange
+from compliance.states import DocumentKind, RuleChange
 from ledger import steps
 from ledger.models import InboundEvent as BankEvent
 from ledger.models import Transaction
@@ -109,6 +110,14 @@ def build_house() -> House:
     IdentityEvent.objects.create(event_id=uuid4().hex, kind="check.completed", payload={"status": "review"})
     officer = staff_of("Officer")
     proposals.propose_reversal(actor=officer, transaction_id=cleared.id, amount=500, reason="half of the rent")
+    document = add_document(
+        actor=actor_of(ada),
+        kind=DocumentKind.PROOF_OF_ADDRESS,
+        expires_on=None,
+        content=b"%PDF-1.7 a bill",
+        now=NOW,
+    ).document
+    download(actor=officer, document_id=document.id)
     limits.set_account_limit(
         actor=officer,
         account_id=account.id,

@@ -163,6 +163,10 @@ def test_the_roles_may_what_they_should_and_no_more(db: None) -> None:
         "compliance.work_case",
         "accounts.freeze_account",
         "accounts.restart_verification",
+        "accounts.lower_level",
+        "compliance.download_document",
+        "compliance.reject_document",
+        "compliance.edit_risk",
         "ledger.propose_adjustment",
         "ledger.set_limit",
         "compliance.edit_rule",
@@ -172,6 +176,7 @@ def test_the_roles_may_what_they_should_and_no_more(db: None) -> None:
         "compliance.approve_case",
         "ledger.approve_adjustment",
         "compliance.approve_rule",
+        "compliance.approve_risk",
         "compliance.approve_list",
     }
     audit = {"compliance.ask_self_audit"}

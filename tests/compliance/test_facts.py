@@ -183,6 +183,7 @@ def model(row: Row, rows: list[Row], rejected: set[UUID]) -> Facts:
         else None,
         party_matched=False,
         destination_score=0,
+        customer_risk=0,
     )
 
 

@@ -43,6 +43,7 @@ QUIET = Facts(
     in_24h=None,
     party_matched=False,
     destination_score=0,
+    customer_risk=0,
 )
 
 
@@ -138,6 +139,7 @@ FACTS = st.builds(
     in_24h=st.none() | st.integers(0, 10**15),
     party_matched=st.booleans(),
     destination_score=st.integers(0, 100),
+    customer_risk=st.integers(0, 100),
 )
 
 

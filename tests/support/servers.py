@@ -131,6 +131,7 @@ def environment(servers: TestServers, *, database: str, redis_number: int) -> di
         "DATABASE_URL": servers.database_url(APPLICATION, database),
         "DATABASE_OWNER_URL": servers.database_url(OWNER, database),
         "REDIS_URL": servers.redis_url(redis_number),
+        "DOCUMENTS_DIR": str(Path(servers.home, "documents")),
     }
 
 

@@ -41,6 +41,7 @@ THROTTLE_RATES: Final[dict[str, str]] = {
     "beneficiaries": "120/min",
     "payees": "200/hour",
     "handle": "20/hour",
+    "documents": "60/hour",
 }
 REST_FRAMEWORK: Final[dict[str, Any]] = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["wallet_project.api.authentication.SessionTokenAuthentication"],
@@ -88,6 +89,10 @@ SPECTACULAR_SETTINGS: Final[dict[str, Any]] = {
     # What several resources have in other choices: each gets a name that a generated client can live with.
     "ENUM_NAME_OVERRIDES": {
         "AccountStatus": "accounts.states.AccountStatus",
+        "DocumentKind": "compliance.states.DocumentKind.values",
+        "DocumentStatus": "compliance.states.DocumentStatus.values",
+        "Level": "accounts.states.Level.values",
+        "FullLevel": ["full"],
         "TransactionStatus": "ledger.selectors.LISTED_STATUSES",
         "TransactionKind": "ledger.selectors.LISTED_KINDS",
         "ChargedKind": "ledger.fees.CHARGED_KINDS",

@@ -14,7 +14,7 @@ _OTHERS = (
     ("internal_error", 500, "Something went wrong on our side; quote request_id when you ask us."),
     ("method_not_allowed", 405, "This address does not take that method; see Allow."),
     ("not_acceptable", 406, "The answer is JSON; send Accept: application/json."),
-    ("unsupported_media_type", 415, "Send JSON in UTF-8, Content-Type: application/json."),
+    ("unsupported_media_type", 415, "Send JSON in UTF-8 (application/json); a file, as multipart/form-data."),
 )
 
 

@@ -45,7 +45,10 @@ STATUSES: Final[dict[type[errors.DomainError], int]] = {
 _FRAMEWORK_CODES: Final[dict[type[exceptions.APIException], tuple[str, str]]] = {
     exceptions.MethodNotAllowed: ("method_not_allowed", "This address does not take that method; see Allow."),
     exceptions.NotAcceptable: ("not_acceptable", "The answer is JSON; send Accept: application/json."),
-    exceptions.UnsupportedMediaType: ("unsupported_media_type", "Send JSON in UTF-8, Content-Type: application/json."),
+    exceptions.UnsupportedMediaType: (
+        "unsupported_media_type",
+        "Send JSON in UTF-8 (application/json); a file, as multipart/form-data.",
+    ),
 }
 _RESERVED: Final = frozenset(("type", "title", "status", "code", "detail", "errors", "request_id"))
 

@@ -43,7 +43,7 @@ _TITLES: Final = {
     406: "The answer is JSON.",
     409: "Not possible in the present state.",
     413: "The body is too large.",
-    415: "The body is not JSON in UTF-8.",
+    415: "The body is not of the type that is taken.",
     422: "Understood, and refused.",
     429: "Too many requests; see Retry-After.",
     500: "A fault of ours.",
@@ -52,7 +52,7 @@ _TITLES: Final = {
 # What the framework refuses itself: status, code and sentence as `problems` words them.
 _BY_FRAMEWORK: Final = {
     406: ("not_acceptable", "The answer is JSON; send Accept: application/json."),
-    415: ("unsupported_media_type", "Send JSON in UTF-8, Content-Type: application/json."),
+    415: ("unsupported_media_type", "Send JSON in UTF-8 (application/json); a file, as multipart/form-data."),
     500: ("internal_error", "Something went wrong on our side."),
 }
 

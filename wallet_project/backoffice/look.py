@@ -56,6 +56,9 @@ NAVIGATION: list[dict[str, Any]] = [
             item("Customers", "group", "accounts.customer"),
             item("Accounts", "account_balance_wallet", "accounts.account"),
             item("Profile versions", "contact_page", "accounts.profileversion"),
+            item("Risk weights", "speed", "compliance.riskweights"),
+            item("Documents", "description", "compliance.document"),
+            item("Looks at documents", "visibility", "compliance.documentaccess"),
         ],
     },
     {

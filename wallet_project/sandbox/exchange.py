@@ -73,6 +73,13 @@ class Fields:
             raise Problem(400, "invalid_request", f"{name} is an object")
         return Fields(value)
 
+    def objects(self, name: str, *, limit: int) -> list[Json]:
+        """There may be none."""
+        value = self._left.pop(name, [])
+        if not isinstance(value, list) or len(value) > limit or not all(isinstance(item, dict) for item in value):
+            raise Problem(400, "invalid_request", f"{name} is a list of at most {limit} objects")
+        return value
+
     def raw(self, name: str) -> Json:
         return self.object(name)._left
 

@@ -31,6 +31,8 @@ class IdentityProvider:
         profile = fields.object("profile")
         values = {name: profile.text(name) for name in _PROFILE}
         profile.done()
+        fields.text("level", limit=20, default="basic")
+        fields.objects("documents", limit=20)
         fields.done()
         if callback_url and self._wallet_url is not None and not is_below(callback_url, self._wallet_url):
             raise Problem(422, "callback_url_not_allowed", "callback_url is not below the wallet's registered address")

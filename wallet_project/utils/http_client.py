@@ -8,7 +8,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -114,15 +114,23 @@ def assert_no_transaction() -> None:
                 raise RuntimeError("a call to a provider inside a database transaction")
 
 
-class ProviderClient:
-    """JSON over HTTP to one provider, with a bearer key. Threads may share it; connections are kept and reused."""
+#: The headers that sign a call: of its key, and of what is signed: its body or, without one, what follows the host.
+Signer = Callable[[str, bytes], Mapping[str, str]]
 
-    def __init__(self, *, base_url: str, api_key: str, limits: CallLimits = DEFAULT_LIMITS) -> None:
+
+class ProviderClient:
+    """JSON over HTTP to one provider, with a bearer key or signed. Threads may share it; connections are kept and
+    reused."""
+
+    def __init__(
+        self, *, base_url: str, api_key: str = "", signer: Signer | None = None, limits: CallLimits = DEFAULT_LIMITS
+    ) -> None:
         parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
             raise ValueError("a provider's base url is http(s)://host[:port][/path]")
-        if not api_key or not api_key.isascii() or not api_key.isprintable():
+        if not (api_key or signer) or not api_key.isascii() or not api_key.isprintable():
             raise ValueError("a provider's key is printable ASCII")
+        self._signer = signer
         self._base_url = base_url.rstrip("/")
         self._api_key = api_key
         self._limits = limits
@@ -160,11 +168,15 @@ class ProviderClient:
         headers = {
             "Accept": "application/json",
             "Accept-Encoding": "identity",
-            "Authorization": f"Bearer {self._api_key}",
             "User-Agent": "wallet",
             "X-Request-ID": request_id.get() or "-",
+            **({"Authorization": f"Bearer {self._api_key}"} if self._api_key else {}),
             **headers,
         }
+        if self._signer is not None:
+            path = urlsplit(self._base_url).path
+            signed = content if content is not None else (path + target).encode()
+            headers.update(self._signer(headers.get("Idempotency-Key", ""), signed))
         started = _deadline.set(time.monotonic() + self._limits.total_seconds)
         try:
             status, raw = self._exchange(method, self._base_url + target, headers, content)

@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from django.conf import settings
 
 # One transaction moves 1..10^15 minor units; nine thousand of the largest still fit a bigint balance.
 MAX_AMOUNT = 10**15
+#: How many units of a currency stand for about a euro, where it is not one. A hundred yen are 60-70 cents: the round
+#: figure below the rate, so that a limit is stricter than the euro's, never looser.
+_UNITS_PER_EURO: Final[Mapping[str, int]] = {"JPY": 100}
 
 
 class UnknownCurrency(ValueError):
@@ -29,6 +33,11 @@ def exponent(currency: str) -> int:
         return currencies()[currency]
     except KeyError:
         raise UnknownCurrency(currency) from None
+
+
+def about_euros(units: int, currency: str) -> int:
+    """`units` of about a euro in minor units of `currency`."""
+    return units * _UNITS_PER_EURO.get(currency, 1) * int(10 ** exponent(currency))
 
 
 @dataclass(frozen=True, slots=True)

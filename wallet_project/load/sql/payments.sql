@@ -45,7 +45,7 @@ CREATE TEMPORARY TABLE load_screening ON COMMIT DROP AS
 SELECT (lpad(to_hex((extract(epoch FROM p.at + interval '500 milliseconds') * 1000)::bigint), 12, '0') || '7'
            || lpad(to_hex(p.n %% 4096), 3, '0') || substr(replace(gen_random_uuid()::text, '-', ''), 17))::uuid AS id,
        p.id AS transaction_id, p.n, p.at,
-       to_jsonb(f) - ARRAY['id', 'unit_id', 'customer_id', 'destination_name', 'iban'] || '{"destination_score": 0}' AS facts
+       to_jsonb(f) - ARRAY['id', 'unit_id', 'customer_id', 'destination_name', 'iban'] || '{"destination_score": 0, "customer_risk": 0}' AS facts
 FROM (
     SELECT array_agg(p.id) AS units FROM load_payment p
     WHERE p.fate = 'cleared' AND p.initiator <> %(system)s GROUP BY p.n / 500

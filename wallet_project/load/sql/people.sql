@@ -32,6 +32,13 @@ CROSS JOIN (VALUES (1, '', 'unverified'), (2, 'unverified', 'pending'), (3, 'pen
     AS step (number, from_state, to_state)
 ORDER BY c.number, step.number;
 
+WITH made AS (
+    INSERT INTO accounts_customerlevel (id, customer_id, level, limits)
+    SELECT gen_random_uuid(), c.id, 'basic', '' FROM load_customer c RETURNING id
+)
+INSERT INTO accounts_statechange (machine, subject_id, from_state, to_state, actor_id, reason, request_id, at)
+SELECT 'customerlevel', made.id, '', 'basic', %(system)s, '', '', %(beginning)s FROM made;
+
 CREATE TEMPORARY TABLE load_account ON COMMIT DROP AS
 SELECT n AS number, gen_random_uuid() AS id, c.id AS customer_id, c.principal_id,
        (%(currencies)s::text[])[1 + n %% cardinality(%(currencies)s::text[])] AS currency

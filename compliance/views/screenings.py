@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from compliance.decided import ScreeningNotFound, screening_for_staff
-from compliance.serializers import ScreeningOutput
+from compliance.serializers.screenings import ScreeningOutput
 from wallet_project.api.authentication import actor_of
 from wallet_project.api.schema import raises
 
