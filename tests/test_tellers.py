@@ -89,7 +89,7 @@ def test_those_who_come_meanwhile_are_served_together_in_their_order(
 
 
 def test_who_has_waited_too_long_is_told_so_and_is_never_served(served: Served, threads: ThreadPoolExecutor) -> None:
-    tellers = patient(served, slow_seconds=0.1, wait_seconds=0.05)
+    tellers = patient(served, slow_seconds=0.05, wait_seconds=1)
     held_up = []
     for number in range(MOST_TELLERS):
         held_up.append(threads.submit(_visit, tellers, number))

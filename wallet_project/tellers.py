@@ -107,15 +107,10 @@ class Tellers(Generic[Visitor]):
         me = threading.current_thread()
         try:
             while self._present is me:
-                self._serve_those(self._next())
-                with self._lock:
-                    if self._present is me:
-                        self._since = None
+                self._serve_those(self._next(), me)
         finally:
             with self._lock:
                 self._threads -= 1
-                if self._present is me:
-                    self._present = None
 
     def _next(self) -> list[_Waiting[Visitor]]:
         """Waits for one, and takes all that are there, but for those that have gone."""
@@ -128,10 +123,16 @@ class Tellers(Generic[Visitor]):
             pass
         return [waiting for waiting in taken if waiting.turn.acquire(blocking=False)]
 
-    def _serve_those(self, taken: Sequence[_Waiting[Visitor]]) -> None:
+    def _serve_those(self, taken: Sequence[_Waiting[Visitor]], me: threading.Thread) -> None:
+        stays: threading.Thread | None = None
         try:
             if taken:
                 self._serve([waiting.visitor for waiting in taken])
+            stays = me
         finally:
+            # Before anybody is told: who comes again finds somebody who serves, or that nobody does.
+            with self._lock:
+                if self._present is me:
+                    self._present, self._since = stays, None
             for waiting in taken:
                 waiting.served.release()

@@ -1,5 +1,7 @@
 """Levels of customers: the limits that are bound to them, what raises and what lowers them."""
 
+from datetime import date
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -12,8 +14,9 @@ import compliance.steps
 from accounts.models import Account, Customer, CustomerLevel, StateChange
 from accounts.staff import AboutYourself, PermissionMissing, ReasonRequired, staff_actor
 from accounts.states import Level
-from compliance.models import KycCheck
+from compliance.models import Document, KycCheck
 from compliance.services.levels import NotVerified, lower_level
+from compliance.states import DocumentKind
 from ledger.levels import check_level_limits
 from ledger.models import Limit, LimitChange, Usage
 from ledger.selectors.limits import limits_of
@@ -25,7 +28,7 @@ from tests.ledger import flows
 from tests.support.factories import api_client, fund, make_account, make_customer
 from tests.support.pipeline import verify
 from wallet_project.utils.context import system_actor
-from wallet_project.utils.transitions import born
+from wallet_project.utils.transitions import born, move
 
 pytestmark = pytest.mark.django_db
 
@@ -58,6 +61,13 @@ def rise(customer: Customer) -> None:
         accounts.steps.lock_customer(customer.id)
         level = accounts.steps.lock_level(customer.id)
         assert level is not None
+        for kind in (DocumentKind.PASSPORT, DocumentKind.PROOF_OF_ADDRESS):
+            document = Document.objects.create(
+                customer=customer, kind=kind, expires_on=date(2099, 1, 1), media_type="application/pdf", size=1,
+                sha256=sha256(f"{kind} of {customer.id}".encode()).hexdigest(),
+            )  # fmt: skip
+            born(document, actor=system_actor())
+            move(document, "accept", actor=system_actor(), reason="seen")
         compliance.steps.change_level(level, Level.FULL, actor=system_actor(), reason="documents", now=timezone.now())
 
 

@@ -103,10 +103,14 @@ def test_what_is_written_again_is_what_the_use_cases_wrote(databases: Databases,
     assert {table: len(rows) for table, rows in first.items()}["accounts_statechange"] > 3
 
 
+#: What the database numbers and times.
+_ITS_OWN = {"xact", "at", "created_at", "date_joined", "next_at", "changed_at"}
+
+
 def shape(written: dict[str, list[dict[str, Any]]]) -> str:
     """The rows without what the database numbers and times, and with ids and keys by when they are first met."""
     kept = {
-        table: [{name: value for name, value in row.items() if name not in ("xact", "at", "created_at", "date_joined")}
+        table: [{name: value for name, value in row.items() if name not in _ITS_OWN}
                 | ({"id": None} if isinstance(row.get("id"), int) else {}) for row in rows]
         for table, rows in written.items()
     }  # fmt: skip

@@ -9,6 +9,7 @@ from threading import Event
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 from django.db import DataError, connection, connections
 from django.http import HttpResponse
@@ -22,7 +23,8 @@ from ledger.posting import Answer, Asked
 from ledger.posting.many import post_at_once
 from ledger.services import payments
 from ledger.services.requests import fee_leg
-from tests.ledger.test_post_many import alone, asked, poison, sending, with_fee
+from tests.ledger.test_post_many import alone, asked, sending, with_fee
+from tests.ledger.test_post_many_in_parts import poison
 from tests.ledger.test_races import at_once
 from tests.support import money
 from tests.support.door import called
@@ -156,6 +158,7 @@ class Street:
         self._own = {"slow_seconds": 30, "wait_seconds": 30, "answer_seconds": 60, **own}
         self.door = Door(django, DIRECT_PATHS, at_once=96, tellers=self._tellers)
         self.threads = ThreadPoolExecutor(60)
+        self._tokens: dict[UUID, str] = {}
 
     def _tellers(self, serve: Callable[[Sequence[Any]], None]) -> Tellers[Any]:
         def held_up(visits: Sequence[Any]) -> None:
@@ -167,15 +170,20 @@ class Street:
         return self.tellers
 
     def asks(self, account: Account, payee: Account, amount: int, *, key: str, **more: Any) -> Future[HttpResponse]:
-        assert account.customer is not None
         body = {"source": str(account.id), "destination": str(payee.id), "amount": amount, "currency": "EUR", **more}
         request = RequestFactory().post(
             "/api/v1/transfers",
             json.dumps(body),
             content_type="application/json",
-            headers={"X-Session-Token": session_token(account.customer.user), "Idempotency-Key": key},
+            headers={"X-Session-Token": self.token_of(account), "Idempotency-Key": key},
         )
         return self.threads.submit(_called, self.door, request.environ)
+
+    def token_of(self, account: Account) -> str:
+        assert account.customer is not None
+        if account.id not in self._tokens:
+            self._tokens[account.id] = session_token(account.customer.user)
+        return self._tokens[account.id]
 
     def lined_up(self, number: int) -> None:
         assert wait_until(lambda: self.tellers._queue.qsize() == number, seconds=30)
@@ -228,8 +236,29 @@ def test_those_at_the_door_are_served_together_and_what_can_not_be_is_done_by_it
     verify("--no-bank")
 
 
+def test_a_teller_whose_connection_has_died_serves_on_with_another(street: Street, admin_dsn: str) -> None:
+    payer, payee = money.new_account(100), money.new_account()
+    assert told(street.asks(payer, payee, 1, key="before"))[0] == 202
+    for together in (1, 3):
+        street.go_on.clear()
+        begun = len(street.served)
+        first = street.asks(payer, payee, 1, key=f"first-{together}")
+        assert wait_until(lambda n=begun: len(street.served) > n, seconds=30)  # type: ignore[misc]
+        answers = [street.asks(payer, payee, 1, key=f"{together}-{number}") for number in range(together)]
+        street.lined_up(together)
+        with psycopg.connect(admin_dsn, autocommit=True) as admin:
+            admin.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND usename = 'wallet_app' AND pid <> %s",
+                [connection.connection.info.backend_pid],
+            )
+        street.go_on.set()
+        assert [told(answer)[0] for answer in (first, *answers)] == [202] * (together + 1)
+    assert money.balances(payer) == (100, 93)
+
+
 def test_who_waits_too_long_at_the_door_is_told_to_come_again_and_his_key_is_free() -> None:
-    street = Street(slow_seconds=0.1, wait_seconds=0.1, answer_seconds=0.3)
+    street = Street(slow_seconds=0.05, wait_seconds=1, answer_seconds=2)
     payer, payee = money.new_account(100), money.new_account()
     street.go_on.clear()
     # As many as there are tellers are held up one after the other, then nobody is left for the next.

@@ -62,9 +62,9 @@ def bank_transfers(connection: psycopg.Connection) -> None:
 def identity_checks(connection: psycopg.Connection, customer: Any) -> None:
     for reason, decided in (("first", OLD), ("newest", OLD + timedelta(days=1))):
         connection.execute(
-            "INSERT INTO compliance_kyccheck (id, customer_id, profile_id, status, attempts, decided_by, reason,"
+            "INSERT INTO compliance_kyccheck (id, customer_id, profile_id, level, status, attempts, decided_by, reason,"
             " decided_at, provider_reference, answers)"
-            " VALUES (%s, %s, %s, 'approved', 1, 'provider', %s, %s, 'P1', '[{\"name\": \"Ada\"}]')",
+            " VALUES (%s, %s, %s, 'basic', 'approved', 1, 'provider', %s, %s, 'P1', '[{\"name\": \"Ada\"}]')",
             [uuid7(), customer.id, customer.profile_id, reason, decided],
         )
 

@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any
 
 from django.core.handlers.wsgi import WSGIRequest
+from django.db import close_old_connections
 from django.http import HttpResponse
 from rest_framework.test import APIClient
 
@@ -35,6 +36,8 @@ class Inline:
 
     def visit(self, visitor: Any) -> None:
         self._serve([visitor])
+        # Unlike a teller it has others beside it, who share the connections of a pool.
+        close_old_connections()
 
 
 def door_before(django: Callable[..., Iterable[bytes]], *, at_once: int = 96) -> Any:
