@@ -40,8 +40,9 @@ _SECTIONS: Final = """
 _COUNT: Final = "SELECT count(*) FROM {table} t WHERE t.xact < {up_to} AND t.xact >= {since}"
 _ERASED: Final = "SELECT source_id, count(*) FROM chain_salt WHERE salt IS NULL GROUP BY source_id"
 _FIRST: Final = -(2**63)
-#: Of all blocks, for as many connections as there are to share them out among.
-_PIECES: Final = 8
+#: Of all blocks, for as many connections as there are to share them out among; each asks once for each table.
+_MOST_PIECES: Final = 8
+_BLOCKS_OF_A_PIECE: Final = 100
 
 
 def figures_if_all_match(after: Header | None) -> dict[str, int] | None:
@@ -59,9 +60,10 @@ def figures_if_all_match(after: Header | None) -> dict[str, int] | None:
     many: dict[str, int] = defaultdict(int)
     erased = _erased()
     there = reading.tables()
+    cuts = min(_MOST_PIECES, len(blocks) // _BLOCKS_OF_A_PIECE + 1)
     pieces = [
         partial(_sections_of_all, definitions, erased, there, blocks[start].number, blocks[end - 1].number + 1)
-        for start, end in pairwise(len(blocks) * cut // _PIECES for cut in range(_PIECES + 1))
+        for start, end in pairwise(len(blocks) * cut // cuts for cut in range(cuts + 1))
         if start < end
     ]
     for table, number, digest, rows, matches in chain.from_iterable(spread(pieces)):
