@@ -44,7 +44,9 @@ CREATE TRIGGER principal_keeps_its_id BEFORE UPDATE ON accounts_principal
     FOR EACH ROW WHEN (NEW.id <> OLD.id) EXECUTE FUNCTION refuse_change();
 
 -- A key's principal is known. Once a statement, for a thousand keys are claimed by one.
-CREATE OR REPLACE FUNCTION key_has_its_principal() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+CREATE OR REPLACE FUNCTION key_has_its_principal() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, public, pg_temp
+SET enable_seqscan = off AS $$
 BEGIN
     IF EXISTS (
         SELECT FROM (SELECT DISTINCT principal_id FROM new_keys) n

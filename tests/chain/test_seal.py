@@ -156,7 +156,8 @@ def test_rows_keep_being_written_while_blocks_are_sealed(app_dsn: str) -> None:
     def write(number: int) -> int:
         written = 0
         with psycopg.connect(app_dsn, autocommit=number % 2 == 0) as connection:
-            while not stop.is_set():
+            # Enough for ten blocks by far; on a quick machine there would be tens of thousands to seal in the end.
+            while not stop.is_set() and written < 600:
                 connection.execute(LOG, ["a reason"])
                 written += 1
                 if written % 3 == 0:
