@@ -19,7 +19,7 @@ from wallet_project.chain.notary import Notary
 from wallet_project.chain.verification import ChainCheck
 from wallet_project.utils.verification import rows, verify
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)
 
 

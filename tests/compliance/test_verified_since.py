@@ -19,7 +19,7 @@ from tests.support.factories import fund, make_account
 from wallet_project.sandbox.embedding import RunningSandbox
 from wallet_project.utils.context import system_actor
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 
 def audited() -> SelfAudit:

@@ -12,7 +12,7 @@ from ledger.verification import books
 from tests.support import money
 from wallet_project.utils.verification import Proof, SqlCheck, verify
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 ENTRY = "UPDATE ledger_entry SET"
 TWO = "(SELECT array_agg(id ORDER BY id) FROM ledger_transaction WHERE status = 'cleared' AND kind = 'transfer')"
