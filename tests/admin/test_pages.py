@@ -53,6 +53,7 @@ def full_house(house: House, staff: Callable[[str], User]) -> House:
     return house
 
 
+@pytest.mark.thorough
 def test_the_auditor_sees_every_list_and_every_row(full_house: House, login: Callable[[str], Client]) -> None:
     client = login("Auditor")
     for model in registered():
@@ -195,6 +196,7 @@ def test_nobody_adds_changes_or_deletes_what_is_on_record(
         assert list(model._default_manager.order_by("pk").values()) == before, (model, role)
 
 
+@pytest.mark.thorough
 def test_whoever_may_do_most_finds_no_form_and_no_action_that_writes(
     full_house: House, login: Callable[[str], Client]
 ) -> None:

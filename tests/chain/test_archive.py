@@ -17,7 +17,7 @@ from tests.chain import chains
 from tests.chain.conftest import Tamper
 from wallet_project.chain.notary import Notary
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 REASON = (
     "INSERT INTO ledger_statechange (machine, subject_id, from_state, to_state, actor_id, reason, request_id)"
     " SELECT 'transaction', gen_random_uuid(), '', 'pending', id, %s, '' FROM accounts_principal LIMIT 1 RETURNING id"

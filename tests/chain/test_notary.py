@@ -24,7 +24,7 @@ from wallet_project.chain.heads import BadHead
 from wallet_project.chain.notary import Notary, NotaryRefuses
 from wallet_project.embedded.roles import NOTARY
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)
 
 

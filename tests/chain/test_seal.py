@@ -19,7 +19,7 @@ from wallet_project.chain.sealing import seal
 from wallet_project.embedded.processes import wait_until
 from wallet_project.utils.verification import rows
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 #: Append-only, and left out of the chain with a reason: who asked is in the logs, and a profile is personal data
 #: through and through, of which checks name the version.

@@ -21,7 +21,7 @@ from wallet_project.utils.ids import uuid7
 from wallet_project.utils.transitions import born, move
 from wallet_project.utils.verification import Result, verify
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 Break = Callable[..., None]
 

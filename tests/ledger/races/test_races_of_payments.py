@@ -10,7 +10,7 @@ from tests.ledger.test_races import at_once
 from tests.support.factories import make_account
 from tests.support.pipeline import run_until_idle, verify
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 
 def test_twenty_transfers_spend_what_is_there_and_no_more(race: int) -> None:

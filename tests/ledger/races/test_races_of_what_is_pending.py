@@ -15,7 +15,7 @@ from tests.support.factories import make_account
 from tests.support.pipeline import run_until_idle, verify
 from wallet_project.utils.context import system_actor
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 
 def test_of_captures_of_all_kinds_one_wins(race: int) -> None:

@@ -17,7 +17,7 @@ from tests.support.factories import make_account
 from tests.support.pipeline import run_until, verify
 from wallet_project.sandbox.embedding import RunningSandbox
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 
 def dispatch() -> int:
