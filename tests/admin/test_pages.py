@@ -126,6 +126,7 @@ def test_a_row_is_shown_with_a_bounded_number_of_questions(full_house: House, lo
     assert max(counts.values()) <= 36, counts
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "term",
     ["ada@example.com", "a\x00b"]
