@@ -12,9 +12,3 @@ def connect_anew() -> None:
     pool: Any = getattr(connection, "pool", None)
     if pool is not None:
         pool.check()
-
-
-def give_back() -> None:
-    """Before this thread waits for others: of a pool it keeps no connection that they may need."""
-    if connection.connection is not None and getattr(connection, "pool", None) is not None:
-        connection.close()
