@@ -217,7 +217,7 @@ def test_those_at_the_door_are_served_together_and_what_can_not_be_is_done_by_it
     first = street.asks(payer, payee, 1, key="first")
     assert wait_until(lambda: street.served == [1], seconds=30)
     fine = [street.asks(payer, payee, 2, key=f"fine {number}".replace(" ", "-")) for number in range(3)]
-    too_much = street.asks(payer, payee, 99, key="too-much")
+    too_much = street.asks(payer, payee, 100, key="too-much")
     wrong = street.asks(payer, payee, 0, key="wrong")
     bad = street.asks(payer, payee, 1, key="bad", reference=poison)
     street.lined_up(6)
