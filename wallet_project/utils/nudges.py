@@ -24,7 +24,7 @@ Sender = Callable[[str], None]
 
 FLAG_SECONDS = 2
 #: How long a process waits before it asks for a flag again: the most that a nudge can be late by.
-MOMENT_SECONDS = 0.05
+MOMENT_SECONDS = 0.2
 
 # What a broker that has gone away raises; anything else is a fault of ours and is logged with its traceback.
 BROKER_FAILURES = (*volatile.REDIS_FAILURES, kombu.exceptions.KombuError, ConnectionError, TimeoutError)
