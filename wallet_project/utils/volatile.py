@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -104,7 +105,13 @@ def run(script: Script, keys: Sequence[str], arguments: Sequence[str | int]) -> 
 
 def stored_name(key: str) -> str:
     """The key as a script sees it: keys that it makes up from parts begin with this."""
-    return str(cache.make_key(key))
+    return _prefix() + key
+
+
+@lru_cache(maxsize=1)
+def _prefix() -> str:
+    # Of a key named "" nothing but what all keys begin with; asking for each takes longer than a lookup in Redis.
+    return str(cache.make_key(""))
 
 
 def _run(script: Script, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
