@@ -91,7 +91,7 @@ def filters(mine: Account, other: Account) -> list[Wanted]:
     ]
 
 
-@pytest.mark.parametrize("looked_at", [1, 3, 5_000])
+@pytest.mark.parametrize("looked_at", [pytest.param(1, marks=pytest.mark.thorough), 3, 5_000])
 def test_a_filtered_list_has_just_what_fits_in_order_however_little_a_page_looks_at(
     town: tuple[Account, Account, Account], monkeypatch: pytest.MonkeyPatch, looked_at: int
 ) -> None:
@@ -108,7 +108,7 @@ def test_a_filtered_list_has_just_what_fits_in_order_however_little_a_page_looks
     assert everything(client, f"accounts/{mine.id}/transactions?type=credit") == came_in
 
 
-@pytest.mark.parametrize("looked_at", [1, 4, 5_000])
+@pytest.mark.parametrize("looked_at", [pytest.param(1, marks=pytest.mark.thorough), 4, 5_000])
 def test_entries_are_filtered_in_the_same_way(
     town: tuple[Account, Account, Account], monkeypatch: pytest.MonkeyPatch, looked_at: int
 ) -> None:

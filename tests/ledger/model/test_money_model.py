@@ -4,12 +4,16 @@ Each seed is so many steps in towns of their own. `make test-deep` runs many; a 
 `--seed N --steps 1`, and with `--shrink` (minutes) hypothesis prints the shortest way to the failure that it finds.
 """
 
+from typing import Any
+
 import pytest
 
 from tests.ledger.model.machine import Machine, run
 from tests.ledger.model.town import Founded
 
 STEPS_PER_SEED = 500
+#: So many run with the quick tests, the others with the thorough ones.
+_QUICK_SEEDS = 2
 _APART = 1_000_000
 
 
@@ -17,7 +21,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "number" in metafunc.fixturenames:
         steps, first = (metafunc.config.getoption(option) for option in ("--steps", "--seed"))
         seeds = range(first, first + -(-steps // STEPS_PER_SEED))
-        metafunc.parametrize("number", seeds, ids=[f"seed-{number}" for number in seeds])
+        metafunc.parametrize("number", [_case(number, quick=number < first + _QUICK_SEEDS) for number in seeds])
+
+
+def _case(number: int, *, quick: bool) -> Any:
+    return pytest.param(number, id=f"seed-{number}", marks=() if quick else pytest.mark.thorough)
 
 
 def test_the_wallet_behaves_as_its_model(
