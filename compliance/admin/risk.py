@@ -41,8 +41,16 @@ SHOWN = 20
 _TONES = {RiskBand.HIGH.value: "danger", RiskBand.MEDIUM.value: "warning", RiskBand.LOW.value: "success"}
 
 
+class _Indented(json.JSONEncoder):
+    """A line for each number, as the version's page shows them."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{**kwargs, "indent": 2, "sort_keys": True})
+
+
 class WeightsForm(ReasonForm):
     weights = forms.JSONField(
+        encoder=_Indented,
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 24}),
         help_text="JSON; docs/kyc.md says what each number means.",
     )
