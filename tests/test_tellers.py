@@ -62,9 +62,9 @@ def patient(served: Served, **own: Any) -> Tellers[Any]:
 def come(threads: ThreadPoolExecutor, tellers: Tellers[Any], *visitors: Any) -> list[Future[Any]]:
     """They wait, in this order."""
     found = []
-    for number, visitor in enumerate(visitors, start=tellers._queue.qsize() + 1):
+    for number, visitor in enumerate(visitors, start=len(tellers._queue) + 1):
         found.append(threads.submit(_visit, tellers, visitor))
-        assert wait_until(lambda n=number: tellers._queue.qsize() >= n, seconds=30)  # type: ignore[misc]
+        assert wait_until(lambda n=number: len(tellers._queue) >= n, seconds=30)  # type: ignore[misc]
     return found
 
 
@@ -86,6 +86,37 @@ def test_those_who_come_meanwhile_are_served_together_in_their_order(
     assert [each.result(timeout=30) for each in (first, *others)] == [None] * 5
     assert served.times == [["first"], ["a", "b", "c"], ["d"]]
     assert _visit(tellers, "later") is None
+
+
+def test_who_came_in_company_is_served_with_it_again_and_who_comes_alone_at_once(
+    served: Served, threads: ThreadPoolExecutor
+) -> None:
+    tellers = patient(served, company_seconds=60)
+    first = threads.submit(_visit, tellers, "first")
+    served.begun(1)
+    together = come(threads, tellers, "a", "b")
+    served.release()
+    assert [each.result(timeout=30) for each in (first, *together)] == [None] * 3
+    # Each comes again as soon as he has been answered, but not in the same instant.
+    [c] = come(threads, tellers, "c")
+    assert not c.done()
+    d = threads.submit(_visit, tellers, "d")
+    assert [each.result(timeout=30) for each in (c, d)] == [None] * 2
+    assert served.times == [["first"], ["a", "b"], ["c", "d"]]
+
+
+def test_company_that_does_not_come_is_waited_for_ever_less(served: Served, threads: ThreadPoolExecutor) -> None:
+    tellers = patient(served, company_seconds=0.001)
+    first = threads.submit(_visit, tellers, "first")
+    served.begun(1)
+    together = come(threads, tellers, *range(8))
+    served.release()
+    assert [each.result(timeout=30) for each in (first, *together)] == [None] * 9
+    expected = []
+    while tellers._expected > 1:
+        expected.append(tellers._expected)
+        assert _visit(tellers, "alone") is None
+    assert expected == [8, 6, 4, 3, 2]
 
 
 def test_who_has_waited_too_long_is_told_so_and_is_never_served(served: Served, threads: ThreadPoolExecutor) -> None:

@@ -1,13 +1,15 @@
 """Requests that come at the same time are served together, by one thread: whatever has come while it served the last.
 
-So nobody lingers for company, and a commit, a question to Redis and a change of threads are for all of them. Where the
-thread is held up, by a lock or a database that does not answer, another takes its place for those who come next.
+A commit, a question to Redis and a change of threads are for all of them. Whoever comes alone is served at once. Where
+several came together just before, as many are waited for, for a moment: the same clients are at work, and their next
+requests are on the way (PostgreSQL's commit_delay does so, for the same reason). Where the thread is held up, by a lock
+or a database that does not answer, another takes its place for those who come next.
 """
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from queue import Empty, SimpleQueue
 from typing import Final, Generic, TypeVar
 
 from wallet_project.utils.errors import TooBusy
@@ -16,6 +18,8 @@ Visitor = TypeVar("Visitor")
 
 #: More hold each other's locks for longer than a commit takes.
 MOST_TOGETHER: Final = 200
+#: So long whoever serves waits for as many as came together of late: about what serving one of them takes.
+COMPANY_SECONDS: Final = 0.006
 #: Who has served for so long is held up.
 SLOW_SECONDS: Final = 0.5
 #: Who has waited for so long to be served is told to come again, as is who waits for a connection.
@@ -55,17 +59,24 @@ class Tellers(Generic[Visitor]):
         serve: Callable[[Sequence[Visitor]], None],
         *,
         most_together: int = MOST_TOGETHER,
+        company_seconds: float = COMPANY_SECONDS,
         slow_seconds: float = SLOW_SECONDS,
         wait_seconds: float = WAIT_SECONDS,
         answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
         self._serve = serve
         self._most_together = most_together
+        self._company_seconds = company_seconds
         self._slow_seconds = slow_seconds
         self._wait_seconds = wait_seconds
         self._answer_seconds = answer_seconds
-        self._queue: SimpleQueue[_Waiting[Visitor]] = SimpleQueue()
+        self._queue: deque[_Waiting[Visitor]] = deque()
         self._lock = threading.Lock()
+        #: Told when as many wait as whoever serves them waits for.
+        self._enough = threading.Condition(self._lock)
+        self._wanted = 1
+        #: How many came together of late.
+        self._expected = 1
         #: Who serves those that come now; any other ends when it has served whom it has taken.
         self._present: threading.Thread | None = None
         self._threads = 0
@@ -78,7 +89,10 @@ class Tellers(Generic[Visitor]):
         Raises TooBusy: it never is; NoWord: it was begun."""
         waiting = _Waiting(visitor)
         began = time.monotonic()
-        self._queue.put(waiting)
+        with self._enough:
+            self._queue.append(waiting)
+            if len(self._queue) >= self._wanted:
+                self._enough.notify()
         self._see_that_somebody_serves()
         while not waiting.served.acquire(timeout=self._slow_seconds):
             self._see_that_somebody_serves()
@@ -113,15 +127,20 @@ class Tellers(Generic[Visitor]):
                 self._threads -= 1
 
     def _next(self) -> list[_Waiting[Visitor]]:
-        """Waits for one, and takes all that are there, but for those that have gone."""
-        taken = [self._queue.get()]
-        self._since = time.monotonic()
-        try:
-            while len(taken) < self._most_together:
-                taken.append(self._queue.get_nowait())
-        except Empty:
-            pass
+        """Waits for one, and for the company it is likely to have. Takes all that are there, save those that went."""
+        with self._enough:
+            self._wait_for(1)
+            self._since = time.monotonic()
+            self._wait_for(self._expected, seconds=self._company_seconds)
+            # One that takes its place meanwhile waits for nobody else.
+            self._wanted = 1
+            taken = [self._queue.popleft() for _ in range(min(len(self._queue), self._most_together))]
+        self._expected = max(len(taken), self._expected * 3 // 4)
         return [waiting for waiting in taken if waiting.turn.acquire(blocking=False)]
+
+    def _wait_for(self, number: int, *, seconds: float | None = None) -> None:
+        self._wanted = number
+        self._enough.wait_for(lambda: len(self._queue) >= number, seconds)
 
     def _serve_those(self, taken: Sequence[_Waiting[Visitor]], me: threading.Thread) -> None:
         stays: threading.Thread | None = None

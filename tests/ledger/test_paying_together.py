@@ -186,7 +186,7 @@ class Street:
         return self._tokens[account.id]
 
     def lined_up(self, number: int) -> None:
-        assert wait_until(lambda: self.tellers._queue.qsize() == number, seconds=30)
+        assert wait_until(lambda: len(self.tellers._queue) == number, seconds=30)
 
 
 def _called(door: Door, environ: dict[str, Any]) -> HttpResponse:
