@@ -15,7 +15,7 @@ run: $(VENV)/.runtime ## start everything without the story
 test: $(VENV)/.development ## the tests, on servers of their own: five minutes
 	$(bin)/python -m pytest -n 4 -m "not thorough" $(ARGS)
 
-test-thorough: $(VENV)/.development ## what takes longer, of what changes rarely (CI runs it too): two minutes more
+test-thorough: $(VENV)/.development ## what takes longer, of what changes rarely (CI runs it too): four minutes more
 	$(bin)/python -m pytest -n 4 -m thorough $(ARGS)
 
 test-deep: $(VENV)/.development ## 200,000 steps of the model of money, each race a hundred times, plans at a million entries: hours (docs/proof.md)
