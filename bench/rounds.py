@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +74,9 @@ class Bench:
     def round(self) -> None:
         found: dict[str, float] = {}
         with self.watch.timing("clean tables"):
-            self.servers.settle(all_of_them=True)
+            self.servers.settle()
         broke_off = []
-        for part in (self._posting, self._background, self._served, self._growth):
+        for part in (self._from_nothing, self._posting, self._served, self._growth):
             try:
                 with self.watch.timing(part.__name__.strip("_")):
                     self._take(part(), found)
@@ -100,40 +101,42 @@ class Bench:
             sys.stdout.write(f"  {key:<24}{value:10.3f}{void}\n")
             sys.stdout.flush()
 
-    def _posting(self) -> Iterator[tuple[str, float]]:
-        if not self._wants("transfer_in_process", "hot_receiver", "hot_sender", "hordak_transfer", "bulk_in_process"):
+    def _from_nothing(self) -> Iterator[tuple[str, float]]:
+        """What begins with nothing waiting, as a round does: transfers that are posted, and the very same screened and
+        cleared."""
+        if not self._wants(
+            "transfer_in_process", "hordak_transfer", "screening", "clearing_uniform", "clearing_hot", "hordak_clearing"
+        ):
             return
-        uniform = self._measure(in_process.uniform(self.people))
-        yield "transfer_in_process", uniform / self._reference()
-        if self._wants("hordak_transfer"):
-            yield "hordak_transfer", uniform / self._peer_rate()
+        self._catch_up()
+        posted = self._measure(in_process.uniform(self.people))
+        yield "transfer_in_process", posted / self._reference()
+        screened = self._settled(in_process.screened)
+        cleared = self._settled(in_process.cleared)
+        if self._wants("hordak_transfer", "hordak_clearing"):
+            peer = self._peer_rate()
+            yield "hordak_transfer", posted / peer
+            yield "hordak_clearing", cleared / peer
+        reference = self._reference()
+        yield "screening", screened / reference
+        yield "clearing_uniform", cleared / reference
+        if self._wants("clearing_hot"):
+            self._measure(in_process.to_one(self.people, share=0.8))
+            in_process.screened()
+            yield "clearing_hot", self._settled(in_process.cleared) / reference
+
+    def _posting(self) -> Iterator[tuple[str, float]]:
+        if not self._wants("hot_receiver", "hot_sender", "bulk_in_process"):
+            return
+        if self._wants("hot_receiver", "hot_sender"):
+            to_one = self._measure(in_process.to_one(self.people))
+            uniform = self._measure(in_process.uniform(self.people))
+            yield "hot_receiver", to_one / uniform
+            yield "hot_sender", self._measure(in_process.from_one(self.people)) / uniform
         if self._wants("bulk_in_process"):
             self.servers.checkpoint()
             made = bulk.in_processes(self.people, seconds=self.lengths.slice)
             yield "bulk_in_process", made / self._reference()
-        if self._wants("hot_receiver"):
-            yield "hot_receiver", self._measure(in_process.to_one(self.people)) / uniform
-        if self._wants("hot_sender"):
-            again = self._measure(in_process.uniform(self.people))
-            yield "hot_sender", self._measure(in_process.from_one(self.people)) / again
-
-    def _background(self) -> Iterator[tuple[str, float]]:
-        if not self._wants("screening", "clearing_uniform", "clearing_hot", "hordak_clearing"):
-            return
-        self._catch_up()
-        for key, draw in (
-            ("clearing_uniform", in_process.uniform(self.people)),
-            ("clearing_hot", in_process.to_one(self.people, share=0.8)),
-        ):
-            self._measure(draw)
-            rate = self._settled(in_process.screened)
-            reference = self._reference()
-            if key == "clearing_uniform":
-                yield "screening", rate / reference
-            cleared = self._settled(in_process.cleared)
-            yield key, cleared / reference
-            if key == "clearing_uniform" and self._wants("hordak_clearing"):
-                yield "hordak_clearing", cleared / self._peer_rate()
 
     def _served(self) -> Iterator[tuple[str, float]]:
         """What is asked over HTTP, of one web server; the workers are started for the last part."""
@@ -147,24 +150,37 @@ class Bench:
             yield from self._pipeline(wallet, base_url)
 
     def _http(self, base_url: str) -> Iterator[tuple[str, float]]:
+        def transfers(key: str, connections: int, draw: str) -> float:
+            load = self._load(base_url, connections, self.lengths.slice, draw)
+            self._note_failures(key, load)
+            return load.per_second
+
         slices = {
-            "transfer_http_c8": (8, "uniform"),
-            "transfer_http_c128": (128, "uniform"),
-            "http_hot_sender": (128, "hot_sender"),
-            "http_hot_receiver": (128, "hot_receiver"),
+            key: partial(transfers, key, connections, draw)
+            for key, connections, draw in (
+                ("transfer_http_c8", 8, "uniform"),
+                ("transfer_http_c128", 128, "uniform"),
+                ("http_hot_sender", 128, "hot_sender"),
+                ("http_hot_receiver", 128, "hot_receiver"),
+            )
         }
-        for key, (connections, draw) in slices.items():
-            if self._wants(key):
-                self.servers.checkpoint()
-                load = self._load(base_url, connections, self.lengths.slice, draw)
-                self._note_failures(key, load)
-                yield key, load.per_second / self._reference()
-        if self._wants("bulk_http"):
-            self.servers.checkpoint()
-            made = bulk.over_http(base_url, self.people, seconds=self.lengths.slice)
-            yield "bulk_http", made / self._reference()
+        slices["bulk_http"] = partial(bulk.over_http, base_url, self.people, seconds=self.lengths.slice)
+        wanted = [key for key in slices if self._wants(key)]
+        for some in (wanted[:2], wanted[2:]):
+            yield from self._beside_reference({key: slices[key] for key in some})
         if self._wants("read_p99"):
             yield "read_p99", self._reading(base_url)
+
+    def _beside_reference(self, slices: Mapping[str, Callable[[], float]]) -> Iterator[tuple[str, float]]:
+        """Two or three, with the reference in their middle."""
+        rates: dict[str, float] = {}
+        reference = 0.0
+        for number, (key, measure) in enumerate(slices.items(), start=1):
+            self.servers.checkpoint()
+            rates[key] = measure()
+            if number == (len(slices) + 1) // 2:
+                reference = self._reference()
+        yield from ((key, rate / reference) for key, rate in rates.items())
 
     def _pipeline(self, wallet: Wallet, base_url: str) -> Iterator[tuple[str, float]]:
         if not self._wants(*_THROUGH_WORKERS):
@@ -258,7 +274,7 @@ class Bench:
 
     def _settled(self, work: Callable[[], float]) -> float:
         with self.watch.timing("clean tables"):
-            self.servers.settle()
+            self.servers.sweep()
             self.servers.checkpoint()
         return work()
 
@@ -291,11 +307,13 @@ class Bench:
             person = self.people[number % len(self.people)]
             http_load.get(connection, f"/accounts/{person.accounts[0]}", person.token)
 
-        def p99() -> float:
-            found = http_load.latencies(base_url, read, rate=_READS_A_SECOND, seconds=self.lengths.sustained)
+        def p99(*, pace: int = 1) -> float:
+            """Of as many reads whatever the pace."""
+            seconds = self.lengths.sustained / pace
+            found = http_load.latencies(base_url, read, rate=pace * _READS_A_SECOND, seconds=seconds)
             return percentile(found, 0.99)
 
-        p99()  # Whom each token belongs to is remembered from here on.
+        p99(pace=4)  # Whom each token belongs to is remembered from here on.
         idle = p99()
         seconds = self.lengths.sustained + 1
         make = raw_http.transfers(base_url, in_process.uniform(self.people))
