@@ -31,6 +31,8 @@ _THROUGH_WORKERS = (
 )  # fmt: skip
 _WARM_SECONDS = 2.0
 _READS_A_SECOND = 50.0
+_BLOCK = 10_000
+_LANES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,7 +365,8 @@ class Bench:
 def _seal_all() -> None:
     from wallet_project.chain.sealing import seal_all
 
-    seal_all()
+    # As long blocks as there are: nobody waits for these.
+    seal_all(rows=_BLOCK)
 
 
 def verify_ledger() -> str:
@@ -371,7 +374,8 @@ def verify_ledger() -> str:
     from django.conf import settings
 
     with fresh_connection():
-        return _broken(verify([check for _, check in checks_by_app(settings.LEDGER_CHECKS)], timeout_seconds=300))
+        checks = [check for _, check in checks_by_app(settings.LEDGER_CHECKS)]
+        return _broken(verify(checks, timeout_seconds=300, lanes=_LANES))
 
 
 def verify_new(verified: Verified) -> str:
@@ -380,7 +384,7 @@ def verify_new(verified: Verified) -> str:
 
     with fresh_connection():
         checks = checks_since(settings.LEDGER_CHECKS_SINCE, verified)
-        return _broken(verify(checks, timeout_seconds=300, of_new_rows=True))
+        return _broken(verify(checks, timeout_seconds=300, lanes=_LANES, of_new_rows=True))
 
 
 def _broken(results: list[Result]) -> str:
