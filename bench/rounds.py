@@ -23,6 +23,10 @@ from wallet_project.utils.verification import Result, Verified, checks_by_app, c
 
 #: Has rounds of its own, as it changes what is screened by.
 FULL_SCREENING = "screening_30_rules"
+_IN_PROCESS = (
+    "transfer_in_process", "hot_receiver", "hot_sender", "bulk_in_process", "screening", "clearing_uniform",
+    "clearing_hot", "hordak_transfer", "hordak_clearing",
+)  # fmt: skip
 _OVER_HTTP = (
     "transfer_http_c8", "transfer_http_c128", "http_hot_sender", "http_hot_receiver", "bulk_http", "read_p99",
 )  # fmt: skip
@@ -78,7 +82,7 @@ class Bench:
         with self.watch.timing("clean tables"):
             self.servers.settle()
         broke_off = []
-        for part in (self._from_nothing, self._posting, self._served, self._growth):
+        for part in (self._in_process, self._served, self._growth):
             try:
                 with self.watch.timing(part.__name__.strip("_")):
                     self._take(part(), found)
@@ -103,42 +107,42 @@ class Bench:
             sys.stdout.write(f"  {key:<24}{value:10.3f}{void}\n")
             sys.stdout.flush()
 
-    def _from_nothing(self) -> Iterator[tuple[str, float]]:
-        """What begins with nothing waiting, as a round does: transfers that are posted, and the very same screened and
-        cleared."""
-        if not self._wants(
-            "transfer_in_process", "hordak_transfer", "screening", "clearing_uniform", "clearing_hot", "hordak_clearing"
-        ):
+    def _in_process(self) -> Iterator[tuple[str, float]]:
+        """Transfers that are posted with nothing waiting, as a round begins; the very same are screened and cleared
+        before those to one and from one, which come right after them."""
+        if not self._wants(*_IN_PROCESS):
             return
         self._catch_up()
-        posted = self._measure(in_process.uniform(self.people))
-        yield "transfer_in_process", posted / self._reference()
-        screened = self._settled(in_process.screened)
+        uniform = self._measure(in_process.uniform(self.people))
+        waiting = waiting_units()
+        if self._wants("hot_receiver"):
+            yield "hot_receiver", self._measure(in_process.to_one(self.people)) / uniform
+        if self._wants("hot_sender"):
+            yield "hot_sender", self._measure(in_process.from_one(self.people)) / uniform
+        yield "transfer_in_process", uniform / self._reference()
+        peer = self._peer_rate() if self._wants("hordak_transfer", "hordak_clearing") else None
+        if peer:
+            yield "hordak_transfer", uniform / peer
+        if self._wants("screening", "clearing_uniform", "clearing_hot", "hordak_clearing"):
+            yield from self._background(waiting, peer)
+        if self._wants("bulk_in_process"):
+            self.servers.checkpoint()
+            made = bulk.in_processes(self.people, seconds=self.lengths.slice)
+            yield "bulk_in_process", made / self._reference()
+
+    def _background(self, waiting: int, peer: float | None) -> Iterator[tuple[str, float]]:
+        screened = self._settled(partial(in_process.screened, at_most=waiting))
         cleared = self._settled(in_process.cleared)
-        if self._wants("hordak_transfer", "hordak_clearing"):
-            peer = self._peer_rate()
-            yield "hordak_transfer", posted / peer
+        if peer:
             yield "hordak_clearing", cleared / peer
         reference = self._reference()
         yield "screening", screened / reference
         yield "clearing_uniform", cleared / reference
         if self._wants("clearing_hot"):
+            self._catch_up()
             self._measure(in_process.to_one(self.people, share=0.8))
             in_process.screened()
-            yield "clearing_hot", self._settled(in_process.cleared) / reference
-
-    def _posting(self) -> Iterator[tuple[str, float]]:
-        if not self._wants("hot_receiver", "hot_sender", "bulk_in_process"):
-            return
-        if self._wants("hot_receiver", "hot_sender"):
-            to_one = self._measure(in_process.to_one(self.people))
-            uniform = self._measure(in_process.uniform(self.people))
-            yield "hot_receiver", to_one / uniform
-            yield "hot_sender", self._measure(in_process.from_one(self.people)) / uniform
-        if self._wants("bulk_in_process"):
-            self.servers.checkpoint()
-            made = bulk.in_processes(self.people, seconds=self.lengths.slice)
-            yield "bulk_in_process", made / self._reference()
+            yield "clearing_hot", self._settled(in_process.cleared) / self._reference()
 
     def _served(self) -> Iterator[tuple[str, float]]:
         """What is asked over HTTP, of one web server; the workers are started for the last part."""
@@ -422,9 +426,13 @@ def times_since(began: datetime) -> list[float]:
         return [float(row[0]) for row in cursor.fetchall()]
 
 
+def waiting_units() -> int:
+    return _value("SELECT count(*) FROM ledger_workitem")
+
+
 def wait_until_cleared() -> None:
     def nothing_waits() -> bool:
-        return _value("SELECT count(*) FROM ledger_workitem") == 0
+        return waiting_units() == 0
 
     if not processes.wait_until(nothing_waits, seconds=120, every=0.1):
         raise RuntimeError("the workers did not clear what was asked for")
