@@ -69,7 +69,7 @@ def _make(options: argparse.Namespace, running: servers.Servers, watch: Stopwatc
     people = town.build()
     people_file = running.folder / "people"
     town.write(people, people_file)
-    running.settle(all_of_them=True)
+    running.settle()
     wanted = [key for key in options.keys if key in BY_KEY]
     bench = Bench(running, people, people_file, QUICK if options.quick else FULL, wanted, watch=watch)
     _find_what_is_there(bench, options)

@@ -1,6 +1,6 @@
 """The wallet after years: the same transfers beside ten thousand entries and beside five million.
 
-Filling the large one takes longer than all other figures together, so this one is measured when it is asked for.
+Filling the large one takes minutes, and so does reading all of it, so this one is measured when it is asked for.
 """
 
 import subprocess

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,10 @@ from wallet_project.utils.verification import Result, Verified, checks_by_app, c
 
 #: Has rounds of its own, as it changes what is screened by.
 FULL_SCREENING = "screening_30_rules"
+_IN_PROCESS = (
+    "transfer_in_process", "hot_receiver", "hot_sender", "bulk_in_process", "screening", "clearing_uniform",
+    "clearing_hot", "hordak_transfer", "hordak_clearing",
+)  # fmt: skip
 _OVER_HTTP = (
     "transfer_http_c8", "transfer_http_c128", "http_hot_sender", "http_hot_receiver", "bulk_http", "read_p99",
 )  # fmt: skip
@@ -30,6 +35,8 @@ _THROUGH_WORKERS = (
 )  # fmt: skip
 _WARM_SECONDS = 2.0
 _READS_A_SECOND = 50.0
+_BLOCK = 10_000
+_LANES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +80,9 @@ class Bench:
     def round(self) -> None:
         found: dict[str, float] = {}
         with self.watch.timing("clean tables"):
-            self.servers.settle(all_of_them=True)
+            self.servers.settle()
         broke_off = []
-        for part in (self._posting, self._background, self._served, self._growth):
+        for part in (self._in_process, self._served, self._growth):
             try:
                 with self.watch.timing(part.__name__.strip("_")):
                     self._take(part(), found)
@@ -100,40 +107,42 @@ class Bench:
             sys.stdout.write(f"  {key:<24}{value:10.3f}{void}\n")
             sys.stdout.flush()
 
-    def _posting(self) -> Iterator[tuple[str, float]]:
-        if not self._wants("transfer_in_process", "hot_receiver", "hot_sender", "hordak_transfer", "bulk_in_process"):
+    def _in_process(self) -> Iterator[tuple[str, float]]:
+        """Transfers that are posted with nothing waiting, as a round begins; the very same are screened and cleared
+        before those to one and from one, which come right after them."""
+        if not self._wants(*_IN_PROCESS):
             return
+        self._catch_up()
         uniform = self._measure(in_process.uniform(self.people))
+        waiting = waiting_units()
+        if self._wants("hot_receiver"):
+            yield "hot_receiver", self._measure(in_process.to_one(self.people)) / uniform
+        if self._wants("hot_sender"):
+            yield "hot_sender", self._measure(in_process.from_one(self.people)) / uniform
         yield "transfer_in_process", uniform / self._reference()
-        if self._wants("hordak_transfer"):
-            yield "hordak_transfer", uniform / self._peer_rate()
+        peer = self._peer_rate() if self._wants("hordak_transfer", "hordak_clearing") else None
+        if peer:
+            yield "hordak_transfer", uniform / peer
+        if self._wants("screening", "clearing_uniform", "clearing_hot", "hordak_clearing"):
+            yield from self._background(waiting, peer)
         if self._wants("bulk_in_process"):
             self.servers.checkpoint()
             made = bulk.in_processes(self.people, seconds=self.lengths.slice)
             yield "bulk_in_process", made / self._reference()
-        if self._wants("hot_receiver"):
-            yield "hot_receiver", self._measure(in_process.to_one(self.people)) / uniform
-        if self._wants("hot_sender"):
-            again = self._measure(in_process.uniform(self.people))
-            yield "hot_sender", self._measure(in_process.from_one(self.people)) / again
 
-    def _background(self) -> Iterator[tuple[str, float]]:
-        if not self._wants("screening", "clearing_uniform", "clearing_hot", "hordak_clearing"):
-            return
-        self._catch_up()
-        for key, draw in (
-            ("clearing_uniform", in_process.uniform(self.people)),
-            ("clearing_hot", in_process.to_one(self.people, share=0.8)),
-        ):
-            self._measure(draw)
-            rate = self._settled(in_process.screened)
-            reference = self._reference()
-            if key == "clearing_uniform":
-                yield "screening", rate / reference
-            cleared = self._settled(in_process.cleared)
-            yield key, cleared / reference
-            if key == "clearing_uniform" and self._wants("hordak_clearing"):
-                yield "hordak_clearing", cleared / self._peer_rate()
+    def _background(self, waiting: int, peer: float | None) -> Iterator[tuple[str, float]]:
+        screened = self._settled(partial(in_process.screened, at_most=waiting))
+        cleared = self._settled(in_process.cleared)
+        if peer:
+            yield "hordak_clearing", cleared / peer
+        reference = self._reference()
+        yield "screening", screened / reference
+        yield "clearing_uniform", cleared / reference
+        if self._wants("clearing_hot"):
+            self._catch_up()
+            self._measure(in_process.to_one(self.people, share=0.8))
+            in_process.screened()
+            yield "clearing_hot", self._settled(in_process.cleared) / self._reference()
 
     def _served(self) -> Iterator[tuple[str, float]]:
         """What is asked over HTTP, of one web server; the workers are started for the last part."""
@@ -147,24 +156,37 @@ class Bench:
             yield from self._pipeline(wallet, base_url)
 
     def _http(self, base_url: str) -> Iterator[tuple[str, float]]:
+        def transfers(key: str, connections: int, draw: str) -> float:
+            load = self._load(base_url, connections, self.lengths.slice, draw)
+            self._note_failures(key, load)
+            return load.per_second
+
         slices = {
-            "transfer_http_c8": (8, "uniform"),
-            "transfer_http_c128": (128, "uniform"),
-            "http_hot_sender": (128, "hot_sender"),
-            "http_hot_receiver": (128, "hot_receiver"),
+            key: partial(transfers, key, connections, draw)
+            for key, connections, draw in (
+                ("transfer_http_c8", 8, "uniform"),
+                ("transfer_http_c128", 128, "uniform"),
+                ("http_hot_sender", 128, "hot_sender"),
+                ("http_hot_receiver", 128, "hot_receiver"),
+            )
         }
-        for key, (connections, draw) in slices.items():
-            if self._wants(key):
-                self.servers.checkpoint()
-                load = self._load(base_url, connections, self.lengths.slice, draw)
-                self._note_failures(key, load)
-                yield key, load.per_second / self._reference()
-        if self._wants("bulk_http"):
-            self.servers.checkpoint()
-            made = bulk.over_http(base_url, self.people, seconds=self.lengths.slice)
-            yield "bulk_http", made / self._reference()
+        slices["bulk_http"] = partial(bulk.over_http, base_url, self.people, seconds=self.lengths.slice)
+        wanted = [key for key in slices if self._wants(key)]
+        for some in (wanted[:2], wanted[2:]):
+            yield from self._beside_reference({key: slices[key] for key in some})
         if self._wants("read_p99"):
             yield "read_p99", self._reading(base_url)
+
+    def _beside_reference(self, slices: Mapping[str, Callable[[], float]]) -> Iterator[tuple[str, float]]:
+        """Two or three, with the reference in their middle."""
+        rates: dict[str, float] = {}
+        reference = 0.0
+        for number, (key, measure) in enumerate(slices.items(), start=1):
+            self.servers.checkpoint()
+            rates[key] = measure()
+            if number == (len(slices) + 1) // 2:
+                reference = self._reference()
+        yield from ((key, rate / reference) for key, rate in rates.items())
 
     def _pipeline(self, wallet: Wallet, base_url: str) -> Iterator[tuple[str, float]]:
         if not self._wants(*_THROUGH_WORKERS):
@@ -258,7 +280,7 @@ class Bench:
 
     def _settled(self, work: Callable[[], float]) -> float:
         with self.watch.timing("clean tables"):
-            self.servers.settle()
+            self.servers.sweep()
             self.servers.checkpoint()
         return work()
 
@@ -291,11 +313,13 @@ class Bench:
             person = self.people[number % len(self.people)]
             http_load.get(connection, f"/accounts/{person.accounts[0]}", person.token)
 
-        def p99() -> float:
-            found = http_load.latencies(base_url, read, rate=_READS_A_SECOND, seconds=self.lengths.sustained)
+        def p99(*, pace: int = 1) -> float:
+            """Of as many reads whatever the pace."""
+            seconds = self.lengths.sustained / pace
+            found = http_load.latencies(base_url, read, rate=pace * _READS_A_SECOND, seconds=seconds)
             return percentile(found, 0.99)
 
-        p99()  # Whom each token belongs to is remembered from here on.
+        p99(pace=4)  # Whom each token belongs to is remembered from here on.
         idle = p99()
         seconds = self.lengths.sustained + 1
         make = raw_http.transfers(base_url, in_process.uniform(self.people))
@@ -345,7 +369,8 @@ class Bench:
 def _seal_all() -> None:
     from wallet_project.chain.sealing import seal_all
 
-    seal_all()
+    # As long blocks as there are: nobody waits for these.
+    seal_all(rows=_BLOCK)
 
 
 def verify_ledger() -> str:
@@ -353,7 +378,8 @@ def verify_ledger() -> str:
     from django.conf import settings
 
     with fresh_connection():
-        return _broken(verify([check for _, check in checks_by_app(settings.LEDGER_CHECKS)], timeout_seconds=300))
+        checks = [check for _, check in checks_by_app(settings.LEDGER_CHECKS)]
+        return _broken(verify(checks, timeout_seconds=300, lanes=_LANES))
 
 
 def verify_new(verified: Verified) -> str:
@@ -362,7 +388,7 @@ def verify_new(verified: Verified) -> str:
 
     with fresh_connection():
         checks = checks_since(settings.LEDGER_CHECKS_SINCE, verified)
-        return _broken(verify(checks, timeout_seconds=300, of_new_rows=True))
+        return _broken(verify(checks, timeout_seconds=300, lanes=_LANES, of_new_rows=True))
 
 
 def _broken(results: list[Result]) -> str:
@@ -400,9 +426,13 @@ def times_since(began: datetime) -> list[float]:
         return [float(row[0]) for row in cursor.fetchall()]
 
 
+def waiting_units() -> int:
+    return _value("SELECT count(*) FROM ledger_workitem")
+
+
 def wait_until_cleared() -> None:
     def nothing_waits() -> bool:
-        return _value("SELECT count(*) FROM ledger_workitem") == 0
+        return waiting_units() == 0
 
     if not processes.wait_until(nothing_waits, seconds=120, every=0.1):
         raise RuntimeError("the workers did not clear what was asked for")

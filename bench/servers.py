@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import Final
+from typing import Final, LiteralString
 
 import psycopg
 
@@ -26,6 +26,8 @@ TPCB: Final = "tpcb"
 TPCB_SCALE: Final = 50
 _TPS: Final = re.compile(r"^tps = ([0-9.]+)", re.MULTILINE)
 _START_SECONDS: Final = 60.0
+#: Where rows are updated and deleted.
+_LEFT_DEAD: Final = "ledger_transaction, ledger_workitem, accounts_account"
 
 
 @dataclass
@@ -54,12 +56,18 @@ class Servers:
             subprocess.run(command, cwd=ROOT, env={**self.environment, "STATEMENT_TIMEOUT": "600s"}, check=True)  # noqa: S603
             tables.result()
 
-    def settle(self, *, all_of_them: bool = False) -> None:
-        """Begin a slice with clean tables: what the last one left dead is not this one's to sweep up. `all_of_them`:
-        also pgbench's five million, as a round begins."""
-        for database in (roles.DATABASE, TPCB)[: 1 + all_of_them]:
-            with psycopg.connect(self.postgres.url(ADMIN, database), autocommit=True) as admin:
-                admin.execute("VACUUM (ANALYZE, SKIP_LOCKED)")
+    def settle(self) -> None:
+        """Begin a round with clean tables that the planner knows, pgbench's five million rows among them."""
+        for database in (roles.DATABASE, TPCB):
+            self._run(database, "VACUUM (ANALYZE, SKIP_LOCKED)")
+
+    def sweep(self) -> None:
+        """Begin a slice with clean tables: what the last one left dead is not this one's to sweep up."""
+        self._run(roles.DATABASE, f"VACUUM (SKIP_LOCKED) {_LEFT_DEAD}")
+
+    def _run(self, database: str, statement: LiteralString) -> None:
+        with psycopg.connect(self.postgres.url(ADMIN, database), autocommit=True) as admin:
+            admin.execute(statement)
 
     def checkpoint(self) -> None:
         with psycopg.connect(self.postgres.admin_url, autocommit=True) as admin:

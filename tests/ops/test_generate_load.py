@@ -8,11 +8,13 @@ from uuid import uuid4
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
-from django.db import connection
+from django.db import connection, connections
 from django.db.models import Max
 from django.utils import timezone
 
 from accounts.models import Account, Customer
+from compliance.facts import limits_of_facts
+from compliance.limits import limits_in_force
 from compliance.models import Screening
 from compliance.rules import FACTS, Version
 from compliance.services.backtests import replay
@@ -35,6 +37,34 @@ def generate(**options: Any) -> str:
     said = StringIO()
     call_command("generate_load", **{"accounts": 20, "entries": 2_400, **options}, stdout=said)
     return said.getvalue()
+
+
+def indexes() -> dict[str, str]:
+    with connections["owner"].cursor() as cursor:
+        cursor.execute("SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'")
+        return dict(cursor.fetchall())
+
+
+_FACTS_THEN = """
+    WITH off AS (
+        SELECT a.customer_id, t.created_at
+        FROM ledger_transaction t JOIN accounts_account a ON a.id = t.debit_account_id
+        WHERE t.failure = 'cancelled'
+    )
+    SELECT count(*), count(*) FILTER (WHERE (s.facts ->> 'debits_1h')::int > 1),
+           count(*) FILTER (WHERE s.facts <> to_jsonb(f)
+               - ARRAY['id', 'unit_id', 'customer_id', 'destination_name', 'iban']
+               || '{"destination_score": 0, "customer_risk": 0}'),
+           count(*) FILTER (WHERE EXISTS (
+               SELECT FROM off WHERE off.customer_id = f.customer_id
+                   AND off.created_at BETWEEN t.created_at - interval '24 hours' AND t.created_at))
+    FROM facts_then((SELECT array_agg(transaction_id) FROM compliance_screening),
+        %s::text[], %s::bigint[], %s::text[], %s::bigint[], %s::bigint[]) f
+    JOIN compliance_screening s ON s.transaction_id = f.id
+    JOIN ledger_transaction t ON t.id = f.id
+    WHERE NOT EXISTS (
+        SELECT FROM off WHERE off.customer_id = f.customer_id AND off.created_at <= t.created_at
+            AND off.created_at > t.created_at - interval '3 hours')"""
 
 
 def verifies() -> None:
@@ -71,6 +101,36 @@ def test_what_is_generated_verifies_down_to_guards_and_chain() -> None:
             " WHERE o.table_name = 'ledger_entry'"
         )
         assert cursor.fetchone() == (2_400,)
+
+
+def test_indexes_are_as_they_were_also_where_a_run_before_was_killed() -> None:
+    before = indexes()
+    with connections["owner"].cursor() as cursor:
+        cursor.execute("DROP INDEX transaction_by_debit_account, compliance_change_by_subject")
+
+    generate()
+
+    assert indexes() == before
+
+
+def test_facts_are_those_that_screening_would_have_found() -> None:
+    """Asked of its own function, which is told to look at what has ended as well. What was called off within the three
+    hours before, and not yet then, it can't know any more."""
+    generate(accounts=4, entries=6_000, months=1)
+
+    with connections["owner"].cursor() as cursor:
+        cursor.execute("SELECT pg_get_functiondef('compliance_facts'::regproc)")
+        (function,) = cursor.fetchone() or ("",)
+        of_all = function.replace("compliance_facts(", "facts_then(").replace("WHERE leg.status = 'pending'", "")
+        assert "facts_then" in of_all
+        assert "leg.status" not in of_all
+        cursor.execute(of_all.replace("%", "%%"))
+        cursor.execute(_FACTS_THEN, limits_of_facts(limits_in_force()))
+        compared, in_an_hour, off, others = cursor.fetchone() or (0, 0, 0, 0)
+    assert compared > 2_000
+    assert in_an_hour > 100, "windows have something in them"
+    assert others > 50, "and something was called off in them"
+    assert off == 0
 
 
 def test_a_backtest_finds_the_facts_that_screening_would_have_found() -> None:

@@ -29,11 +29,14 @@ _SECTIONS: Final = """
     FROM chain_block b JOIN chain_section s ON s.block_id = b.number AND s.source_id = {source}
     CROSS JOIN LATERAL (
         SELECT count(*) AS many, string_agg(r.leaf, ''::bytea ORDER BY r.xact, r.key) AS leaves,
-               array_agg(r.key::text ORDER BY r.xact, r.key) AS ids
+               array_agg(r.id ORDER BY r.xact, r.key) AS ids
         FROM (
-            SELECT t.xact, t.{key} AS key,
-                   pg_catalog.sha256('\\x00'::bytea || convert_to(concat({lines}), 'UTF8')) AS leaf
-            FROM {table} t WHERE t.xact >= b.from_xact AND t.xact < b.to_xact
+            SELECT u.xact, u.key, u.{id} AS id, pg_catalog.sha256('\\x00'::bytea || convert_to({lines}, 'UTF8')) AS leaf
+            FROM (
+                -- By OFFSET 0 each text is made once, however often its line names it.
+                SELECT t.xact, t.{key} AS key, {texts} FROM {table} t
+                WHERE t.xact >= b.from_xact AND t.xact < b.to_xact OFFSET 0
+            ) u
         ) r
     ) f
     WHERE b.number >= {first} AND b.number < {end}"""
@@ -140,46 +143,45 @@ def _sections(
         return []
     versions = [each.source_id for each in definitions.values() if each.table == definition.table]
     texts_were_erased = any(erased.get(version) for version in versions)
-    lines = [
-        _line(column, kind, definition.key, versions, texts_were_erased)
-        for column, kind in zip(definition.columns, definition.kinds, strict=True)
+    named = [
+        (f"text{number}", column, kind)
+        for number, (column, kind) in enumerate(zip(definition.columns, definition.kinds, strict=True))
     ]
+    texts = [sql.SQL("{} AS {}").format(reading.text_of(column, kind), sql.Identifier(t)) for t, column, kind in named]
+    lines = [_line(sql.Identifier("u", t), column, kind, versions, texts_were_erased) for t, column, kind in named]
     query = sql.SQL(_SECTIONS).format(
         head=sql.Literal(SECTION + definition.digest),
         source=definition.source_id,
         key=sql.Identifier(definition.key),
+        id=sql.Identifier(f"text{list(definition.columns).index(definition.key)}"),
         table=sql.Identifier(definition.table),
-        lines=sql.SQL(", ").join(lines),
+        texts=sql.SQL(", ").join(texts),
+        lines=sql.SQL(" || ").join(lines),
         first=first,
         end=end,
     )
     return _rows(query)
 
 
-def _line(column: str, kind: str, key: str, versions: Sequence[int], texts_were_erased: bool) -> sql.Composable:
-    """A column's line, as docs/chain.md has it."""
-    text = reading.text_of(column, kind)
+def _line(
+    text: sql.Composable, column: str, kind: str, versions: Sequence[int], texts_were_erased: bool
+) -> sql.Composable:
+    """A column's line, as docs/chain.md has it, from the column as text."""
     length = _LENGTHS.get(kind)
-    measured = sql.SQL("octet_length({0}), ':'").format(text) if length is None else sql.Literal(f"{length}:")
-    # One concat() for a column and one for the row: each || would copy all that stands before it.
-    plain = sql.SQL("CASE WHEN {column} IS NULL THEN {null} ELSE concat({name}, {measured}, {text}, {end}) END").format(
-        column=sql.Identifier("t", column),
-        name=sql.Literal(f"{column}="),
-        measured=measured,
-        text=text,
-        end=sql.Literal("\n"),
-        null=sql.Literal(f"{column}=-\n"),
+    # `||` and not concat(), which asks the type of each piece how it is written, and measures it to copy it.
+    measured = sql.SQL("octet_length({}) || ':'").format(text) if length is None else sql.Literal(f"{length}:")
+    plain = sql.SQL("{name} || coalesce({measured} || {text}, '-') || {end}").format(
+        name=sql.Literal(f"{column}="), measured=measured, text=text, end=sql.Literal("\n")
     )
     if not kind.startswith("salted "):
         return plain
     kept = sql.SQL(
         "SELECT {name} || encode(s.digest, 'hex') || {end} FROM chain_salt s WHERE s.source_id = ANY({versions})"
-        " AND s.row_id = t.{key}::text AND s.column_name = {column} AND "
+        " AND s.row_id = u.key::text AND s.column_name = {column} AND "
     ).format(
         name=sql.Literal(f"{column}#"),
         end=sql.Literal("\n"),
         versions=sql.Literal(list(versions)),
-        key=sql.Identifier(key),
         column=sql.Literal(column),
     )
     blank = sql.SQL("coalesce(({} s.salt IS NULL), {})").format(kept, plain) if texts_were_erased else plain

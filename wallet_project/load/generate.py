@@ -1,19 +1,21 @@
 """Fills a database with customers, accounts and payments that verify: as its owner, all triggers and constraints on.
 
 The application's role may not write balances, and a payment at a time through the posting functions takes a
-millisecond: five million entries would take an hour. So the same rows are written here in batches, and nothing is
+millisecond: five million entries would take an hour. So the same rows are written here in batches, and no guard is
 switched off for it: states, pairs of entries, keys and checks are held by the database as always, and `verify_ledger`
 proves the rest. What is not called are the posting functions, and with them the limits (generated customers have none)
 and the rules; the facts that rules speak of are recorded as screening finds them, so that a backtest has a past.
+Indexes that guard nothing are made when all is there (`indexes`).
 
 Each currency is filled by a connection of its own, as two currencies share no account; a third one seals behind them.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -21,9 +23,9 @@ from uuid import UUID, uuid4
 from django.db import connections, transaction
 from django.db.backends.utils import CursorWrapper
 
-from compliance.facts import limits_of_facts
 from compliance.limits import limits_in_force
 from wallet_project.chain.sealing import seal_all
+from wallet_project.load import indexes
 from wallet_project.utils.context import system_actor
 
 CURRENCIES: Final = ("EUR", "USD")
@@ -31,12 +33,6 @@ CURRENCIES: Final = ("EUR", "USD")
 BATCH: Final = 10_000
 #: Rows of each table in a block of the chain, unless a batch wrote more.
 _BLOCK: Final = 10_000
-#: The first batches are small and double: what the database plans by is then never far from what is there, and a key
-#: that was planned to be checked on an empty table reads all of it, for each row.
-FIRST_BATCH: Final = 500
-_PLANNED_BY: Final = (
-    "ANALYZE accounts_account, accounts_principal, ledger_transaction, ledger_entry, compliance_screening"
-)
 #: Minor units: a payment is 1 to this.
 MOST: Final = 10_000
 #: Of fifty payments one comes to nothing (sql/batch.sql), and has no entries.
@@ -44,12 +40,17 @@ _ONE_FAILS_OF: Final = 50
 _SQL: Final = Path(__file__).parent / "sql"
 #: A UUIDv7 of a payment's time (RFC 9562): as those that are made by requests, ids go up with time.
 _ID: Final = (
-    "(lpad(to_hex((extract(epoch FROM p.at) * 1000)::bigint), 12, '0') || '7' || lpad(to_hex(p.n %% 4096), 3, '0')"
-    " || substr(replace(gen_random_uuid()::text, '-', ''), 17))::uuid"
+    "(lpad(to_hex((date_part('epoch', p.at) * 1000)::bigint), 12, '0') || '7' || lpad(to_hex(p.n %% 4096), 3, '0')"
+    " || right(gen_random_uuid()::text, 17))::uuid"
 )
 
-#: What compliance_facts is told of the limits, as sql/payments.sql names it.
-_LIMITS: Final = ("currencies", "first_payment_from", "band_currencies", "band_lows", "band_highs")
+_FATE: Final = "CASE n %% 100 WHEN 0 THEN 'refused' WHEN 50 THEN 'cancelled' ELSE 'cleared' END"
+_AMOUNT: Final = "1 + n * 7919 %% %(most)s"
+#: Nobody waits for these rows, and none is lost alone. What a batch refers to is looked up by an index, also where the
+#: database has not seen yet how much there is.
+_SETTINGS: Final = (
+    "SET work_mem = '128MB'; SET synchronous_commit = off; SET lock_timeout = 0; SET enable_seqscan = off"
+)
 
 Say = Callable[[str], None]
 
@@ -96,19 +97,20 @@ def generate(*, accounts: int, entries: int, beginning: datetime, end: datetime,
         for currency, share in zip(CURRENCIES, shares, strict=True)
     ]
     say(f"{accounts} accounts")
-    with ThreadPoolExecutor(len(plans)) as pool:
-        filling = {pool.submit(_on_own_connection, _fill, plan, say) for plan in plans}
-        while filling:
-            done, filling = wait(filling, timeout=1, return_when=FIRST_EXCEPTION)
-            for each in done:
-                each.result()
-            seal_all(rows=_BLOCK, using="owner")
-    seal_all(rows=_BLOCK, using="owner")
-    say("sealed")
+    with indexes.made_afterwards():
+        with ThreadPoolExecutor(len(plans)) as pool:
+            filling = {pool.submit(indexes.on_own_connection, partial(_fill, plan, plans, say)) for plan in plans}
+            while filling:
+                done, filling = wait(filling, timeout=1, return_when=FIRST_EXCEPTION)
+                for each in done:
+                    each.result()
+                seal_all(rows=_BLOCK, using="owner")
+        seal_all(rows=_BLOCK, using="owner")
+        say("sealed")
+    say("indexed")
     with connections["owner"].cursor() as cursor:
-        cursor.execute("SET lock_timeout = 0")
         # Statistics of empty tables would give plans for empty tables.
-        cursor.execute("VACUUM ANALYZE")
+        cursor.execute("ANALYZE")
     say("analyzed")
 
 
@@ -131,44 +133,57 @@ def _make_people(accounts: int, beginning: datetime) -> dict[str, list[tuple[UUI
     }
     by_currency: dict[str, list[tuple[UUID, UUID]]] = {currency: [] for currency in CURRENCIES}
     with transaction.atomic(using="owner", durable=True), connections["owner"].cursor() as cursor:
-        _run(cursor, (_SQL / "people.sql").read_text(), values)
+        _run(cursor, _statements("people.sql"), values)
         for account, principal, currency in cursor.fetchall():
             by_currency[currency].append((account, principal))
     return by_currency
 
 
-def _fill(plan: Plan, say: Say) -> None:
+def _fill(plan: Plan, plans: Sequence[Plan], say: Say) -> None:
     values: dict[str, Any] = {
         "currency": plan.currency,
         "accounts": len(plan.accounts),
         "beginning": plan.beginning,
         "step": plan.step,
         "funds": plan.funds,
-        "most": MOST,
+        "most": _most(),
         "system": system_actor().principal_id,
-        **dict(zip(_LIMITS, limits_of_facts(limits_in_force()), strict=True)),
+        "currencies": [each.currency for each in plans],
+        "payers": [len(each.accounts) for each in plans],
+        "many": [each.payments for each in plans],
+        "steps": [each.step // timedelta(microseconds=1) for each in plans],
     }
     with connections["owner"].cursor() as cursor:
-        # Nobody waits for these rows, and none is lost alone.
-        cursor.execute("SET work_mem = '128MB'; SET synchronous_commit = off; SET lock_timeout = 0")
+        cursor.execute(_SETTINGS)
         cursor.execute("CREATE TEMPORARY TABLE load_account (number bigint PRIMARY KEY, id uuid, principal_id uuid)")
         cursor.execute(
             "INSERT INTO load_account SELECT a.n - 1, a.id, a.principal"
             " FROM unnest(%s::uuid[], %s::uuid[]) WITH ORDINALITY AS a (id, principal, n)",
             [[account for account, _ in plan.accounts], [principal for _, principal in plan.accounts]],
         )
-        cursor.execute("ANALYZE load_account")
+        _run(cursor, _statements("facts.sql"), values)
+        cursor.execute("ANALYZE load_account, load_fact")
+        say(f"{plan.currency} facts")
         for name, many in (("opening.sql", len(plan.accounts)), ("batch.sql", plan.payments)):
-            for first, last in _ranges(many):
-                _post(cursor, _payments(name), {**values, "first": first, "last": last})
-                if last - first + 1 < BATCH:
-                    cursor.execute(_PLANNED_BY)
+            for first in range(1, many + 1, BATCH):
+                last = min(first + BATCH - 1, many)
+                _post(cursor, _statements(name), {**values, "first": first, "last": last})
                 say(f"{plan.currency} {last} of {many}")
 
 
-def _payments(name: str) -> str:
-    """The SQL of a kind of batch, with the expression for ids in it."""
-    return (_SQL / name).read_text().replace("{id}", _ID)
+def _most() -> int:
+    """So little that no limit looks at it: screening would then look for the payee."""
+    looked_at = [
+        each
+        for limits in limits_in_force().values()
+        for each in (limits.first_payment_amount, *(low for low, _ in limits.bands()))
+    ]
+    return max(min(MOST, *(each - 1 for each in looked_at)), 1)
+
+
+def _statements(name: str) -> str:
+    """The SQL of a file, with the expressions that several share in it."""
+    return (_SQL / name).read_text().replace("{id}", _ID).replace("{fate}", _FATE).replace("{amount}", _AMOUNT)
 
 
 def _post(cursor: CursorWrapper, payments: str, values: dict[str, Any]) -> None:
@@ -176,14 +191,7 @@ def _post(cursor: CursorWrapper, payments: str, values: dict[str, Any]) -> None:
         _run(cursor, payments, values)
         cursor.execute("CREATE UNIQUE INDEX ON load_payment (id)")
         cursor.execute("ANALYZE load_payment")
-        _run(cursor, (_SQL / "payments.sql").read_text(), values)
-
-
-def _ranges(many: int) -> Iterator[tuple[int, int]]:
-    first, size = 1, FIRST_BATCH
-    while first <= many:
-        yield first, min(first + size - 1, many)
-        first, size = first + size, min(2 * size, BATCH)
+        _run(cursor, _statements("payments.sql"), values)
 
 
 def _run(cursor: CursorWrapper, statements: str, values: dict[str, Any]) -> None:
@@ -191,10 +199,3 @@ def _run(cursor: CursorWrapper, statements: str, values: dict[str, Any]) -> None
     for statement in statements.split(";\n"):
         if statement.strip():
             cursor.execute(statement, values)
-
-
-def _on_own_connection(work: Callable[[Plan, Say], None], plan: Plan, say: Say) -> None:
-    try:
-        work(plan, say)
-    finally:
-        connections["owner"].close()

@@ -12,20 +12,20 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, public, pg_temp AS $$
 $$;
 
 -- SQL for one line of a row: name=length:value, name=- for null, name#digest for a salted text that is
--- not empty ('', {} and [] tell nothing).
-CREATE OR REPLACE FUNCTION chain_line(p_source chain_source, p_column text, p_kind text) RETURNS text
+-- not empty ('', {} and [] tell nothing). `p_text` is SQL for the column's value as text, in a row `u` with the table's `key`.
+CREATE OR REPLACE FUNCTION chain_line(p_source chain_source, p_column text, p_kind text, p_text text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
-    v_text text := chain_text(p_column, regexp_replace(p_kind, '^salted ', ''));
-    v_plain text := format('%L || coalesce(octet_length(%s) || '':'' || %s, ''-'') || E''\n''', p_column || '=', v_text, v_text);
+    v_length text := CASE p_kind WHEN 'uuid' THEN '''36:''' ELSE format('octet_length(%s) || '':''', p_text) END;
+    v_plain text := format('%L || coalesce(%s || %s, ''-'') || E''\n''', p_column || '=', v_length, p_text);
 BEGIN
     IF p_kind NOT LIKE 'salted %' THEN
         RETURN v_plain;
     END IF;
     RETURN format(
         'CASE WHEN coalesce(%s, '''') IN ('''', ''{}'', ''[]'') THEN %s ELSE %L || (SELECT encode(s.digest, ''hex'') FROM chain_salt s '
-        'WHERE s.source_id = %s AND s.row_id = t.%I::text AND s.column_name = %L) || E''\n'' END',
-        v_text, v_plain, p_column || '#', p_source.id, p_source.key_column, p_column);
+        'WHERE s.source_id = %s AND s.row_id = u.key::text AND s.column_name = %L) || E''\n'' END',
+        p_text, v_plain, p_column || '#', p_source.id, p_column);
 END $$;
 
 -- What a section's digest begins with: the definition that its leaves were made by.
@@ -57,6 +57,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     v_salted record;
+    v_texts text;
     v_lines text;
     v_count bigint;
     v_ids text[];
@@ -76,13 +77,16 @@ BEGIN
             p_source.key_column, v_salted.value, p_source.table_name, v_salted.value)
         USING p_source.id, v_salted.name, p_from, p_to;
     END LOOP;
-    SELECT string_agg(chain_line(p_source, c, k), ' || ' ORDER BY i) INTO v_lines
+    SELECT string_agg(chain_text(c, regexp_replace(k, '^salted ', '')) || ' AS text' || i, ', ' ORDER BY i),
+           string_agg(chain_line(p_source, c, k, 'u.text' || i), ' || ' ORDER BY i)
+    INTO v_texts, v_lines
     FROM unnest(p_source.columns, p_source.kinds) WITH ORDINALITY AS u (c, k, i);
+    -- By OFFSET 0 each text is made once, however often its line names it.
     EXECUTE format(
-        'SELECT count(*), array_agg(id::text ORDER BY xact, id), string_agg(leaf, ''''::bytea ORDER BY xact, id) FROM ('
-        'SELECT t.xact, t.%I AS id, sha256(''\x00''::bytea || convert_to(%s, ''UTF8'')) AS leaf '
-        'FROM %I t WHERE t.xact >= $1 AND t.xact < $2) x',
-        p_source.key_column, v_lines, p_source.table_name)
+        'SELECT count(*), array_agg(key::text ORDER BY xact, key), string_agg(leaf, ''''::bytea ORDER BY xact, key) FROM ('
+        'SELECT u.xact, u.key, sha256(''\x00''::bytea || convert_to(%s, ''UTF8'')) AS leaf '
+        'FROM (SELECT t.xact, t.%I AS key, %s FROM %I t WHERE t.xact >= $1 AND t.xact < $2 OFFSET 0) u) r',
+        v_lines, p_source.key_column, v_texts, p_source.table_name)
     INTO v_count, v_ids, v_leaves USING p_from, p_to;
     IF v_count = 0 THEN
         RETURN;

@@ -1,7 +1,7 @@
 -- A batch of payments, set-based, in the caller's transaction, as ledger_post_pending, screening and ledger_clear would have
 -- left them. Every trigger and every constraint is on: transactions are born pending (or refused), their entries come in
 -- pairs that agree with them, and only then are they cleared.
--- Reads load_payment (n, id, fate, kind, debit, credit, initiator, amount, currency, reference, at): `fate` is cleared,
+-- Reads load_fact, and load_payment (n, id, fate, kind, debit, credit, initiator, amount, currency, reference, at): `fate` is cleared,
 -- refused (when asked for) or cancelled (three hours later). Locks in the one order: keys, then every account touched
 -- FOR NO KEY UPDATE in id order.
 -- A key is dated now, as its time says to verify_ledger --since-last that it is new.
@@ -30,39 +30,29 @@ SELECT 'transaction', p.id, '', CASE p.fate WHEN 'refused' THEN 'failed' ELSE 'p
        CASE p.fate WHEN 'refused' THEN 'insufficient_funds' ELSE '' END, '', p.at
 FROM load_payment p ORDER BY p.n;
 
--- Now, as what an account was asked for is one of the facts.
-UPDATE accounts_account a SET debits = a.debits + s.debits, sent = a.sent + s.sent
-FROM (
-    SELECT p.debit, count(*) AS debits, sum(p.amount)::bigint AS sent FROM load_payment p
-    WHERE p.fate <> 'refused' GROUP BY p.debit
-) s
-WHERE a.id = s.debit AND a.kind = 'customer';
-
--- What customers asked for and was neither refused nor called off has been screened (I6 of compliance), with its facts as
--- screening would have found them: by its own function, in batches of its size, while the transactions are pending. An id is
--- of the decision's time, as backtests look for a period along ids.
-CREATE TEMPORARY TABLE load_screening ON COMMIT DROP AS
-SELECT (lpad(to_hex((extract(epoch FROM p.at + interval '500 milliseconds') * 1000)::bigint), 12, '0') || '7'
-           || lpad(to_hex(p.n %% 4096), 3, '0') || substr(replace(gen_random_uuid()::text, '-', ''), 17))::uuid AS id,
-       p.id AS transaction_id, p.n, p.at,
-       to_jsonb(f) - ARRAY['id', 'unit_id', 'customer_id', 'destination_name', 'iban'] || '{"destination_score": 0, "customer_risk": 0}' AS facts
-FROM (
-    SELECT array_agg(p.id) AS units FROM load_payment p
-    WHERE p.fate = 'cleared' AND p.initiator <> %(system)s GROUP BY p.n / 500
-) AS batch
-CROSS JOIN LATERAL compliance_facts(
-    batch.units, %(currencies)s::text[], %(first_payment_from)s::bigint[], %(band_currencies)s::text[],
-    %(band_lows)s::bigint[], %(band_highs)s::bigint[]
-) AS f
-JOIN load_payment p ON p.id = f.id;
-INSERT INTO compliance_screening (
-    id, transaction_id, status, attempts, next_at, decided_by, decided_at, reason, facts, findings, created_at)
-SELECT s.id, s.transaction_id, 'approved', 1, NULL, 'rules', s.at + interval '500 milliseconds', '', s.facts, '[]',
-       s.at + interval '500 milliseconds'
-FROM load_screening s ORDER BY s.n;
+-- What customers asked for and was neither refused nor called off has been screened (I6 of compliance), with what facts.sql
+-- has found. An id is of the decision's time, as backtests look for a period along ids.
+WITH screened AS (
+    INSERT INTO compliance_screening (
+        id, transaction_id, status, attempts, next_at, decided_by, decided_at, reason, facts, findings, created_at)
+    SELECT {id}, p.transaction_id, 'approved', 1, NULL, 'rules', p.at, '', p.facts, '[]', p.at
+    FROM (
+        SELECT p.id AS transaction_id, p.n, p.at + interval '500 milliseconds' AS at,
+               jsonb_build_object(
+                   'kind', p.kind, 'outgoing', true, 'amount', p.amount, 'currency', p.currency, 'to_own_account', false,
+                   'account_age_seconds', floor(extract(epoch FROM p.at - %(beginning)s::timestamptz)),
+                   'days_idle', f.days_idle, 'debits_1h', f.debits_1h, 'debits_24h', f.debits_24h,
+                   'debits_30d', f.debits_30d, 'out_24h', f.out_24h, 'out_30d', f.out_30d, 'in_24h', NULL,
+                   'just_under_24h', 0, 'counterparty_known', NULL, 'beneficiary_first_use', false,
+                   'identity_rejected', false, 'party_matched', false, 'destination_score', 0, 'customer_risk', 0) AS facts
+        FROM load_payment p JOIN load_fact f ON f.n = p.n
+        WHERE p.fate = 'cleared' AND p.initiator <> %(system)s
+    ) p
+    ORDER BY p.n
+    RETURNING id, decided_at
+)
 INSERT INTO compliance_statechange (machine, subject_id, from_state, to_state, actor_id, reason, request_id, at)
-SELECT 'screening', s.id, '', 'approved', %(system)s, '', '', s.at + interval '500 milliseconds'
-FROM load_screening s ORDER BY s.n;
+SELECT 'screening', s.id, '', 'approved', %(system)s, '', '', s.decided_at FROM screened s;
 
 CREATE TEMPORARY TABLE load_line ON COMMIT DROP AS
 SELECT side.account_id, p.id AS transaction_id, side.direction, p.amount, side.change, p.at + interval '1 second' AS at,
@@ -79,9 +69,19 @@ SELECT l.transaction_id, l.account_id, l.direction, l.amount, a.cleared + l.runn
 FROM load_line l JOIN accounts_account a ON a.id = l.account_id
 ORDER BY l.at, l.transaction_id, l.direction;
 
-UPDATE accounts_account a SET cleared = a.cleared + s.change, last_sequence = a.last_sequence + s.entries
+UPDATE accounts_account a
+SET cleared = a.cleared + s.change, last_sequence = a.last_sequence + s.entries,
+    debits = a.debits + CASE a.kind WHEN 'customer' THEN s.debits ELSE 0 END,
+    sent = a.sent + CASE a.kind WHEN 'customer' THEN s.sent ELSE 0 END
 FROM (
-    SELECT l.account_id, sum(l.change)::bigint AS change, count(*) AS entries FROM load_line l GROUP BY l.account_id
+    SELECT each.account_id, sum(each.change)::bigint AS change, sum(each.entries)::bigint AS entries,
+           sum(each.debits)::bigint AS debits, sum(each.sent)::bigint AS sent
+    FROM (
+        SELECT l.account_id, l.change, 1 AS entries, 0 AS debits, 0 AS sent FROM load_line l
+        UNION ALL
+        SELECT p.debit, 0, 0, 1, p.amount FROM load_payment p WHERE p.fate <> 'refused'
+    ) each
+    GROUP BY each.account_id
 ) s
 WHERE a.id = s.account_id;
 UPDATE ledger_transaction t

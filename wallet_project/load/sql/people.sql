@@ -1,10 +1,14 @@
 -- Customers who are verified and their open accounts, in one transaction. With every trigger on: each is born as the machine
 -- wants it and moved as the machine allows, and the log says so. Locks what it makes; nothing else.
 -- %(accounts)s: how many accounts, dealt out to customers who have one in each of %(currencies)s.
+-- {id} is an id of the instant p.at, and they are made a millisecond apart: who comes after another has the higher id, as where
+-- people sign up one by one.
 CREATE TEMPORARY TABLE load_customer ON COMMIT DROP AS
-SELECT n AS number, gen_random_uuid() AS id, gen_random_uuid() AS user_id, gen_random_uuid() AS principal_id,
-       gen_random_uuid() AS profile_id
-FROM generate_series(0, (%(accounts)s - 1) / cardinality(%(currencies)s::text[])) n;
+SELECT p.n AS number, {id} AS id, {id} AS user_id, {id} AS principal_id, {id} AS profile_id
+FROM (
+    SELECT n, %(beginning)s::timestamptz + n * interval '1 millisecond' AS at
+    FROM generate_series(0, (%(accounts)s - 1) / cardinality(%(currencies)s::text[])) n
+) p;
 
 INSERT INTO accounts_user (id, password, is_superuser, first_name, last_name, email, is_staff, is_active, date_joined)
 SELECT c.user_id, '!', false, '', '', 'load-' || %(run)s || '-' || c.number || '@example.invalid', false, true, %(beginning)s
@@ -40,9 +44,12 @@ INSERT INTO accounts_statechange (machine, subject_id, from_state, to_state, act
 SELECT 'customerlevel', made.id, '', 'basic', %(system)s, '', '', %(beginning)s FROM made;
 
 CREATE TEMPORARY TABLE load_account ON COMMIT DROP AS
-SELECT n AS number, gen_random_uuid() AS id, c.id AS customer_id, c.principal_id,
-       (%(currencies)s::text[])[1 + n %% cardinality(%(currencies)s::text[])] AS currency
-FROM generate_series(0, %(accounts)s - 1) n JOIN load_customer c ON c.number = n / cardinality(%(currencies)s::text[]);
+SELECT p.n AS number, {id} AS id, c.id AS customer_id, c.principal_id,
+       (%(currencies)s::text[])[1 + p.n %% cardinality(%(currencies)s::text[])] AS currency
+FROM (
+    SELECT n, %(beginning)s::timestamptz + n * interval '1 millisecond' AS at FROM generate_series(0, %(accounts)s - 1) n
+) p
+JOIN load_customer c ON c.number = p.n / cardinality(%(currencies)s::text[]);
 
 INSERT INTO accounts_account (
     id, kind, purpose, customer_id, currency, label, status, status_reason, cleared, reserved, last_sequence, created_at)
