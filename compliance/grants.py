@@ -26,6 +26,7 @@ TABLES = {
     "compliance_listdecision": "INSERT",
     "compliance_namescreening": "INSERT, UPDATE (status, decided_at)",
     "compliance_namematch": "INSERT",
+    "compliance_payerscreening": "INSERT, UPDATE (status, decided_at)",
     "compliance_destinationmatch": "INSERT",
     "compliance_nametokens": "INSERT, UPDATE (profile_number, made_by, tokens)",
     "compliance_rescreening": (

@@ -133,6 +133,16 @@ class NameScreeningStatus(TextChoices):
     OUTDATED = "outdated"
 
 
+class PayerScreeningStatus(TextChoices):
+    """`shown`: on the case of money that waits for staff anyway, who see what was found."""
+
+    CLEAR = "clear"
+    SHOWN = "shown", "shown on its case"
+    IN_REVIEW = "in_review", "in review"
+    LET_THROUGH = "let_through", "let through"
+    REFUSED = "refused"
+
+
 class RuleStatus(TextChoices):
     """Of a version of a rule. In shadow it runs, and what it says is kept, without effect."""
 

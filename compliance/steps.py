@@ -15,7 +15,7 @@ from accounts import steps as accounts
 from accounts.models import Customer, CustomerLevel
 from accounts.states import KycStatus, Level
 from compliance.documents import level_is_shown
-from compliance.models import Case, CustomerRisk, Document, KycCheck, NameScreening, Screening
+from compliance.models import Case, CustomerRisk, Document, KycCheck, NameScreening, PayerScreening, Screening
 from compliance.states import CasePriority, CaseStatus, CheckStatus, DocumentStatus, RiskBand
 from ledger import steps as ledger
 from ledger.models import Escalation
@@ -45,6 +45,7 @@ def new_case(
     screening_id: UUID | None = None,
     escalation: Escalation | None = None,
     name_screening: NameScreening | None = None,
+    payer_screening: PayerScreening | None = None,
 ) -> Case:
     """A case that is not saved yet; it has exactly one subject."""
     return Case(
@@ -52,6 +53,7 @@ def new_case(
         screening_id=screening_id,
         escalation=escalation,
         name_screening=name_screening,
+        payer_screening=payer_screening,
         customer_id=customer_id,
         reason=clipped(reason),
         priority=priority,

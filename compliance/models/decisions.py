@@ -10,7 +10,7 @@ from django_fsm import FSMField, transition
 from accounts.models import Customer, Principal, ProfileVersion
 from accounts.states import Level
 from compliance.models.documents import Document
-from compliance.models.matches import NameScreening
+from compliance.models.matches import NameScreening, PayerScreening
 from compliance.states import CasePriority, CaseStatus, CaseVerdict, CheckStatus
 from ledger.models import Escalation, Transaction
 from wallet_project.utils.ids import uuid7
@@ -108,14 +108,15 @@ def _one_of(*subjects: str) -> Q:
 
 
 class Case(models.Model):
-    """Work for a person: one identity check, one screening, one look for a name on the lists, or one escalation of the
-    ledger."""
+    """Work for a person: one identity check, one screening, one look for a customer's or a payer's name on the lists,
+    or one escalation of the ledger."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     kyc_check = models.OneToOneField(KycCheck, null=True, on_delete=models.PROTECT, related_name="case")
     screening = models.OneToOneField(Screening, null=True, on_delete=models.PROTECT, related_name="case")
     escalation = models.OneToOneField(Escalation, null=True, on_delete=models.PROTECT, related_name="case")
     name_screening = models.OneToOneField(NameScreening, null=True, on_delete=models.PROTECT, related_name="case")
+    payer_screening = models.OneToOneField(PayerScreening, null=True, on_delete=models.PROTECT, related_name="case")
     customer = models.ForeignKey(Customer, null=True, on_delete=models.PROTECT, related_name="cases")
     reason = models.CharField(max_length=500)
     priority = models.CharField(max_length=10, choices=CasePriority.choices, default=CasePriority.NORMAL)
@@ -135,7 +136,7 @@ class Case(models.Model):
         constraints = [
             models.CheckConstraint(
                 name="case_has_one_subject",
-                condition=_one_of("kyc_check", "screening", "escalation", "name_screening"),
+                condition=_one_of("kyc_check", "screening", "escalation", "name_screening", "payer_screening"),
             )
         ]
         permissions = [
