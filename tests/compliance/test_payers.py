@@ -6,6 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 from django.db import DatabaseError, connection, transaction
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -23,6 +24,7 @@ from ledger.models import Escalation, InboundEvent, RailTransfer, Transaction, W
 from ledger.selectors import transactions
 from ledger.services.clearing import clear_due
 from ledger.suspense import open_items
+from tests.admin.house import come_in
 from tests.compliance.lists.test_matches import decide, in_force
 from tests.compliance.people import at_once, staff, user_of
 from tests.ledger import flows
@@ -122,6 +124,17 @@ def test_a_payer_on_a_list_waits_for_two_people_and_is_remembered(
     with pytest.raises(DatabaseError, match="its payer"), transaction.atomic():
         posting.clear(limit=1, actor=system_actor(), request_id="")
     owner_connection.execute("UPDATE ledger_workitem SET stage = 'review', next_at = NULL")
+    auditor = come_in(Client(), user_of(staff("Auditor")))
+    for page in (
+        f"compliance/case/{looked.case.id}",
+        f"compliance/payerscreening/{looked.id}",
+        f"ledger/transaction/{made.id}",
+    ):
+        shown = auditor.get(f"/admin/{page}/change/").text
+        assert "QVARNSTROM PETRAKIS, Zoltan" in shown, page
+        assert LISTED in shown, page
+        assert "The list, version 1" in shown, page
+    assert "payer of a deposit" in auditor.get("/admin/compliance/case/", {"about": "payer_screening"}).text
     decide(looked.case, "approve")
     flows.settle_everything()
     assert (flows.status(made), flows.balances(account)) == ("cleared", (4_000, 4_000))
