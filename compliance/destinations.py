@@ -20,7 +20,7 @@ from django.db.models import Q
 
 from compliance.models import DestinationMatch
 from compliance.names import Query
-from compliance.states import CheckStatus, ListPurpose, PayerScreeningStatus
+from compliance.states import ListPurpose, PayerScreeningStatus, ScreeningStatus
 from compliance.watchlists import ListHit, ListInForce, lists_in_force, look_for
 from wallet_project.utils.errors import translate_database_error
 
@@ -104,7 +104,7 @@ def _let_through(hashes: Sequence[bytes]) -> set[tuple[bytes, int]]:
     if not hashes:
         return set()
     approved = DestinationMatch.objects.filter(
-        Q(screening__status=CheckStatus.APPROVED, screening__decided_by="officer")
+        Q(screening__status=ScreeningStatus.APPROVED, screening__decided_by="officer")
         | Q(payer_screening__status=PayerScreeningStatus.LET_THROUGH),
         asked_hash__in=hashes,
     )

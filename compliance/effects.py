@@ -11,7 +11,14 @@ from accounts.models import Customer
 from accounts.states import KycStatus, Level
 from compliance import matches, steps
 from compliance.models import Case, KycCheck, NameScreening, PayerScreening, Screening
-from compliance.states import CaseStatus, CaseVerdict, CheckStatus, NameScreeningStatus, PayerScreeningStatus
+from compliance.states import (
+    CaseStatus,
+    CaseVerdict,
+    CheckStatus,
+    NameScreeningStatus,
+    PayerScreeningStatus,
+    ScreeningStatus,
+)
 from ledger import steps as ledger
 from ledger.failures import FailureCode
 from ledger.models import StateChange, Transaction
@@ -68,7 +75,7 @@ def close_ended(case: Case, *, actor: Actor, now: datetime) -> None:
     """Close a locked case that nobody needs to decide any more, and its screening with it."""
     if case.screening_id is not None:
         screening = Screening.objects.select_for_update(no_key=True).get(id=case.screening_id)
-        if screening.status == CheckStatus.IN_REVIEW:
+        if screening.status == ScreeningStatus.IN_REVIEW:
             _ended_by_itself(screening, actor=actor, now=now)
     if case.payer_screening_id is not None:
         payer = PayerScreening.objects.select_for_update(no_key=True).get(id=case.payer_screening_id)
@@ -87,7 +94,7 @@ def _screening(of_case: Screening, verdict: CaseVerdict, *, reason: str, actor: 
     stage = ledger.lock([unit]).get(unit)
     screening = Screening.objects.select_for_update(no_key=True).get(id=of_case.id)
     if stage is None:
-        if screening.status == CheckStatus.IN_REVIEW:
+        if screening.status == ScreeningStatus.IN_REVIEW:
             _ended_by_itself(screening, actor=actor, now=now)
         return "Without effect, the transaction had ended before"
     if stage != Stage.REVIEW:
@@ -120,7 +127,7 @@ def _reject(screening: Screening, unit: UUID, *, reason: str, actor: Actor, now:
 
 
 def _still_in_review(unit: UUID) -> list[Screening]:
-    of_group = Screening.objects.filter(transaction__group_id=unit, status=CheckStatus.IN_REVIEW)
+    of_group = Screening.objects.filter(transaction__group_id=unit, status=ScreeningStatus.IN_REVIEW)
     return list(of_group.select_related("case").order_by("id"))
 
 

@@ -146,10 +146,12 @@ def end_check(
 ) -> None:
     """Move a locked check to its end (`approve` or `reject`). Nothing is asked for it any more."""
     check.decided_by, check.reason, check.decided_at = decided_by, clipped(reason), now
-    check.next_at = check.lease_token = None
-    if check.status == CheckStatus.QUEUED:
-        move(check, "start", actor=actor)
-    also = ["decided_by", "reason", "decided_at", "next_at", "lease_token"]
+    also = ["decided_by", "reason", "decided_at"]
+    if isinstance(check, KycCheck):
+        check.next_at = check.lease_token = None
+        if check.status == CheckStatus.QUEUED:
+            move(check, "start", actor=actor)
+        also += ["next_at", "lease_token"]
     move(check, verdict, actor=actor, reason=reason, also=also)
 
 

@@ -15,7 +15,6 @@ _FIGURES: Final = """
     SELECT (SELECT count(*) FROM ledger_workitem WHERE stage = 'review') AS units_in_review,
            (SELECT count(*) FROM compliance_case WHERE NOT status = 'resolved') AS open_cases,
            (SELECT count(*) FROM compliance_kyccheck WHERE status NOT IN ('approved', 'rejected')) AS active_checks,
-           (SELECT count(*) FROM compliance_screening WHERE status IN ('queued', 'running')) AS unfinished_screenings,
            (SELECT count(*) FROM ledger_escalation WHERE status = 'open') AS open_escalations
 """
 
@@ -110,13 +109,6 @@ _OFFENCES: Final = {
         WHERE l.level = 'full' AND 2 > (
             SELECT count(DISTINCT d.kind = 'proof_of_address') FROM compliance_document d
             WHERE d.customer_id = l.customer_id AND d.status = 'accepted' AND d.kind <> 'source_of_funds')
-    """,
-    "a screening that was begun and is not decided": """
-        SELECT s.id AS screening_id, s.transaction_id FROM compliance_screening s
-        JOIN ledger_transaction t ON t.id = s.transaction_id
-        LEFT JOIN ledger_workitem w ON w.unit_id = coalesce(t.group_id, t.id)
-        WHERE s.status IN ('queued', 'running') AND s.next_at < now() - %(late)s::interval
-            AND (w.stage IS NULL OR w.stage NOT IN ('screening', 'parked'))
     """,
     "approved money of a customer without an approved screening": """
         SELECT t.id AS transaction_id, s.status FROM ledger_transaction t

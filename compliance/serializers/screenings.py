@@ -2,7 +2,7 @@
 
 from rest_framework import serializers
 
-from compliance.states import CaseVerdict, CheckStatus, PayerScreeningStatus
+from compliance.states import CaseVerdict, PayerScreeningStatus, ScreeningStatus
 
 
 class FindingOutput(serializers.Serializer[object]):
@@ -46,7 +46,7 @@ class PayerOutput(serializers.Serializer[object]):
 
 class ScreeningOutput(serializers.Serializer[object]):
     transaction = serializers.UUIDField()
-    status = serializers.ChoiceField(choices=CheckStatus.choices)
+    status = serializers.ChoiceField(choices=ScreeningStatus.choices)
     decided_by = serializers.CharField(help_text="`rules`, `officer` or `system`; empty while it is under review")
     decided_at = serializers.DateTimeField(allow_null=True)
     reason = serializers.CharField()

@@ -23,7 +23,7 @@ from compliance.models import Case, CustomerRisk
 from compliance.rules import Decision, RuleSet, decide, unavailable, worst
 from compliance.ruleset import rules_in_force, thresholds
 from compliance.services.leased import decide_due
-from compliance.states import CasePriority, CheckStatus, Verdict
+from compliance.states import CasePriority, ScreeningStatus, Verdict
 from compliance.watchlists import ListHit
 from ledger import steps as ledger
 from ledger.failures import FailureCode
@@ -38,9 +38,9 @@ logger = structlog.get_logger(__name__)
 #: A batch holds its locks for as long as its commit takes.
 BATCH: Final = 500
 _END: Final = {
-    Verdict.APPROVE: CheckStatus.APPROVED,
-    Verdict.REVIEW: CheckStatus.IN_REVIEW,
-    Verdict.REJECT: CheckStatus.REJECTED,
+    Verdict.APPROVE: ScreeningStatus.APPROVED,
+    Verdict.REVIEW: ScreeningStatus.IN_REVIEW,
+    Verdict.REJECT: ScreeningStatus.REJECTED,
 }
 
 
@@ -175,9 +175,9 @@ def _record(
             """
             WITH written AS (
                 INSERT INTO compliance_screening AS s (
-                    id, transaction_id, status, attempts, next_at, decided_by, decided_at, reason, facts, findings,
+                    id, transaction_id, status, attempts, decided_by, decided_at, reason, facts, findings,
                     shadow, rules_revision)
-                SELECT v.id, v.transaction_id, v.status, v.attempts, NULL,
+                SELECT v.id, v.transaction_id, v.status, v.attempts,
                        CASE v.status WHEN 'in_review' THEN '' ELSE 'rules' END,
                        CASE v.status WHEN 'in_review' THEN NULL ELSE %(now)s END, v.reason, v.facts, v.findings,
                        v.shadow, v.rules_revision
@@ -210,15 +210,15 @@ def _record(
         }
     )
     in_review = [
-        _case(screening_id=id_, item=item, now=now) for id_, item, status in told if status == CheckStatus.IN_REVIEW
+        _case(screening_id=id_, item=item, now=now) for id_, item, status in told if status == ScreeningStatus.IN_REVIEW
     ]
     if in_review:
         steps.open_cases(in_review)
 
 
-def _status(item: Judged, units: Mapping[UUID, Verdict]) -> CheckStatus:
+def _status(item: Judged, units: Mapping[UUID, Verdict]) -> ScreeningStatus:
     if units[item.leg.unit_id] == Verdict.REJECT:
-        return CheckStatus.REJECTED
+        return ScreeningStatus.REJECTED
     return _END[item.decision.verdict]
 
 

@@ -56,8 +56,8 @@ CROSS JOIN LATERAL compliance_facts(
 ) AS f
 JOIN load_payment p ON p.id = f.id;
 INSERT INTO compliance_screening (
-    id, transaction_id, status, attempts, next_at, decided_by, decided_at, reason, facts, findings, created_at)
-SELECT s.id, s.transaction_id, 'approved', 1, NULL, 'rules', s.at + interval '500 milliseconds', '', s.facts, '[]',
+    id, transaction_id, status, attempts, decided_by, decided_at, reason, facts, findings, created_at)
+SELECT s.id, s.transaction_id, 'approved', 1, 'rules', s.at + interval '500 milliseconds', '', s.facts, '[]',
        s.at + interval '500 milliseconds'
 FROM load_screening s ORDER BY s.n;
 INSERT INTO compliance_statechange (machine, subject_id, from_state, to_state, actor_id, reason, request_id, at)
