@@ -33,7 +33,7 @@ class ComplianceConfig(AppConfig):
             selectors.list_ages,
             labels=("list",),
         )
-        metrics.expect_retries("identity", "screening")
+        metrics.expect_retries("identity", "screening", "payer")
         metrics.oldest_waiting(selectors.oldest_waiting_seconds)
         checks.register(check_limits)
 

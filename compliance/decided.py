@@ -3,10 +3,12 @@
 from typing import Any
 from uuid import UUID
 
+from django.db.models import QuerySet
+
 from accounts.models import Principal
 from accounts.selectors import format_time
 from accounts.staff import PermissionMissing, require_permission
-from compliance.models import Decision, Screening
+from compliance.models import Case, Decision, PayerScreening, Screening
 from compliance.watchlists import why
 from wallet_project.utils.context import Actor
 from wallet_project.utils.errors import NotFound
@@ -41,7 +43,24 @@ def screening_for_staff(*, actor: Actor, transaction_id: UUID) -> dict[str, Any]
         "shadow": [_finding(each) for each in screening.shadow or []],
         "facts": screening.facts,
         "matches": [_match(each.score, each.explanation) for each in screening.matches.order_by("-score", "id")],
-        "decisions": _decisions(screening),
+        "decisions": _decisions(Case.objects.filter(screening=screening)),
+        "payer": _payer(transaction_id),
+    }
+
+
+def _payer(transaction_id: UUID) -> dict[str, Any] | None:
+    """Of a deposit whose payer the bank has named, what the lists said of him."""
+    looked = PayerScreening.objects.filter(transaction=transaction_id).first()
+    if looked is None:
+        return None
+    return {
+        **looked.asked,
+        "status": looked.status,
+        "lists_read": looked.versions is not None,
+        "looked_at": format_time(looked.created_at),
+        "decided_at": format_time(looked.decided_at) if looked.decided_at else None,
+        "matches": [_match(each.score, each.explanation) for each in looked.matches.order_by("-score", "id")],
+        "decisions": _decisions(Case.objects.filter(payer_screening=looked)),
     }
 
 
@@ -67,8 +86,8 @@ def _match(score: int, told: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _decisions(screening: Screening) -> list[dict[str, Any]]:
-    made = list(Decision.objects.filter(case__screening=screening).order_by("id"))
+def _decisions(of_cases: QuerySet[Case]) -> list[dict[str, Any]]:
+    made = list(Decision.objects.filter(case__in=of_cases).order_by("id"))
     people = {user for each in made for user in (each.maker_id, each.checker_id) if user is not None}
     principals = dict(Principal.objects.filter(user__in=people).values_list("user_id", "id"))
     return [

@@ -1,4 +1,5 @@
-"""Looking on the lists for whom a payout goes to, by the name that the customer gave, at each withdrawal.
+"""Looking on the lists for whom a payout goes to, by the name that the customer gave, at each withdrawal; and in the
+same way for who has paid in, by the name that the bank gave (`payers`).
 
 A pair of a destination (a name and an IBAN) and an entry that staff have let through once is not put before them again
 until either side is another: the screening that they approved is the evidence. Where a bank is says nothing of who has
@@ -10,15 +11,16 @@ import json
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 from uuid import UUID
 
 import structlog
 from django.db import connection
+from django.db.models import Q
 
 from compliance.models import DestinationMatch
 from compliance.names import Query
-from compliance.states import CheckStatus, ListPurpose
+from compliance.states import ListPurpose, PayerScreeningStatus, ScreeningStatus
 from compliance.watchlists import ListHit, ListInForce, lists_in_force, look_for
 from wallet_project.utils.errors import translate_database_error
 
@@ -42,10 +44,12 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """`hits` are those that nobody has let through, best first; None: the lists could not be read."""
+    """`hits` are those that nobody has let through, best first; None: the lists could not be read. `versions` are those
+    of the lists that were looked at."""
 
     destination: Destination
     hits: Sequence[ListHit] | None
+    versions: Sequence[UUID] = ()
 
     @property
     def score(self) -> int | None:
@@ -68,21 +72,26 @@ def look(destinations: Mapping[UUID, Destination]) -> dict[UUID, Found]:
             raise
         logger.exception("lists_not_read")
         return {id_: Found(each, None) for id_, each in destinations.items()}
+    versions = [each.version_id for each in stopping]
     let_through = _let_through([each.asked_hash for id_, each in destinations.items() if hits[id_]])
     return {
-        id_: Found(each, [hit for hit in hits[id_] if (each.asked_hash, hit.entry_id) not in let_through])
+        id_: Found(each, [hit for hit in hits[id_] if (each.asked_hash, hit.entry_id) not in let_through], versions)
         for id_, each in destinations.items()
     }
 
 
-def keep(by_screening: Mapping[UUID, tuple[Destination, Sequence[ListHit]]]) -> None:
+def keep(
+    by_screening: Mapping[UUID, tuple[Destination, Sequence[ListHit]]],
+    *,
+    of: Literal["screening", "payer_screening"] = "screening",
+) -> None:
     """What was found, with the screening that it was found for, in the transaction that writes that."""
     if not by_screening:
         return
     assert connection.in_atomic_block, "a step belongs to the use case's transaction"
     DestinationMatch.objects.bulk_create(
         DestinationMatch(
-            screening_id=screening_id,
+            **{f"{of}_id": screening_id},
             asked_hash=destination.asked_hash,
             **hit.as_columns(),
         )
@@ -95,7 +104,9 @@ def _let_through(hashes: Sequence[bytes]) -> set[tuple[bytes, int]]:
     if not hashes:
         return set()
     approved = DestinationMatch.objects.filter(
-        asked_hash__in=hashes, screening__status=CheckStatus.APPROVED, screening__decided_by="officer"
+        Q(screening__status=ScreeningStatus.APPROVED, screening__decided_by="officer")
+        | Q(payer_screening__status=PayerScreeningStatus.LET_THROUGH),
+        asked_hash__in=hashes,
     )
     return {(bytes(asked), entry) for asked, entry in approved.values_list("asked_hash", "entry_id")}
 

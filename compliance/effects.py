@@ -10,8 +10,15 @@ from accounts import steps as accounts
 from accounts.models import Customer
 from accounts.states import KycStatus, Level
 from compliance import matches, steps
-from compliance.models import Case, KycCheck, NameScreening, Screening
-from compliance.states import CaseStatus, CaseVerdict, CheckStatus, NameScreeningStatus
+from compliance.models import Case, KycCheck, NameScreening, PayerScreening, Screening
+from compliance.states import (
+    CaseStatus,
+    CaseVerdict,
+    CheckStatus,
+    NameScreeningStatus,
+    PayerScreeningStatus,
+    ScreeningStatus,
+)
 from ledger import steps as ledger
 from ledger.failures import FailureCode
 from ledger.models import StateChange, Transaction
@@ -19,6 +26,7 @@ from ledger.states import EscalationStatus, Stage, TransactionStatus
 from wallet_project.utils.context import Actor
 from wallet_project.utils.errors import Conflict
 from wallet_project.utils.nudges import nudge
+from wallet_project.utils.transitions import move
 
 
 class UnitElsewhere(Conflict):
@@ -41,6 +49,8 @@ def has_ended(case: Case) -> bool:
         return bool(case.kyc_check.status != CheckStatus.IN_REVIEW)
     if case.name_screening is not None:
         return bool(case.name_screening.status != NameScreeningStatus.IN_REVIEW)
+    if case.payer_screening is not None:
+        return bool(_deposit_of(case.payer_screening).status != TransactionStatus.PENDING)
     assert case.escalation is not None, "case_has_one_subject"
     return bool(case.escalation.status == EscalationStatus.RESOLVED)
 
@@ -53,6 +63,8 @@ def carry_out(case: Case, verdict: CaseVerdict, *, reason: str, actor: Actor, no
         note = _identity(case.kyc_check.id, verdict, reason=reason, actor=actor, now=now)
     elif case.name_screening is not None:
         note = _name(case.name_screening.id, verdict, reason=reason, actor=actor, now=now)
+    elif case.payer_screening is not None:
+        note = _payer(case.payer_screening, verdict, reason=reason, actor=actor, now=now)
     else:
         assert case.escalation is not None, "case_has_one_subject"
         note = _escalation(case.escalation.id, verdict, reason=reason, actor=actor, now=now)
@@ -63,8 +75,12 @@ def close_ended(case: Case, *, actor: Actor, now: datetime) -> None:
     """Close a locked case that nobody needs to decide any more, and its screening with it."""
     if case.screening_id is not None:
         screening = Screening.objects.select_for_update(no_key=True).get(id=case.screening_id)
-        if screening.status == CheckStatus.IN_REVIEW:
+        if screening.status == ScreeningStatus.IN_REVIEW:
             _ended_by_itself(screening, actor=actor, now=now)
+    if case.payer_screening_id is not None:
+        payer = PayerScreening.objects.select_for_update(no_key=True).get(id=case.payer_screening_id)
+        if payer.status == PayerScreeningStatus.IN_REVIEW:
+            _decide_payer(payer, "refuse", reason="The deposit ended before it was decided.", actor=actor, now=now)
     reason = "It ended by itself before it was decided."
     if case.escalation is not None:
         said = StateChange.objects.filter(machine="escalation", subject_id=case.escalation.id).latest("id").reason
@@ -78,7 +94,7 @@ def _screening(of_case: Screening, verdict: CaseVerdict, *, reason: str, actor: 
     stage = ledger.lock([unit]).get(unit)
     screening = Screening.objects.select_for_update(no_key=True).get(id=of_case.id)
     if stage is None:
-        if screening.status == CheckStatus.IN_REVIEW:
+        if screening.status == ScreeningStatus.IN_REVIEW:
             _ended_by_itself(screening, actor=actor, now=now)
         return "Without effect, the transaction had ended before"
     if stage != Stage.REVIEW:
@@ -111,7 +127,7 @@ def _reject(screening: Screening, unit: UUID, *, reason: str, actor: Actor, now:
 
 
 def _still_in_review(unit: UUID) -> list[Screening]:
-    of_group = Screening.objects.filter(transaction__group_id=unit, status=CheckStatus.IN_REVIEW)
+    of_group = Screening.objects.filter(transaction__group_id=unit, status=ScreeningStatus.IN_REVIEW)
     return list(of_group.select_related("case").order_by("id"))
 
 
@@ -160,6 +176,43 @@ def _name(screening_id: UUID, verdict: CaseVerdict, *, reason: str, actor: Actor
     _reject_customer(customer, actor=actor, reason=why)
     accounts.freeze_open_accounts(customer_id=customer_id, actor=actor, reason=why)
     return ""
+
+
+def _payer(of_case: PayerScreening, verdict: CaseVerdict, *, reason: str, actor: Actor, now: datetime) -> str:
+    """Let through: he is somebody else, and what he paid is posted. Refused: the deposit fails, and its money, which
+    has come, is in suspense, from where two people return it. Locks, after the case: the unit, the screening, the
+    rest as the ledger does."""
+    deposit = _deposit_of(of_case)
+    unit: UUID = deposit.group_id or deposit.id
+    stage = ledger.lock([unit]).get(unit)
+    screening = PayerScreening.objects.select_for_update(no_key=True).get(id=of_case.id)
+    if stage is None:
+        because = "The deposit ended before it was decided."
+        _decide_payer(screening, "refuse", reason=because, actor=actor, now=now)
+        return "Without effect, the deposit had ended before"
+    if stage != Stage.REVIEW:
+        raise UnitElsewhere(stage=stage)
+    if verdict == CaseVerdict.APPROVE:
+        _decide_payer(screening, "let_through", reason=reason, actor=actor, now=now)
+        done = bool(ledger.pass_payers([unit]))
+    else:
+        _decide_payer(screening, "refuse", reason=reason, actor=actor, now=now)
+        why = "an officer refused its payer"
+        done = ledger.fail_collected(deposit, code=FailureCode.NOT_PERMITTED, actor=actor, reason=why)
+    if not done:
+        raise UnitElsewhere(stage=stage)
+    return ""
+
+
+def _deposit_of(screening: PayerScreening) -> Transaction:
+    assert screening.transaction is not None, "a payer who is only shown has no case of his own"
+    found: Transaction = screening.transaction
+    return found
+
+
+def _decide_payer(screening: PayerScreening, transition: str, *, reason: str, actor: Actor, now: datetime) -> None:
+    screening.decided_at = now
+    move(screening, transition, actor=actor, reason=reason, also=["decided_at"])
 
 
 def _reject_customer(customer: Customer, *, actor: Actor, reason: str) -> None:

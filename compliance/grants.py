@@ -1,8 +1,10 @@
 """What the application may write of decisions: cases move, notes and decisions only come."""
 
-_CHECK = "status, attempts, next_at, lease_token, decided_by, reason, decided_at"
 TABLES = {
-    "compliance_kyccheck": f"INSERT, UPDATE ({_CHECK}, provider_reference, answers)",
+    "compliance_kyccheck": (
+        "INSERT, UPDATE (status, attempts, next_at, lease_token, decided_by, reason, decided_at, provider_reference, "
+        "answers)"
+    ),
     "compliance_kyccheck_documents": "INSERT",
     "compliance_document": "INSERT, UPDATE (status, reason, decided_at)",
     "compliance_documentaccess": "INSERT",
@@ -10,7 +12,7 @@ TABLES = {
     "compliance_riskagreement": "INSERT",
     "compliance_customerrisk": "INSERT, UPDATE (weights_id, score, band, parts, next_at)",
     "compliance_riskscore": "INSERT",
-    "compliance_screening": f"INSERT, UPDATE ({_CHECK}, facts, findings)",
+    "compliance_screening": "INSERT, UPDATE (status, decided_by, reason, decided_at)",
     "compliance_case": "INSERT, UPDATE (priority, due_at, assignee_id, status, resolved_at)",
     "compliance_casenote": "INSERT",
     "compliance_decision": "INSERT",
@@ -26,6 +28,7 @@ TABLES = {
     "compliance_listdecision": "INSERT",
     "compliance_namescreening": "INSERT, UPDATE (status, decided_at)",
     "compliance_namematch": "INSERT",
+    "compliance_payerscreening": "INSERT, UPDATE (status, decided_at)",
     "compliance_destinationmatch": "INSERT",
     "compliance_nametokens": "INSERT, UPDATE (profile_number, made_by, tokens)",
     "compliance_rescreening": (

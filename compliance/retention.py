@@ -1,6 +1,6 @@
 """What of compliance may go: never a decision, nor what it was made by (docs/operations.md)."""
 
-from wallet_project.utils.retention import Expiring
+from wallet_project.utils.retention import Expiring, inbound_messages
 
 EXPIRING = [
     # What the provider said of a customer as he is now says why he may have an account: the newest check keeps it.
@@ -14,16 +14,7 @@ EXPIRING = [
             WHERE later.customer_id = t.customer_id AND later.id > t.id AND later.status = 'approved')""",
         blank=("answers", "'[]'"),
     ),
-    Expiring(
-        name="identity_messages",
-        title="what the identity provider told us, raw, and was acted on",
-        table="compliance_inboundevent",
-        key_type="bigint",
-        moment="processed_at",
-        condition="t.next_at IS NULL AND t.payload <> '{}'",
-        blank=("payload", "'{}'"),
-        sealed=True,
-    ),
+    inbound_messages(name="identity_messages", sender="identity provider", table="compliance_inboundevent"),
     Expiring(
         name="backtest_reports",
         title="reports of backtests",

@@ -182,7 +182,9 @@ def _is_points(value: Any) -> bool:
     return type(value) is int and 0 <= value <= MOST
 
 
-#: What a new wallet starts with; countries as on the FATF's lists of high-risk and monitored jurisdictions in 2025.
+#: What a new wallet starts with. Countries are those of the FATF's statements of June 2026: three high-risk
+#: jurisdictions subject to a call for action, 22 under increased monitoring; as supervisors and advisers reported the
+#: whole list of 13 February 2026 and the changes of June. It changes three times a year: docs/kyc.md names the sources.
 DEFAULT_WEIGHTS: Final[Mapping[str, Any]] = {
     "points": {
         "other_country": 0,
@@ -202,19 +204,21 @@ DEFAULT_WEIGHTS: Final[Mapping[str, Any]] = {
         **dict.fromkeys(
             (
                 "AO",
+                "BA",
                 "BG",
                 "BO",
                 "CD",
                 "CI",
                 "CM",
-                "DZ",
                 "HT",
+                "IQ",
                 "KE",
+                "KW",
                 "LA",
                 "LB",
                 "MC",
-                "NA",
                 "NP",
+                "PG",
                 "SS",
                 "SY",
                 "VE",

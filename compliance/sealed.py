@@ -25,6 +25,7 @@ TABLES = [
     Sealed("compliance_listdecision", moment="created_at", salted=["reason"]),
     Sealed("compliance_namescreening", moment="created_at", salted=["asked"], mutable=["status", "decided_at"]),
     Sealed("compliance_namematch", moment="created_at", salted=["explanation"]),
+    Sealed("compliance_payerscreening", moment="created_at", salted=["asked"], mutable=["status", "decided_at"]),
     Sealed("compliance_destinationmatch", moment="created_at", salted=["explanation"]),
     Sealed("compliance_rule", moment="created_at", salted=["description"]),
     Sealed("compliance_ruleversion", moment="created_at", mutable=["status"]),

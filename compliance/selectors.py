@@ -25,12 +25,15 @@ from compliance.models import (
 )
 from compliance.states import CasePriority, CaseStatus, CaseVerdict, RuleStep
 from ledger.models import StateChange as LedgerChange
+from ledger.models import Transaction
 from ledger.resolutions import possible_resolutions
 from wallet_project.utils.verification import Verified, rows
 
-_BY_SUBJECT: Final = ["screening", "kyc_check", "escalation", "name_screening"]
+_BY_SUBJECT: Final = ["screening", "kyc_check", "escalation", "name_screening", "payer_screening"]
+_MONEY: Final = ("screening__transaction", "payer_screening__transaction")
 _ABOUT_SCREENING: Final = (CaseVerdict.APPROVE, CaseVerdict.REJECT)
 _ABOUT_NAME: Final = (CaseVerdict.APPROVE, CaseVerdict.REJECT)
+_ABOUT_PAYER: Final = (CaseVerdict.APPROVE, CaseVerdict.REJECT)
 _ABOUT_IDENTITY: Final = (CaseVerdict.APPROVE, CaseVerdict.REJECT, CaseVerdict.RETRY)
 _ABOUT_ESCALATION: Final = (CaseVerdict.RETRY, CaseVerdict.FAIL, CaseVerdict.ACKNOWLEDGE)
 
@@ -73,6 +76,8 @@ def possible_verdicts(case: Case) -> tuple[CaseVerdict, ...]:
         return _ABOUT_SCREENING
     if case.name_screening_id is not None:
         return _ABOUT_NAME
+    if case.payer_screening_id is not None:
+        return _ABOUT_PAYER
     return _ABOUT_IDENTITY if case.kyc_check_id is not None else _ABOUT_ESCALATION
 
 
@@ -88,24 +93,30 @@ def needs_second_person(case: Case, verdict: str) -> bool:
     saying that somebody is not who is on a sanctions list."""
     if case.name_screening_id is not None:
         return verdict == CaseVerdict.APPROVE and case.priority == CasePriority.HIGH
-    if case.screening is None or verdict != CaseVerdict.APPROVE:
+    about = money_of(case)
+    if about is None or verdict != CaseVerdict.APPROVE:
         return False
-    about = case.screening.transaction
     return case.priority == CasePriority.HIGH or about.amount >= four_eyes_from(about.currency)
+
+
+def money_of(case: Case) -> Transaction | None:
+    """The transaction that waits for a case's decision; None where it is about something else."""
+    about = case.screening or case.payer_screening
+    return about.transaction if about is not None else None
 
 
 def case_queue() -> QuerySet[Case]:
     """Cases that wait for somebody, the most urgent first; served by the index case_queue."""
     return (
         Case.objects.exclude(status=CaseStatus.RESOLVED)
-        .select_related("assignee", "customer__profile", *_BY_SUBJECT, "screening__transaction")
+        .select_related("assignee", "customer__profile", *_BY_SUBJECT, *_MONEY)
         .order_by("due_at", "id")
     )
 
 
 def case_file(case_id: UUID) -> CaseFile | None:
     """Why a case is here and what became of it so far; None when there is none."""
-    related = ("assignee", "customer__profile", *_BY_SUBJECT, "screening__transaction", "escalation__transaction")
+    related = ("assignee", "customer__profile", *_BY_SUBJECT, *_MONEY, "escalation__transaction")
     case = Case.objects.select_related(*related, "kyc_check__profile").filter(id=case_id).first()
     if case is None:
         return None
@@ -125,8 +136,9 @@ def case_file(case_id: UUID) -> CaseFile | None:
 
 def _history(case: Case) -> list[HistoryLine]:
     """The logs of the case, of what it is about, and of the money or the person behind that, in order of time."""
-    own = [case.id, case.screening_id, case.kyc_check_id, case.name_screening_id]
-    about = case.screening.transaction_id if case.screening else None
+    own = [case.id, case.screening_id, case.kyc_check_id, case.name_screening_id, case.payer_screening_id]
+    money = money_of(case)
+    about = money.id if money is not None else None
     if case.escalation is not None:
         about = case.escalation.transaction_id
     lines = [

@@ -4,7 +4,7 @@ from django.db.models import TextChoices
 
 
 class CheckStatus(TextChoices):
-    """Of an identity check (KYC) and of a transaction's screening (KYT)."""
+    """Of an identity check (KYC)."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -15,6 +15,14 @@ class CheckStatus(TextChoices):
 
 #: Of a check that is not decided.
 ACTIVE = (CheckStatus.QUEUED, CheckStatus.RUNNING, CheckStatus.IN_REVIEW)
+
+
+class ScreeningStatus(TextChoices):
+    """Of a transaction's screening (KYT), which is written once it was decided; what waits is the work item's."""
+
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    IN_REVIEW = "in_review", "in review"
 
 
 class RiskBand(TextChoices):
@@ -131,6 +139,16 @@ class NameScreeningStatus(TextChoices):
     CLEARED = "cleared"
     CONFIRMED = "confirmed"
     OUTDATED = "outdated"
+
+
+class PayerScreeningStatus(TextChoices):
+    """`shown`: on the case of money that waits for staff anyway, who see what was found."""
+
+    CLEAR = "clear"
+    SHOWN = "shown", "shown on its case"
+    IN_REVIEW = "in_review", "in review"
+    LET_THROUGH = "let_through", "let through"
+    REFUSED = "refused"
 
 
 class RuleStatus(TextChoices):

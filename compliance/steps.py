@@ -15,7 +15,7 @@ from accounts import steps as accounts
 from accounts.models import Customer, CustomerLevel
 from accounts.states import KycStatus, Level
 from compliance.documents import level_is_shown
-from compliance.models import Case, CustomerRisk, Document, KycCheck, NameScreening, Screening
+from compliance.models import Case, CustomerRisk, Document, KycCheck, NameScreening, PayerScreening, Screening
 from compliance.states import CasePriority, CaseStatus, CheckStatus, DocumentStatus, RiskBand
 from ledger import steps as ledger
 from ledger.models import Escalation
@@ -45,6 +45,7 @@ def new_case(
     screening_id: UUID | None = None,
     escalation: Escalation | None = None,
     name_screening: NameScreening | None = None,
+    payer_screening: PayerScreening | None = None,
 ) -> Case:
     """A case that is not saved yet; it has exactly one subject."""
     return Case(
@@ -52,6 +53,7 @@ def new_case(
         screening_id=screening_id,
         escalation=escalation,
         name_screening=name_screening,
+        payer_screening=payer_screening,
         customer_id=customer_id,
         reason=clipped(reason),
         priority=priority,
@@ -144,10 +146,12 @@ def end_check(
 ) -> None:
     """Move a locked check to its end (`approve` or `reject`). Nothing is asked for it any more."""
     check.decided_by, check.reason, check.decided_at = decided_by, clipped(reason), now
-    check.next_at = check.lease_token = None
-    if check.status == CheckStatus.QUEUED:
-        move(check, "start", actor=actor)
-    also = ["decided_by", "reason", "decided_at", "next_at", "lease_token"]
+    also = ["decided_by", "reason", "decided_at"]
+    if isinstance(check, KycCheck):
+        check.next_at = check.lease_token = None
+        if check.status == CheckStatus.QUEUED:
+            move(check, "start", actor=actor)
+        also += ["next_at", "lease_token"]
     move(check, verdict, actor=actor, reason=reason, also=also)
 
 

@@ -10,6 +10,7 @@ from compliance.services import (
     identity_events,
     kyc,
     list_age,
+    payers,
     rescreening,
     risk,
     screening,
@@ -23,6 +24,11 @@ from wallet_project.utils.nudges import lower_flag
 @shared_task(name="compliance.screen_due")
 def screen_due() -> None:
     work_off("compliance.screen_due", lambda: screening.screen_due(now=timezone.now()), full=screening.BATCH)
+
+
+@shared_task(name="compliance.screen_payers")
+def screen_payers() -> None:
+    work_off("compliance.screen_payers", lambda: payers.screen_payers(now=timezone.now()), full=payers.BATCH)
 
 
 @shared_task(name="compliance.run_checks")

@@ -15,7 +15,6 @@ _FIGURES: Final = """
     SELECT (SELECT count(*) FROM ledger_workitem WHERE stage = 'review') AS units_in_review,
            (SELECT count(*) FROM compliance_case WHERE NOT status = 'resolved') AS open_cases,
            (SELECT count(*) FROM compliance_kyccheck WHERE status NOT IN ('approved', 'rejected')) AS active_checks,
-           (SELECT count(*) FROM compliance_screening WHERE status IN ('queued', 'running')) AS unfinished_screenings,
            (SELECT count(*) FROM ledger_escalation WHERE status = 'open') AS open_escalations
 """
 
@@ -39,12 +38,17 @@ _OFFENCES: Final = {
             SELECT FROM ledger_transactions_of(ARRAY[w.unit_id]) t
             JOIN compliance_screening s ON s.transaction_id = t.id AND s.status = 'in_review'
             JOIN compliance_case c ON c.screening_id = s.id AND NOT c.status = 'resolved')
+        AND NOT EXISTS (
+            SELECT FROM ledger_transactions_of(ARRAY[w.unit_id]) t
+            JOIN compliance_payerscreening p ON p.transaction_id = t.id AND p.status = 'in_review'
+            JOIN compliance_case c ON c.payer_screening_id = p.id AND NOT c.status = 'resolved')
     """,
     "an open case about money that no longer waits for it": """
         SELECT c.id AS case_id, t.id AS transaction_id, t.status
         FROM compliance_case c
-        JOIN compliance_screening s ON s.id = c.screening_id
-        JOIN ledger_transaction t ON t.id = s.transaction_id
+        LEFT JOIN compliance_screening s ON s.id = c.screening_id
+        LEFT JOIN compliance_payerscreening p ON p.id = c.payer_screening_id
+        JOIN ledger_transaction t ON t.id = coalesce(s.transaction_id, p.transaction_id)
         LEFT JOIN ledger_workitem w ON w.unit_id = coalesce(t.group_id, t.id)
         WHERE NOT c.status = 'resolved' AND w.stage IS DISTINCT FROM 'review'
             -- A payer may cancel at any moment; the sweep closes the case soon after.
@@ -106,19 +110,32 @@ _OFFENCES: Final = {
             SELECT count(DISTINCT d.kind = 'proof_of_address') FROM compliance_document d
             WHERE d.customer_id = l.customer_id AND d.status = 'accepted' AND d.kind <> 'source_of_funds')
     """,
-    "a screening that was begun and is not decided": """
-        SELECT s.id AS screening_id, s.transaction_id FROM compliance_screening s
-        JOIN ledger_transaction t ON t.id = s.transaction_id
-        LEFT JOIN ledger_workitem w ON w.unit_id = coalesce(t.group_id, t.id)
-        WHERE s.status IN ('queued', 'running') AND s.next_at < now() - %(late)s::interval
-            AND (w.stage IS NULL OR w.stage NOT IN ('screening', 'parked'))
-    """,
     "approved money of a customer without an approved screening": """
         SELECT t.id AS transaction_id, s.status FROM ledger_transaction t
         LEFT JOIN compliance_screening s ON s.transaction_id = t.id
         WHERE t.approved_at IS NOT NULL AND s.status IS DISTINCT FROM 'approved'
             AND EXISTS (SELECT FROM accounts_principal p WHERE p.id = t.initiator_id AND p.kind <> 'system')
             AND NOT EXISTS (SELECT FROM ledger_adjustment j WHERE j.transaction_id = t.id)
+    """,
+    "a deposit that was posted although its payer was not let through": """
+        SELECT r.transaction_id, r.payer_passed_at, p.status FROM ledger_railtransfer r
+        JOIN ledger_transaction t ON t.id = r.transaction_id AND t.status = 'cleared'
+        LEFT JOIN compliance_payerscreening p ON p.transaction_id = r.transaction_id
+        WHERE r.payer IS NOT NULL AND (p.status IS NULL OR p.status NOT IN ('clear', 'let_through'))
+            -- Named when it had been posted: a person looks for him.
+            AND NOT (r.payer_passed_at IS NULL AND EXISTS (
+                SELECT FROM ledger_escalation e WHERE e.transaction_id = t.id AND e.kind = 'payer_named_late'))
+    """,
+    "a payer who was found on a list without an open case": """
+        SELECT p.id AS payer_screening, p.transaction_id FROM compliance_payerscreening p
+        LEFT JOIN compliance_case c ON c.payer_screening_id = p.id AND NOT c.status = 'resolved'
+        WHERE p.status = 'in_review' AND c.id IS NULL
+    """,
+    "a payer whom nobody has looked for": """
+        SELECT e.id AS escalation_id, e.kind FROM ledger_escalation e
+        JOIN compliance_case c ON c.escalation_id = e.id
+        LEFT JOIN compliance_payerscreening p ON p.escalation_id = e.id
+        WHERE e.details ? 'payer' AND p.id IS NULL
     """,
     "an escalation without an open case": """
         SELECT e.id AS escalation_id, e.kind FROM ledger_escalation e

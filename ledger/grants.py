@@ -2,7 +2,8 @@
 
 TABLES = {
     "ledger_railtransfer": (
-        "UPDATE (status, attempts, next_at, lease_token, bank_reference, reason, answers, submitted_at, ended_at)"
+        "UPDATE (status, attempts, next_at, lease_token, bank_reference, reason, answers, submitted_at, ended_at, "
+        "payer)"
     ),
     "ledger_inboundevent": "INSERT, UPDATE (next_at, attempts, processed_at, last_error)",
     "ledger_escalation": "INSERT, UPDATE (status, resolved_at)",
@@ -16,6 +17,7 @@ FUNCTIONS = (
     "ledger_lock",
     "ledger_transactions_of",
     "ledger_approve",
+    "ledger_pass_payers",
     "ledger_hold_for_review",
     "ledger_park",
     "ledger_resume",

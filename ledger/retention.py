@@ -1,6 +1,6 @@
 """What of our dealings with banks may go: never that they were, nor what came of them (docs/operations.md)."""
 
-from wallet_project.utils.retention import Expiring
+from wallet_project.utils.retention import Expiring, inbound_messages
 
 EXPIRING = [
     Expiring(
@@ -11,14 +11,5 @@ EXPIRING = [
         condition="t.answers <> '[]'",
         blank=("answers", "'[]'"),
     ),
-    Expiring(
-        name="bank_messages",
-        title="what the bank told us, raw, and was acted on",
-        table="ledger_inboundevent",
-        key_type="bigint",
-        moment="processed_at",
-        condition="t.next_at IS NULL AND t.payload <> '{}'",
-        blank=("payload", "'{}'"),
-        sealed=True,
-    ),
+    inbound_messages(name="bank_messages", sender="bank", table="ledger_inboundevent"),
 ]

@@ -33,6 +33,7 @@ class Stage(TextChoices):
     REVIEW = "review", "an officer's decision"
     HELD = "held", "its payee's capture"
     SETTLING = "settling", "the bank's word"
+    PAYER = "payer", "its payer to be looked for"
     CLEARING = "clearing", "to be posted"
     PARKED = "parked", "a human, see its escalation"
 
@@ -60,6 +61,7 @@ class EscalationKind(TextChoices):
     FROZEN_ACCOUNT = "frozen_account", "the paying account was frozen before clearing"
     EVENT_FAILED = "event_failed", "a message from the bank could not be acted on"
     AUDIT_FINDING = "audit_finding", "the self-audit found the books to be wrong"
+    PAYER_NAMED_LATE = "payer_named_late", "the bank named a payer when his deposit had ended"
     LIST_OLD = "list_old", "a list of names has grown old"
 
 

@@ -14,6 +14,8 @@ from django.db import connection
 
 #: In the details of an escalation, and in the metadata of what the bank moved for a return: the item it is about.
 ITEM: Final = "suspense_item"
+#: In the details of an escalation: who has paid this money in, as the bank names him.
+PAYER: Final = "payer"
 
 # The newest of an account's movements are found by transaction_by_debit_account and transaction_by_credit_account.
 _MOVEMENTS: Final = """

@@ -35,6 +35,7 @@ def test_every_machine_is_known_here() -> None:
         "Case",
         "ListVersion",
         "NameScreening",
+        "PayerScreening",
         "RiskWeights",
         "Document",
         "RuleVersion",

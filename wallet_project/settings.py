@@ -94,7 +94,7 @@ def pool_options(size: int) -> dict[str, object]:
     return {"min_size": 1, "max_size": size, "timeout": 1.0}
 
 
-def _database(url: str, *, statement_timeout: str, pool: int = 0) -> dict[str, object]:
+def _database(url: str, *, statement_timeout: str, idle_timeout: str = "10s", pool: int = 0) -> dict[str, object]:
     """Timeouts: whatever hangs is cut off and can be asked for again. `pool`: connections that the threads
     of a process share; 0: each thread keeps one of its own."""
     config = environ.Env.db_url_config(url)
@@ -111,7 +111,7 @@ def _database(url: str, *, statement_timeout: str, pool: int = 0) -> dict[str, o
             **config.get("OPTIONS", {}),  # ?sslmode=verify-full and the like
             "connect_timeout": 2,
             "options": f"-c lock_timeout=2s -c statement_timeout={statement_timeout} "
-            "-c idle_in_transaction_session_timeout=10s",
+            f"-c idle_in_transaction_session_timeout={idle_timeout}",
             **shared,
         },
     }
@@ -124,7 +124,8 @@ DATABASES = {
         pool=env.int("DATABASE_POOL", default=0),
     ),
     # Only migrations, grants and backups use the owner; web and workers are started without its URL.
-    "owner": _database(DATABASE_OWNER_URL or DATABASE_URL, statement_timeout="0"),
+    # Between two statements a migration makes its models anew, which takes a busy machine more than ten seconds.
+    "owner": _database(DATABASE_OWNER_URL or DATABASE_URL, statement_timeout="0", idle_timeout="60s"),
 }
 WALLET_APP_ROLE = DATABASES["default"]["USER"]
 #: Signs the chain's heads and reads nothing else (docs/chain.md).
@@ -303,6 +304,7 @@ NUDGES = {
     "compliance.check_answered": "compliance.process_identity_events",
     "ledger.transaction_pending": "compliance.screen_due",
     "ledger.transaction_approved": "ledger.clear_due",
+    "ledger.payer_named": "compliance.screen_payers",
     "ledger.rail_due": "ledger.dispatch_rails",
     "ledger.bank_event": "ledger.process_bank_events",
     "ledger.escalated": "compliance.open_cases",
@@ -347,6 +349,7 @@ CELERY_BEAT_SCHEDULE = {
         "compliance.expire_documents": 3600,
         "compliance.score_risks": 30,
         "compliance.screen_due": 2,
+        "compliance.screen_payers": 2,
         "compliance.open_cases": 10,
         "compliance.rescreen_customers": 10,
         "compliance.watch_lists": 600,

@@ -29,7 +29,11 @@ def screening_shown(request: HttpRequest, row: Transaction) -> SafeString | None
 
 
 def case_of_transaction(request: HttpRequest, row: Transaction) -> SafeString | None:
-    cases = Case.objects.filter(screening__transaction=row) | Case.objects.filter(escalation__transaction=row)
+    cases = (
+        Case.objects.filter(screening__transaction=row)
+        | Case.objects.filter(escalation__transaction=row)
+        | Case.objects.filter(payer_screening__transaction=row)
+    )
     return _cases(cases.select_related("assignee").order_by("-id")[:SHOWN], leave_out_empty=True)
 
 

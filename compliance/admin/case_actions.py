@@ -74,6 +74,8 @@ def effect_of(case: Case, verdict: CaseVerdict) -> str:
         return _ON_IDENTITY[verdict]
     if case.name_screening is not None:
         return _ON_NAME[verdict]
+    if case.payer_screening is not None:
+        return _ON_PAYER[verdict]
     return _ON_ESCALATION[verdict]
 
 
@@ -100,6 +102,12 @@ _ON_NAME = {
     "identity check goes on where one waits.",
     CaseVerdict.REJECT: "He is who is on the list. He is rejected, and so is every account he has requested; his open "
     "accounts are frozen. He is told that his identity could not be verified, not why.",
+}
+_ON_PAYER = {
+    CaseVerdict.APPROVE: "He is nobody on the lists. That is remembered of his name and bank account until the entry "
+    "on the list changes, and the deposit is credited within seconds.",
+    CaseVerdict.REJECT: "The deposit fails for good. Its money has come, so it is in suspense, with a case of its own: "
+    f"two people return it to its sender. {_REFUSED_TO_CUSTOMER}",
 }
 _ON_ESCALATION = {
     CaseVerdict.RETRY: "What was set aside is put back to work at once; if it fails again, there will be a new case.",

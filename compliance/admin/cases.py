@@ -15,9 +15,10 @@ from accounts.models import Account
 from compliance.admin.case_actions import CASE_ACTIONS, latest_proposal
 from compliance.admin.checks import decision_answer, facts_values, findings_table
 from compliance.admin.names import looked_at, matches_table
+from compliance.admin.payers import payer_values
 from compliance.admin.queue import AboutFilter, QueueFilter
-from compliance.models import Case, KycCheck, NameScreening, Screening
-from compliance.selectors import CaseFile, case_file
+from compliance.models import Case, KycCheck, NameScreening, PayerScreening, Screening
+from compliance.selectors import CaseFile, case_file, money_of
 from compliance.states import CaseStatus
 from ledger.admin.suspense import suspended
 from ledger.models import Escalation, Transaction
@@ -38,7 +39,13 @@ from wallet_project.utils.admin import (
 from wallet_project.utils.money import format_money
 
 SHOWN = 20
-_ABOUT = ("screening__transaction", "kyc_check", "escalation__transaction", "name_screening")
+_ABOUT = (
+    "screening__transaction",
+    "kyc_check",
+    "escalation__transaction",
+    "name_screening",
+    "payer_screening__transaction",
+)
 
 
 @admin.register(Case)
@@ -58,7 +65,9 @@ class CaseAdmin(StaffActionsMixin, ExactSearchMixin, BigTableAdmin):
 
     def row_title(self, row: Case) -> str:
         about = transaction_of(row)
-        if about is not None and row.screening is not None:
+        if about is not None and row.payer_screening is not None:
+            what = f"payer of a deposit of {format_money(about.amount, about.currency)}"
+        elif about is not None and row.screening is not None:
             what = f"{about.kind} of {format_money(about.amount, about.currency)}"
         elif row.escalation is not None:
             what = str(row.escalation.get_kind_display())
@@ -72,7 +81,8 @@ class CaseAdmin(StaffActionsMixin, ExactSearchMixin, BigTableAdmin):
         # Looked up first: one OR over three joined tables would have no index to go by.
         screenings = list(Screening.objects.filter(transaction=identity).values_list("id", flat=True))
         escalations = list(Escalation.objects.filter(transaction=identity).values_list("id", flat=True)[:SHOWN])
-        of_money = Q(screening__in=screenings) | Q(escalation__in=escalations)
+        payers = list(PayerScreening.objects.filter(transaction=identity).values_list("id", flat=True))
+        of_money = Q(screening__in=screenings) | Q(escalation__in=escalations) | Q(payer_screening__in=payers)
         return Q(id=identity) | Q(customer=identity) | of_money
 
     def action_summary(self, request: HttpRequest, row: Case) -> list[tuple[str, Any]]:
@@ -96,6 +106,8 @@ class CaseAdmin(StaffActionsMixin, ExactSearchMixin, BigTableAdmin):
             return link(KycCheck, row.kyc_check_id, "identity")
         if row.name_screening is not None:
             return link(NameScreening, row.name_screening_id, "name on a list")
+        if row.payer_screening is not None:
+            return link(PayerScreening, row.payer_screening_id, "payer of a deposit")
         return link(Escalation, row.escalation_id, "escalation")
 
     @admin.display(description="amount")
@@ -123,9 +135,9 @@ class CaseAdmin(StaffActionsMixin, ExactSearchMixin, BigTableAdmin):
 
 
 def transaction_of(case: Case) -> Transaction | None:
-    if case.screening is not None:
-        found: Transaction = case.screening.transaction
-        return found
+    money = money_of(case)
+    if money is not None:
+        return money
     return case.escalation.transaction if case.escalation is not None else None
 
 
@@ -177,6 +189,16 @@ def why_shown(request: HttpRequest, row: Case) -> SafeString:
             ),
             heading("Who is on the lists"),
             matches_table(row.name_screening),
+        ]
+    elif row.payer_screening is not None and row.payer_screening.transaction is not None:
+        parts += [
+            reason,
+            columns(
+                heading("The deposit") + transaction_values(row.payer_screening.transaction),
+                heading("Who paid it, as the bank says") + payer_values(row.payer_screening),
+            ),
+            heading("Who is on the lists"),
+            matches_table(row.payer_screening),
         ]
     elif row.escalation is not None:
         parts += [reason, heading("What happened"), named_values(file.details, minor_units=True)]

@@ -177,7 +177,7 @@ class ScreeningAdmin(CheckAdmin):
     fieldsets = [
         (None, {"fields": ["id", "transaction_link", "amount_money", "state", "decided_by", "reason", "case_link"]}),
         ("What the rules saw", {"fields": ["findings_shown", "rules_shown", "names_shown", "facts_shown"]}),
-        ("Tries", {"fields": ["attempts", "next_at", "created_at", "decided_at"]}),
+        ("Tries", {"fields": ["attempts", "created_at", "decided_at"]}),
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Screening]:

@@ -8,7 +8,15 @@ from django.utils.safestring import SafeString
 
 from accounts.admin.history import history_panel
 from accounts.models import Customer
-from compliance.models import Case, ListVersion, NameScreening, SanctionsEntry, Screening, StateChange
+from compliance.models import (
+    Case,
+    ListVersion,
+    NameScreening,
+    PayerScreening,
+    SanctionsEntry,
+    Screening,
+    StateChange,
+)
 from compliance.watchlists import why
 from wallet_project.utils.admin import (
     BigTableAdmin,
@@ -26,8 +34,8 @@ from wallet_project.utils.admin import (
 SHOWN = 50
 
 
-def matches_table(screening: NameScreening | Screening) -> SafeString:
-    """What of the lists a customer's, or a payee's, name has met."""
+def matches_table(screening: NameScreening | Screening | PayerScreening) -> SafeString:
+    """What of the lists a customer's, a payee's or a payer's name has met."""
     rows = [
         (
             match.score,

@@ -79,9 +79,10 @@ class AboutFilter(SimpleListFilter):
             ("screening", "a transaction"),
             ("escalation", "an escalation"),
             ("name_screening", "a name on a list"),
+            ("payer_screening", "a payer"),
         ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Case]) -> QuerySet[Case]:
-        if self.value() in ("kyc_check", "screening", "escalation", "name_screening"):
+        if self.value() in ("kyc_check", "screening", "escalation", "name_screening", "payer_screening"):
             return queryset.filter(**{f"{self.value()}__isnull": False})
         return queryset

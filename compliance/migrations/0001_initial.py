@@ -102,10 +102,8 @@ class Migration(migrations.Migration):
             name='Screening',
             fields=[
                 ('id', models.UUIDField(default=wallet_project.utils.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('status', django_fsm.FSMField(choices=[('queued', 'Queued'), ('running', 'Running'), ('approved', 'Approved'), ('rejected', 'Rejected'), ('in_review', 'in review')], default='queued', max_length=50)),
+                ('status', django_fsm.FSMField(choices=[('approved', 'Approved'), ('rejected', 'Rejected'), ('in_review', 'in review')], default='in_review', max_length=50)),
                 ('attempts', models.PositiveIntegerField(default=0)),
-                ('next_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), help_text='null once decided or given to a human', null=True)),
-                ('lease_token', models.UUIDField(null=True)),
                 ('decided_by', models.CharField(blank=True, help_text='`provider`, `rules` or `officer`', max_length=20)),
                 ('reason', models.CharField(blank=True, help_text='for staff; never shown to the customer', max_length=500)),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
@@ -169,10 +167,6 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='kyccheck',
             constraint=models.UniqueConstraint(condition=models.Q(('status__in', ['queued', 'running', 'in_review'])), fields=('customer',), name='kyc_check_one_at_a_time'),
-        ),
-        migrations.AddIndex(
-            model_name='screening',
-            index=models.Index(condition=models.Q(('status__in', ['queued', 'running'])), fields=['id'], name='screening_unfinished'),
         ),
         migrations.AddIndex(
             model_name='case',

@@ -17,6 +17,7 @@ CHECK = [
     ("in_review", "approved"),
     ("in_review", "rejected"),
 ]
+SCREENING = [("in_review", "approved"), ("in_review", "rejected")]
 CASE = [
     ("open", "in_progress"),
     ("in_progress", "open"),
@@ -36,7 +37,7 @@ class Migration(migrations.Migration):
         ),
         migrations.RunSQL(
             # A screening that waits or is under way is its work item; the row is born as it was decided.
-            state_trigger_sql("compliance_screening", "status", ["queued", "approved", "rejected", "in_review"], CHECK),
+            state_trigger_sql("compliance_screening", "status", ["approved", "rejected", "in_review"], SCREENING),
             drop_state_trigger_sql("compliance_screening", "status"),
         ),
         migrations.RunSQL(

@@ -26,6 +26,7 @@ from compliance.models.matches import (
     NameMatch,
     NameScreening,
     NameTokens,
+    PayerScreening,
     Rescreening,
     RescreeningCandidate,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "NameMatch",
     "NameScreening",
     "NameTokens",
+    "PayerScreening",
     "Rescreening",
     "RescreeningCandidate",
     "RiskAgreement",

@@ -10,8 +10,8 @@ from django_fsm import FSMField, transition
 from accounts.models import Customer, Principal, ProfileVersion
 from accounts.states import Level
 from compliance.models.documents import Document
-from compliance.models.matches import NameScreening
-from compliance.states import CasePriority, CaseStatus, CaseVerdict, CheckStatus
+from compliance.models.matches import NameScreening, PayerScreening
+from compliance.states import CasePriority, CaseStatus, CaseVerdict, CheckStatus, ScreeningStatus
 from ledger.models import Escalation, Transaction
 from wallet_project.utils.ids import uuid7
 from wallet_project.utils.inbound import InboundEventBase
@@ -19,13 +19,10 @@ from wallet_project.utils.transitions import StateChangeBase
 
 
 class Check(models.Model):
-    """What identity checks and screenings have in common: one machine, tries with a due time, a lease."""
+    """What identity checks and screenings have in common."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    status = FSMField(default=CheckStatus.QUEUED, choices=CheckStatus.choices)
     attempts = models.PositiveIntegerField(default=0)
-    next_at = models.DateTimeField(null=True, db_default=Now(), help_text="null once decided or given to a human")
-    lease_token = models.UUIDField(null=True)
     decided_by = models.CharField(max_length=20, blank=True, help_text="`provider`, `rules` or `officer`")
     reason = models.CharField(max_length=500, blank=True, help_text="for staff; never shown to the customer")
     created_at = models.DateTimeField(db_default=Now())
@@ -35,26 +32,14 @@ class Check(models.Model):
         abstract = True
         default_permissions = ("view",)
 
-    @transition(field=status, source=CheckStatus.QUEUED, target=CheckStatus.RUNNING)
-    def start(self) -> None:
-        """Asked, no answer yet."""
-
-    @transition(field=status, source=[CheckStatus.RUNNING, CheckStatus.IN_REVIEW], target=CheckStatus.APPROVED)
-    def approve(self) -> None:
-        """Decided by provider, rules or officer."""
-
-    @transition(field=status, source=[CheckStatus.RUNNING, CheckStatus.IN_REVIEW], target=CheckStatus.REJECTED)
-    def reject(self) -> None:
-        """Decided by provider, rules or officer."""
-
-    @transition(field=status, source=CheckStatus.RUNNING, target=CheckStatus.IN_REVIEW)
-    def review(self) -> None:
-        """A person decides; a case is opened in the same commit."""
-
 
 class KycCheck(Check):
-    """One check of one version of a customer's profile: of the identity (basic), or with documents (full)."""
+    """One check of one version of a customer's profile: of the identity (basic), or with documents (full). Tried until
+    the provider has answered: when it is due, and whose lease it is, stands in the row."""
 
+    status = FSMField(default=CheckStatus.QUEUED, choices=CheckStatus.choices)
+    next_at = models.DateTimeField(null=True, db_default=Now(), help_text="null once decided or given to a human")
+    lease_token = models.UUIDField(null=True)
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="kyc_checks")
     profile = models.ForeignKey(ProfileVersion, on_delete=models.PROTECT, related_name="+")
     level = models.CharField(max_length=10, choices=Level.choices, default=Level.BASIC, help_text="what it is about")
@@ -76,13 +61,30 @@ class KycCheck(Check):
     def __str__(self) -> str:
         return f"identity check of {self.customer_id}"
 
+    @transition(field=status, source=CheckStatus.QUEUED, target=CheckStatus.RUNNING)
+    def start(self) -> None:
+        """Asked, no answer yet."""
+
+    @transition(field=status, source=[CheckStatus.RUNNING, CheckStatus.IN_REVIEW], target=CheckStatus.APPROVED)
+    def approve(self) -> None:
+        """Decided by provider or officer."""
+
+    @transition(field=status, source=[CheckStatus.RUNNING, CheckStatus.IN_REVIEW], target=CheckStatus.REJECTED)
+    def reject(self) -> None:
+        """Decided by provider or officer."""
+
+    @transition(field=status, source=CheckStatus.RUNNING, target=CheckStatus.IN_REVIEW)
+    def review(self) -> None:
+        """A person decides; a case is opened in the same commit."""
+
 
 class Screening(Check):
     """The one screening of a transaction: its facts, what each rule said, what was decided."""
 
     #: What waits to be screened, and what is under way, is the work item; this row is written once it was decided.
-    BORN = (CheckStatus.APPROVED, CheckStatus.REJECTED, CheckStatus.IN_REVIEW)
+    BORN = tuple(ScreeningStatus)
 
+    status = FSMField(default=ScreeningStatus.IN_REVIEW, choices=ScreeningStatus.choices)
     transaction = models.OneToOneField(Transaction, on_delete=models.PROTECT, related_name="screening")
     facts = models.JSONField(default=dict)
     findings = models.JSONField(default=list, help_text="[{rule, version, action, verdict, explanation, …}]")
@@ -91,12 +93,19 @@ class Screening(Check):
 
     class Meta(Check.Meta):
         indexes = [
-            models.Index(fields=["id"], condition=Q(status__in=["queued", "running"]), name="screening_unfinished"),
             models.Index(fields=["id"], condition=Q(shadow__isnull=False), name="screening_with_shadow"),
         ]
 
     def __str__(self) -> str:
         return f"screening of {self.transaction_id}"
+
+    @transition(field=status, source=ScreeningStatus.IN_REVIEW, target=ScreeningStatus.APPROVED)
+    def approve(self) -> None:
+        """Decided by an officer."""
+
+    @transition(field=status, source=ScreeningStatus.IN_REVIEW, target=ScreeningStatus.REJECTED)
+    def reject(self) -> None:
+        """Decided by an officer, or it ended before anybody had."""
 
 
 def _one_of(*subjects: str) -> Q:
@@ -108,14 +117,15 @@ def _one_of(*subjects: str) -> Q:
 
 
 class Case(models.Model):
-    """Work for a person: one identity check, one screening, one look for a name on the lists, or one escalation of the
-    ledger."""
+    """Work for a person: one identity check, one screening, one look for a customer's or a payer's name on the lists,
+    or one escalation of the ledger."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     kyc_check = models.OneToOneField(KycCheck, null=True, on_delete=models.PROTECT, related_name="case")
     screening = models.OneToOneField(Screening, null=True, on_delete=models.PROTECT, related_name="case")
     escalation = models.OneToOneField(Escalation, null=True, on_delete=models.PROTECT, related_name="case")
     name_screening = models.OneToOneField(NameScreening, null=True, on_delete=models.PROTECT, related_name="case")
+    payer_screening = models.OneToOneField(PayerScreening, null=True, on_delete=models.PROTECT, related_name="case")
     customer = models.ForeignKey(Customer, null=True, on_delete=models.PROTECT, related_name="cases")
     reason = models.CharField(max_length=500)
     priority = models.CharField(max_length=10, choices=CasePriority.choices, default=CasePriority.NORMAL)
@@ -135,7 +145,7 @@ class Case(models.Model):
         constraints = [
             models.CheckConstraint(
                 name="case_has_one_subject",
-                condition=_one_of("kyc_check", "screening", "escalation", "name_screening"),
+                condition=_one_of("kyc_check", "screening", "escalation", "name_screening", "payer_screening"),
             )
         ]
         permissions = [

@@ -9,7 +9,8 @@ from django_fsm import FSMField, transition
 
 from accounts.models import Customer, ProfileVersion
 from compliance.models.lists import ListVersion, SanctionsEntry
-from compliance.states import NameScreeningCause, NameScreeningStatus
+from compliance.states import NameScreeningCause, NameScreeningStatus, PayerScreeningStatus
+from ledger.models import Escalation, Transaction
 from wallet_project.utils.ids import uuid7
 
 
@@ -89,11 +90,56 @@ class NameMatch(models.Model):
         return f"{self.score} with entry {self.entry_id}"
 
 
+class PayerScreening(models.Model):
+    """One look on the lists for who has paid money in, as the bank names him: of a deposit before it is posted, or of
+    what an escalation asks staff about, such as money that nobody expected."""
+
+    #: Where nothing was found, or where somebody looks anyway, there is nothing to decide.
+    BORN = (PayerScreeningStatus.CLEAR, PayerScreeningStatus.SHOWN, PayerScreeningStatus.IN_REVIEW)
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    transaction = models.OneToOneField(
+        Transaction, null=True, on_delete=models.PROTECT, related_name="payer_screening", help_text="the deposit"
+    )
+    escalation = models.OneToOneField(Escalation, null=True, on_delete=models.PROTECT, related_name="payer_screening")
+    asked = models.JSONField(help_text="name, iban and country")
+    versions = models.JSONField(null=True, help_text="ids of the versions that were looked at; null: unreadable")
+    threshold = models.PositiveSmallIntegerField(help_text="the score from which on a match counts")
+    status = FSMField(default=PayerScreeningStatus.CLEAR, choices=PayerScreeningStatus.choices)
+    created_at = models.DateTimeField(db_default=Now())
+    decided_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="payer_screening_has_one_subject",
+                condition=Q(transaction__isnull=False, escalation__isnull=True)
+                | Q(transaction__isnull=True, escalation__isnull=False),
+            )
+        ]
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return f"payer of {self.transaction_id or self.escalation_id}"
+
+    @transition(field=status, source=PayerScreeningStatus.IN_REVIEW, target=PayerScreeningStatus.LET_THROUGH)
+    def let_through(self) -> None:
+        """It is somebody else, an officer decided; the pairs are remembered until either side changes."""
+
+    @transition(field=status, source=PayerScreeningStatus.IN_REVIEW, target=PayerScreeningStatus.REFUSED)
+    def refuse(self) -> None:
+        """What he paid is not posted, an officer decided; or it ended before anybody had."""
+
+
 class DestinationMatch(models.Model):
-    """Whom a payout goes to, as its customer described him, and an entry of a list, as both were then."""
+    """Whom a payout goes to, as its customer described him, or who has paid in, as the bank names him, and an entry of
+    a list, as both were then."""
 
     id = models.BigAutoField(primary_key=True)
-    screening = models.ForeignKey("compliance.Screening", on_delete=models.PROTECT, related_name="matches")
+    screening = models.ForeignKey(
+        "compliance.Screening", null=True, on_delete=models.PROTECT, related_name="matches", help_text="of a payout"
+    )
+    payer_screening = models.ForeignKey(PayerScreening, null=True, on_delete=models.PROTECT, related_name="matches")
     asked_hash = models.BinaryField(max_length=32, db_index=True, help_text="of the name and the IBAN")
     entry = models.ForeignKey(SanctionsEntry, on_delete=models.PROTECT, related_name="+", db_index=False)
     version = models.ForeignKey(ListVersion, on_delete=models.PROTECT, related_name="+", db_index=False)
@@ -104,6 +150,13 @@ class DestinationMatch(models.Model):
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="destination_match_has_one_subject",
+                condition=Q(screening__isnull=False, payer_screening__isnull=True)
+                | Q(screening__isnull=True, payer_screening__isnull=False),
+            )
+        ]
         default_permissions = ("view",)
         ordering = ["id"]
 

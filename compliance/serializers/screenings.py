@@ -2,7 +2,7 @@
 
 from rest_framework import serializers
 
-from compliance.states import CaseVerdict, CheckStatus
+from compliance.states import CaseVerdict, PayerScreeningStatus, ScreeningStatus
 
 
 class FindingOutput(serializers.Serializer[object]):
@@ -32,9 +32,21 @@ class DecisionOutput(serializers.Serializer[object]):
     created_at = serializers.DateTimeField()
 
 
+class PayerOutput(serializers.Serializer[object]):
+    name = serializers.CharField(help_text="as the bank named whoever paid")
+    iban = serializers.CharField(help_text="empty where the bank gave none")
+    country = serializers.CharField(help_text="empty where the bank gave none")
+    status = serializers.ChoiceField(choices=PayerScreeningStatus.choices)
+    lists_read = serializers.BooleanField(help_text="false: the lists could not be read, so a person looked")
+    looked_at = serializers.DateTimeField()
+    decided_at = serializers.DateTimeField(allow_null=True, help_text="by an officer")
+    matches = ListMatchOutput(many=True)
+    decisions = DecisionOutput(many=True)
+
+
 class ScreeningOutput(serializers.Serializer[object]):
     transaction = serializers.UUIDField()
-    status = serializers.ChoiceField(choices=CheckStatus.choices)
+    status = serializers.ChoiceField(choices=ScreeningStatus.choices)
     decided_by = serializers.CharField(help_text="`rules`, `officer` or `system`; empty while it is under review")
     decided_at = serializers.DateTimeField(allow_null=True)
     reason = serializers.CharField()
@@ -44,3 +56,4 @@ class ScreeningOutput(serializers.Serializer[object]):
     facts = serializers.DictField(help_text="as the rules saw them; docs/screening.md lists them")
     matches = ListMatchOutput(many=True)
     decisions = DecisionOutput(many=True)
+    payer = PayerOutput(allow_null=True, help_text="of a deposit, looked for once its money had come")

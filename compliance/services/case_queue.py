@@ -9,11 +9,13 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Q
 
-from compliance import effects, steps
+from compliance import effects, payers, steps
 from compliance.models import Case
+from compliance.payers import Look
 from compliance.states import CasePriority, CaseStatus, CheckStatus, NameScreeningStatus
 from ledger.models import Escalation, Transaction
 from ledger.states import EscalationKind, EscalationStatus, TransactionStatus
+from ledger.suspense import PAYER
 from wallet_project.utils.context import system_actor
 from wallet_project.utils.nudges import nudge
 
@@ -40,14 +42,20 @@ def tend_queue(*, now: datetime) -> int:
 
 def open_cases(*, now: datetime, limit: int = BATCH) -> int:
     """Open one case for each open escalation that has none, also with ten of these at once; how many were opened."""
+    waiting = list(
+        Escalation.objects.filter(status=EscalationStatus.OPEN, case__isnull=True)
+        .select_related("transaction__debit_account", "transaction__credit_account")
+        .order_by("id")[:limit]
+    )
+    if not waiting:
+        return 0
+    # Before the transaction begins, as the lists may have to be read.
+    looks = payers.look({each.id: each.details[PAYER] for each in waiting if PAYER in each.details})
     with transaction.atomic(durable=True):
-        waiting = list(
-            Escalation.objects.filter(status=EscalationStatus.OPEN, case__isnull=True)
-            .select_related("transaction__debit_account", "transaction__credit_account")
-            .order_by("id")[:limit]
-        )
         # Whose case it is by the unique key: the one that comes second opens nothing.
-        opened = steps.open_cases([_case(escalation, now=now) for escalation in waiting]) if waiting else []
+        opened = steps.open_cases([_case(each, looks.get(each.id), now=now) for each in waiting])
+        about = {case.escalation_id for case in opened}
+        payers.keep_of_escalations({id_: each for id_, each in looks.items() if id_ in about})
         if len(waiting) == limit:
             nudge("ledger.escalated")
     return len(opened)
@@ -60,6 +68,7 @@ def close_ended_cases(*, now: datetime, limit: int = BATCH) -> int:
         | Q(kyc_check__isnull=False) & ~Q(kyc_check__status=CheckStatus.IN_REVIEW)
         | Q(escalation__status=EscalationStatus.RESOLVED)
         | Q(name_screening__isnull=False) & ~Q(name_screening__status=NameScreeningStatus.IN_REVIEW)
+        | Q(payer_screening__isnull=False) & ~Q(payer_screening__transaction__status=TransactionStatus.PENDING)
     )
     unresolved = Case.objects.exclude(status=CaseStatus.RESOLVED)
     closed = 0
@@ -72,11 +81,12 @@ def close_ended_cases(*, now: datetime, limit: int = BATCH) -> int:
     return closed
 
 
-def _case(escalation: Escalation, *, now: datetime) -> Case:
+def _case(escalation: Escalation, payer: Look | None, *, now: datetime) -> Case:
+    met = payer is not None and not payer.clear
     return steps.new_case(
-        reason=_reason(escalation),
+        reason=" ".join(part for part in (_reason(escalation), payer.reason if payer else "") if part),
         now=now,
-        priority=CasePriority.HIGH if escalation.kind in _URGENT else CasePriority.NORMAL,
+        priority=CasePriority.HIGH if met or escalation.kind in _URGENT else CasePriority.NORMAL,
         customer_id=_customer_of(escalation.transaction),
         escalation=escalation,
     )

@@ -33,8 +33,8 @@ class RailTransferAdmin(ExactSearchMixin, BigTableAdmin):
     search_help_text = "A whole id: of a bank transfer or a transaction; or our whole key at the bank"
     fieldsets = [
         (None, {"fields": ["id", "transaction_link", "direction", "amount_money", "state", "key"]}),
-        ("The bank", {"fields": ["bank_reference", "reason", "answers_values"]}),
-        ("Tries", {"fields": ["attempts", "next_at", "created_at", "submitted_at", "ended_at"]}),
+        ("The bank", {"fields": ["bank_reference", "reason", "payer_values", "answers_values"]}),
+        ("Tries", {"fields": ["attempts", "next_at", "created_at", "submitted_at", "ended_at", "payer_passed_at"]}),
     ]
     ordering = ["-id"]
 
@@ -76,6 +76,10 @@ class RailTransferAdmin(ExactSearchMixin, BigTableAdmin):
     @admin.display(description="created (UTC)")
     def created(self, row: RailTransfer) -> str:
         return instant(row.created_at)
+
+    @admin.display(description="who paid, as the bank names him")
+    def payer_values(self, row: RailTransfer) -> str:
+        return named_values(row.payer) if row.payer else "–"
 
     @admin.display(description="its answers")
     def answers_values(self, row: RailTransfer) -> str:

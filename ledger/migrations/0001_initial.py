@@ -151,6 +151,8 @@ class Migration(migrations.Migration):
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('submitted_at', models.DateTimeField(null=True)),
                 ('ended_at', models.DateTimeField(null=True)),
+                ('payer', models.JSONField(help_text='of a deposit: name, iban and country, where the bank names who paid', null=True)),
+                ('payer_passed_at', models.DateTimeField(help_text='when he was let through; it is not posted before', null=True)),
                 ('transaction', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='rail_transfer', to='ledger.transaction')),
             ],
             options={
@@ -162,7 +164,7 @@ class Migration(migrations.Migration):
             name='Escalation',
             fields=[
                 ('id', models.UUIDField(default=wallet_project.utils.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('rail_exhausted', 'the bank has not answered after the last try'), ('rail_refused', 'the bank refused our request, or spoke of another'), ('unmatched_money', 'money arrived that nobody expected'), ('poisoned_unit', "this transaction can't be posted"), ('frozen_account', 'the paying account was frozen before clearing'), ('event_failed', 'a message from the bank could not be acted on'), ('audit_finding', 'the self-audit found the books to be wrong'), ('list_old', 'a list of names has grown old')], max_length=20)),
+                ('kind', models.CharField(choices=[('rail_exhausted', 'the bank has not answered after the last try'), ('rail_refused', 'the bank refused our request, or spoke of another'), ('unmatched_money', 'money arrived that nobody expected'), ('poisoned_unit', "this transaction can't be posted"), ('frozen_account', 'the paying account was frozen before clearing'), ('event_failed', 'a message from the bank could not be acted on'), ('audit_finding', 'the self-audit found the books to be wrong'), ('payer_named_late', 'the bank named a payer when his deposit had ended'), ('list_old', 'a list of names has grown old')], max_length=20)),
                 ('subject_type', models.CharField(help_text='such as `transaction`, `rail_transfer`, `inbound_event`', max_length=20)),
                 ('subject_id', models.CharField(max_length=64)),
                 ('details', models.JSONField(default=dict)),
@@ -242,7 +244,7 @@ class Migration(migrations.Migration):
             name='WorkItem',
             fields=[
                 ('unit_id', models.UUIDField(editable=False, primary_key=True, serialize=False)),
-                ('stage', models.CharField(choices=[('screening', 'to be screened'), ('review', "an officer's decision"), ('held', "its payee's capture"), ('settling', "the bank's word"), ('clearing', 'to be posted'), ('parked', 'a human, see its escalation')], max_length=12)),
+                ('stage', models.CharField(choices=[('screening', 'to be screened'), ('review', "an officer's decision"), ('held', "its payee's capture"), ('settling', "the bank's word"), ('payer', 'its payer to be looked for'), ('clearing', 'to be posted'), ('parked', 'a human, see its escalation')], max_length=12)),
                 ('next_at', models.DateTimeField(help_text='null: waits for a human or the bank, who are on record', null=True)),
                 ('lease_token', models.UUIDField(null=True)),
                 ('attempts', models.PositiveIntegerField(default=0)),

@@ -28,6 +28,8 @@ class RailTransfer(models.Model):
     created_at = models.DateTimeField(db_default=Now())
     submitted_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
+    payer = models.JSONField(null=True, help_text="of a deposit: name, iban and country, where the bank names who paid")
+    payer_passed_at = models.DateTimeField(null=True, help_text="when he was let through; it is not posted before")
 
     class Meta:
         verbose_name = "bank transfer"

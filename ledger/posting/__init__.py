@@ -49,6 +49,7 @@ from ledger.posting.work import (
     hold_for_review,
     lock,
     park,
+    pass_payers,
     resume,
 )
 
@@ -88,6 +89,7 @@ __all__ = [
     "lock",
     "lock_transaction",
     "park",
+    "pass_payers",
     "post_all_or_none",
     "post_at_once",
     "post_many",

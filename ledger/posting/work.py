@@ -36,6 +36,11 @@ def approve(units: Sequence[UUID], tokens: Sequence[UUID] | None = None) -> set[
     return calls.units("SELECT ledger_approve(%s, %s)", [list(units), _listed(tokens)])
 
 
+def pass_payers(units: Sequence[UUID], tokens: Sequence[UUID] | None = None) -> set[UUID]:
+    """Have collected deposits posted, whose payers nothing speaks against. Returns those that are."""
+    return calls.units("SELECT ledger_pass_payers(%s, %s)", [list(units), _listed(tokens)])
+
+
 def hold_for_review(units: Sequence[UUID], tokens: Sequence[UUID] | None = None) -> set[UUID]:
     """Let units wait for an officer. Returns those that do."""
     return calls.units("SELECT ledger_hold_for_review(%s, %s)", [list(units), _listed(tokens)])

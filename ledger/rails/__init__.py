@@ -6,13 +6,14 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from ledger.rails.http import HttpPaymentRail, http_rail
-from ledger.rails.protocol import BankBook, BankMovement, PaymentRail, PaymentReport, RailAnswer, RailOrder
-from ledger.rails.reports import match_report, read_report
+from ledger.rails.protocol import BankBook, BankMovement, Payer, PaymentRail, PaymentReport, RailAnswer, RailOrder
+from ledger.rails.reports import match_report, read_payer, read_report
 
 __all__ = [
     "BankBook",
     "BankMovement",
     "HttpPaymentRail",
+    "Payer",
     "PaymentRail",
     "PaymentReport",
     "RailAnswer",
@@ -20,6 +21,7 @@ __all__ = [
     "configured_rail",
     "http_rail",
     "match_report",
+    "read_payer",
     "read_report",
 ]
 

@@ -46,8 +46,21 @@ class RailAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class Payer:
+    """Who has paid money in, as the bank names him; `iban` and `country` are empty where it does not say."""
+
+    name: str
+    iban: str
+    country: str
+
+    def as_json(self) -> dict[str, str]:
+        return {"name": self.name, "iban": self.iban, "country": self.country}
+
+
+@dataclass(frozen=True, slots=True)
 class PaymentReport:
-    """What a bank says of a payment, in an answer or a callback, before it is compared with an order."""
+    """What a bank says of a payment, in an answer or a callback, before it is compared with an order. `payer`: of a
+    collection, where the bank names him."""
 
     reference: str
     bank_reference: str
@@ -56,6 +69,7 @@ class PaymentReport:
     currency: str
     reason: str
     raw: JsonObject
+    payer: Payer | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,12 @@
 """What a bank says of a payment, read strictly and compared with what was asked."""
 
-from typing import cast, get_args
+from typing import Final, cast, get_args
 
-from ledger.rails.protocol import PaymentReport, RailAnswer, RailOrder, RailStatus
+from ledger.rails.protocol import Payer, PaymentReport, RailAnswer, RailOrder, RailStatus
 from wallet_project.utils.http_client import JsonObject, ProviderAnswerMismatch
+
+#: A name is compared up to here; what is longer stands in the bank's raw words.
+_LONGEST_NAME: Final = 300
 
 
 def read_report(raw: JsonObject) -> PaymentReport:
@@ -22,7 +25,23 @@ def read_report(raw: JsonObject) -> PaymentReport:
         currency=text(raw, "currency"),
         reason=_reason(raw),
         raw=raw,
+        payer=read_payer(raw),
     )
+
+
+def read_payer(raw: JsonObject) -> Payer | None:
+    """Whom the bank names as the payer; None where it names nobody. Raises ProviderAnswerMismatch when malformed."""
+    said = raw.get("payer")
+    if said is None:
+        return None
+    if not isinstance(said, dict):
+        raise ProviderAnswerMismatch("a payer who is no object", raw=raw)
+    texts = {field: said.get(field) or "" for field in ("name", "iban", "country")}
+    if not all(isinstance(each, str) for each in texts.values()):
+        raise ProviderAnswerMismatch("a payer that makes no sense", raw=raw)
+    name = " ".join(texts["name"].split())[:_LONGEST_NAME]
+    iban, country = ("".join(texts[field].split()).upper() for field in ("iban", "country"))
+    return Payer(name, iban[:34], country[:2]) if name else None
 
 
 def match_report(report: PaymentReport, order: RailOrder) -> RailAnswer:

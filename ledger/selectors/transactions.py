@@ -26,6 +26,7 @@ _PUBLIC_STAGES: Final[Mapping[str, str]] = {
     Stage.SCREENING: "processing",
     Stage.REVIEW: "processing",
     Stage.PARKED: "processing",
+    Stage.PAYER: "processing",
     Stage.CLEARING: "processing",
     Stage.SETTLING: "settling",
     Stage.HELD: "held",

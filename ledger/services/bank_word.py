@@ -12,16 +12,17 @@ from accounts.models import IdempotencyClaim
 from ledger import steps
 from ledger.failures import FailureCode
 from ledger.models import RailTransfer
-from ledger.rails import PaymentReport
-from ledger.states import EscalationKind, RailDirection, RailStatus
-from ledger.suspense import ITEM
+from ledger.rails import Payer, PaymentReport
+from ledger.states import EscalationKind, RailDirection, RailStatus, Stage
+from ledger.suspense import ITEM, PAYER
 from wallet_project.utils.context import Actor, system_actor
 from wallet_project.utils.errors import Conflict
 from wallet_project.utils.money import currencies
+from wallet_project.utils.nudges import nudge
 from wallet_project.utils.transitions import move
 
 _ANSWERS_KEPT: Final = 5
-_ENDED = ("status", "next_at", "lease_token", "ended_at", "bank_reference", "reason", "answers")
+_ENDED = ("status", "next_at", "lease_token", "ended_at", "bank_reference", "reason", "answers", "payer")
 
 
 class BankContradictsItself(Conflict):
@@ -40,6 +41,7 @@ def apply(row: RailTransfer, report: PaymentReport, *, now: datetime) -> None:
         case "settled" if row.status == RailStatus.CONFIRMED:
             if not as_asked:
                 raise BankContradictsItself()
+            _named_again(row, report)
         case "settled" if row.status in (RailStatus.REJECTED, RailStatus.CANCELLED):
             _settled_after_failing(row, report)
         case "settled" | "rejected" if as_asked and _moved_otherwise(row):
@@ -82,8 +84,43 @@ def remember(row: RailTransfer, report: PaymentReport) -> None:
 
 
 def _settled(row: RailTransfer, report: PaymentReport, *, now: datetime) -> None:
+    if row.direction == RailDirection.COLLECTION and report.payer is not None:
+        row.payer = report.payer.as_json()
+        nudge("ledger.payer_named")
     _end(row, "confirm", report, now=now, reason=report.reason)
     steps.resume([unit_of(row)])
+
+
+def _named_again(row: RailTransfer, report: PaymentReport) -> None:
+    """A later word on a deposit that was settled. Where it is the first to name a payer, he is looked for before the
+    money is posted; a human looks for him when it has been."""
+    if row.direction != RailDirection.COLLECTION or report.payer is None:
+        return
+    named = report.payer.as_json()
+    if row.payer == named:
+        return
+    if row.payer is not None:
+        raise BankContradictsItself()
+    row.payer = named
+    row.save(update_fields=["payer"])
+    unit = unit_of(row)
+    stage = steps.lock([unit]).get(unit)
+    if stage is None:
+        steps.escalate(
+            kind=EscalationKind.PAYER_NAMED_LATE,
+            subject_type="transaction",
+            subject_id=row.transaction_id,
+            transaction_id=row.transaction_id,
+            details={"bank_reference": report.bank_reference, **with_payer(report.payer)},
+        )
+    elif stage == Stage.CLEARING:
+        steps.resume([unit])
+        nudge("ledger.payer_named")
+
+
+def with_payer(payer: Payer | None) -> dict[str, Any]:
+    """For the details of an escalation: who has paid, where the bank names him."""
+    return {} if payer is None else {PAYER: payer.as_json()}
 
 
 def _settled_otherwise(row: RailTransfer, report: PaymentReport, *, now: datetime) -> None:
@@ -130,11 +167,13 @@ def _book(row: RailTransfer, report: PaymentReport, *, why: str) -> tuple[UUID |
 
 
 def _escalate(row: RailTransfer, report: PaymentReport, *, why: str, item: UUID | None) -> None:
-    details: dict[str, Any] = {
+    named = report.payer if row.direction == RailDirection.COLLECTION else None
+    details = {
         "why": why,
         "asked": {"amount": row.transaction.amount, "currency": row.transaction.currency},
         "moved": {"amount": report.amount, "currency": report.currency},
         "bank_reference": report.bank_reference,
+        **with_payer(named),
     }
     if item is not None and item == steps.item_of_return(row.transaction):
         steps.ask_whose(item, **details)

@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 
 from ledger import steps
 from ledger.models import InboundEvent, RailTransfer
-from ledger.rails import PaymentRail, PaymentReport, read_report
+from ledger.rails import Payer, PaymentRail, PaymentReport, read_payer, read_report
 from ledger.services import bank_word
 from ledger.states import EscalationKind
 from ledger.suspense import ITEM
@@ -52,6 +52,7 @@ class _Credit:
     amount: int
     currency: str
     reference: str
+    payer: Payer | None
 
 
 class _AskTheBook(Exception):
@@ -167,6 +168,7 @@ def _payment_of_nobody(report: PaymentReport, direction: steps.BankDirection | N
         bank_key=report.reference,
         why="the bank settled a payment that we have not asked for",
         bank_reference=report.bank_reference,
+        payer=report.payer if direction == "in" else None,
     )
 
 
@@ -179,6 +181,7 @@ def _credit(credit: _Credit) -> None:
         bank_key=credit.reference or credit.id,
         why="money came in that nobody expected",
         bank_reference=credit.id,
+        payer=credit.payer,
     )
 
 
@@ -191,6 +194,7 @@ def _take_to_suspense(
     bank_key: str,
     why: str,
     bank_reference: str,
+    payer: Payer | None,
 ) -> None:
     adjustment: UUID | None = None
     made = True
@@ -210,6 +214,7 @@ def _take_to_suspense(
                 "moved": {"amount": amount, "currency": currency},
                 "bank_reference": bank_reference,
                 "bank_key": bank_key,
+                **bank_word.with_payer(payer),
                 **({ITEM: str(adjustment)} if adjustment else {}),
             },
         )
@@ -225,7 +230,13 @@ def _direction_in_book(rail: PaymentRail | None, report: PaymentReport) -> Liter
 
 
 def _read_credit(raw: dict[str, Any]) -> _Credit:
-    credit = _Credit(raw.get("id", ""), raw.get("amount", 0), raw.get("currency", ""), raw.get("reference") or "")
+    credit = _Credit(
+        raw.get("id", ""),
+        raw.get("amount", 0),
+        raw.get("currency", ""),
+        raw.get("reference") or "",
+        read_payer(raw),
+    )
     texts = (credit.id, credit.currency, credit.reference)
     if (
         not all(isinstance(text, str) for text in texts)

@@ -2,7 +2,7 @@
 -- Locks: due work items of stage `clearing` (SKIP LOCKED, so in any order), then every account touched FOR NO KEY UPDATE in id
 -- order as a statement of its own; one update per account per batch, so a receiver that everyone pays costs no more.
 -- p_only: consider just these units (a batch being halved, or the wallet's own movement). Demands approved_at, and the
--- bank's confirmation for deposits and withdrawals, whoever calls.
+-- bank's confirmation for deposits and withdrawals, and that whoever paid in was looked for, whoever calls.
 -- Returns each claimed unit with a verdict: cleared | frozen (debit account) | closed (credit account) | limited (it is more
 -- than the receiver may take); all but the first are left as they were, locked: the caller parks or fails them in the same
 -- transaction.
@@ -39,6 +39,7 @@ BEGIN
            array_agg(t.credit_account_id), array_agg(coalesce(t.captured_amount, t.amount)),
            bool_and(t.approved_at IS NOT NULL
                AND (t.kind NOT IN ('deposit', 'withdrawal') OR r.status IS NOT DISTINCT FROM 'confirmed')
+               AND (r.payer IS NULL OR r.payer_passed_at IS NOT NULL)
                AND (t.expires_at IS NULL OR t.captured_at IS NOT NULL))
     INTO v_txs, v_unit_of, v_debits, v_credits, v_amounts, v_ready
     FROM (
@@ -48,7 +49,7 @@ BEGIN
     ) t
     LEFT JOIN ledger_railtransfer r ON r.transaction_id = t.id;
     IF NOT v_ready THEN
-        RAISE EXCEPTION 'a unit was to be cleared without approval, without the bank or without its payee'
+        RAISE EXCEPTION 'a unit was to be cleared without approval, without the bank, its payer or its payee'
             USING ERRCODE = 'WL020';
     END IF;
     -- What it returns is as it stands once it is locked.

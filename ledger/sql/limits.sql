@@ -136,7 +136,9 @@ CREATE OR REPLACE FUNCTION ledger_set_limit(
 ) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     v_accounts uuid[];
-    v_today date;
+    -- The first moment of the window, and how many lines each account had before it.
+    v_from timestamptz;
+    v_before bigint[];
     v_limit ledger_limit%ROWTYPE;
 BEGIN
     IF p_scope IN ('customer', 'level') THEN
@@ -152,7 +154,7 @@ BEGIN
         WHERE CASE p_scope WHEN 'account' THEN a.id ELSE a.customer_id END = p_owner
         ORDER BY a.id FOR NO KEY UPDATE
     ) locked;
-    v_today := (clock_timestamp() AT TIME ZONE 'UTC')::date;
+    v_from := (date_trunc('day', clock_timestamp() AT TIME ZONE 'UTC') - interval '29 days') AT TIME ZONE 'UTC';
 
     INSERT INTO ledger_limitchange (
         owner_id, scope, direction, currency, per_transaction, per_day, per_30_days, actor_id, reason, request_id)
@@ -174,26 +176,33 @@ BEGIN
                 v_limit.level_per_day, v_limit.level_per_30_days) IS NULL THEN
         RETURN;
     END IF;
+    IF p_direction = 'in' THEN
+        SELECT array_agg(ledger_position(a.id, v_from) ORDER BY a.ordinality) INTO v_before
+        FROM unnest(v_accounts) WITH ORDINALITY AS a (id);
+    END IF;
     INSERT INTO ledger_limit (owner_id, scope, direction, currency, per_transaction, per_day, per_30_days,
         level_per_transaction, level_per_day, level_per_30_days)
     VALUES (p_owner, CASE p_scope WHEN 'level' THEN 'customer' ELSE p_scope END, p_direction, p_currency,
             v_limit.per_transaction, v_limit.per_day, v_limit.per_30_days, v_limit.level_per_transaction,
             v_limit.level_per_day, v_limit.level_per_30_days);
+    -- Only what counts is read, however much there was before: what left by when it was asked for, what came in by the
+    -- account's lines, which are in order of time.
     INSERT INTO ledger_usage (owner_id, direction, currency, day, amount)
     SELECT p_owner, p_direction, p_currency, counted.day, sum(counted.amount)
     FROM (
         SELECT (t.created_at AT TIME ZONE 'UTC')::date AS day, coalesce(t.captured_amount, t.amount) AS amount,
                t.credit_account_id AS other_id
         FROM ledger_transaction t
-        WHERE p_direction = 'out' AND t.debit_account_id = ANY (v_accounts) AND t.kind IN ('transfer', 'withdrawal')
-            AND t.status <> 'failed' AND t.currency = p_currency
+        WHERE p_direction = 'out' AND t.debit_account_id = ANY (v_accounts) AND t.created_at >= v_from
+            AND t.kind IN ('transfer', 'withdrawal') AND t.status <> 'failed' AND t.currency = p_currency
         UNION ALL
         SELECT (t.cleared_at AT TIME ZONE 'UTC')::date, coalesce(t.captured_amount, t.amount), t.debit_account_id
-        FROM ledger_transaction t
-        WHERE p_direction = 'in' AND t.credit_account_id = ANY (v_accounts) AND t.kind IN ('transfer', 'deposit')
-            AND t.status = 'cleared' AND t.currency = p_currency
+        FROM unnest(v_accounts, v_before) AS place (account_id, last)
+        JOIN ledger_entry e ON e.account_id = place.account_id AND e.sequence > place.last AND e.direction = 'credit'
+        JOIN ledger_transaction t ON t.id = e.transaction_id
+        WHERE p_direction = 'in' AND t.kind IN ('transfer', 'deposit') AND t.currency = p_currency
     ) counted
     JOIN accounts_account other ON other.id = counted.other_id
-    WHERE counted.day > v_today - 30 AND (p_scope = 'account' OR other.customer_id IS DISTINCT FROM p_owner)
+    WHERE p_scope = 'account' OR other.customer_id IS DISTINCT FROM p_owner
     GROUP BY counted.day;
 END $$;

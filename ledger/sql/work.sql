@@ -112,12 +112,35 @@ BEGIN
     END IF;
 END $$;
 
+-- Whoever has paid is nobody that the lists stop, or an officer has let him through: what the bank has collected is posted.
+-- Returns the units that are.
+CREATE OR REPLACE FUNCTION ledger_pass_payers(p_units uuid[], p_tokens uuid[])
+RETURNS SETOF uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    v_units uuid[];
+BEGIN
+    SELECT array_agg(l.unit_id) INTO v_units FROM ledger_lock(p_units, p_tokens) l WHERE l.stage IN ('payer', 'review');
+    -- What waits for an officer because of a rule has not been to the bank yet.
+    WITH passed AS (
+        UPDATE ledger_railtransfer r SET payer_passed_at = clock_timestamp()
+        FROM ledger_transactions_of(v_units) t
+        WHERE r.transaction_id = t.id AND r.status = 'confirmed' AND r.payer IS NOT NULL AND r.payer_passed_at IS NULL
+        RETURNING coalesce(t.group_id, t.id) AS unit_id
+    )
+    SELECT array_agg(DISTINCT p.unit_id) INTO v_units FROM passed p;
+    RETURN QUERY
+        UPDATE ledger_workitem w
+        SET stage = 'clearing', next_at = now(), lease_token = NULL, attempts = 0, last_error = ''
+        WHERE w.unit_id = ANY (v_units)
+        RETURNING w.unit_id;
+END $$;
+
 -- Wait for an officer. The caller opens the case in the same commit.
 CREATE OR REPLACE FUNCTION ledger_hold_for_review(p_units uuid[], p_tokens uuid[])
 RETURNS SETOF uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
     RETURN QUERY
-        WITH held AS (SELECT l.unit_id FROM ledger_lock(p_units, p_tokens) l WHERE l.stage = 'screening')
+        WITH held AS (SELECT l.unit_id FROM ledger_lock(p_units, p_tokens) l WHERE l.stage IN ('screening', 'payer'))
         UPDATE ledger_workitem w SET stage = 'review', next_at = NULL, lease_token = NULL, attempts = 0
         FROM held WHERE w.unit_id = held.unit_id
         RETURNING w.unit_id;
@@ -134,19 +157,20 @@ BEGIN
         RETURNING w.unit_id;
 END $$;
 
--- Back to where its rows say it stands: not approved -> screening; a bank still to hear from -> settling; a hold that its
--- payee has not captured -> held; else clearing.
+-- Back to where its rows say it stands: not approved -> screening; a bank still to hear from -> settling; whoever paid it in
+-- still to be looked for -> payer; a hold that its payee has not captured -> held; else clearing.
 CREATE OR REPLACE FUNCTION ledger_resume(p_units uuid[])
 RETURNS SETOF uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     v_units uuid[];
 BEGIN
     -- A statement of its own: the next one sees what whoever held the lock has committed.
-    SELECT array_agg(l.unit_id) INTO v_units FROM ledger_lock(p_units, NULL) l WHERE l.stage IN ('parked', 'settling');
+    SELECT array_agg(l.unit_id) INTO v_units FROM ledger_lock(p_units, NULL) l WHERE l.stage IN ('parked', 'settling', 'clearing');
     RETURN QUERY
         WITH standing AS (
             SELECT coalesce(t.group_id, t.id) AS unit_id, bool_and(t.approved_at IS NOT NULL) AS approved,
                    coalesce(bool_or(r.status IN ('queued', 'submitted')), false) AS at_bank,
+                   coalesce(bool_or(r.payer IS NOT NULL AND r.payer_passed_at IS NULL), false) AS of_somebody,
                    min(t.expires_at) FILTER (WHERE t.captured_at IS NULL) AS held_until
             FROM ledger_transactions_of(v_units) t
             LEFT JOIN ledger_railtransfer r ON r.transaction_id = t.id
@@ -154,7 +178,7 @@ BEGIN
         )
         UPDATE ledger_workitem w
         SET stage = CASE WHEN NOT s.approved THEN 'screening' WHEN s.at_bank THEN 'settling'
-                    WHEN s.held_until IS NOT NULL THEN 'held' ELSE 'clearing' END,
+                    WHEN s.of_somebody THEN 'payer' WHEN s.held_until IS NOT NULL THEN 'held' ELSE 'clearing' END,
             next_at = CASE WHEN NOT s.approved THEN now() WHEN s.at_bank THEN NULL ELSE coalesce(s.held_until, now()) END,
             lease_token = NULL, attempts = 0, last_error = ''
         FROM standing s WHERE w.unit_id = s.unit_id

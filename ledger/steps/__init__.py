@@ -8,12 +8,13 @@ from ledger.steps.resolve import (
     EscalationNotFound,
     LockedEscalation,
     close_escalation,
+    fail_collected,
     fail_settled_otherwise,
     lock_escalation,
     resolve_escalation,
 )
 from ledger.steps.suspense import BankDirection, ask_whose, divert_to_suspense, item_of_return, post_to_suspense
-from ledger.steps.units import Claimed, approve, claim, fail, hold_for_review, lock, park, resume
+from ledger.steps.units import Claimed, approve, claim, fail, hold_for_review, lock, park, pass_payers, resume
 
 __all__ = [
     "UNFINISHED_RAIL",
@@ -32,6 +33,7 @@ __all__ = [
     "divert_to_suspense",
     "escalate",
     "fail",
+    "fail_collected",
     "fail_settled_otherwise",
     "hold_for_review",
     "item_of_return",
@@ -39,6 +41,7 @@ __all__ = [
     "lock",
     "lock_escalation",
     "park",
+    "pass_payers",
     "post_to_suspense",
     "resolve_escalation",
     "resume",

@@ -7,6 +7,9 @@ from uuid import UUID
 
 from django.db.models.functions import Now
 
+from accounts.models import Account
+from accounts.selectors import system_account_id
+from accounts.states import SystemPurpose
 from ledger import posting
 from ledger.failures import FailureCode
 from ledger.models import Escalation, InboundEvent, RailTransfer, Transaction
@@ -103,6 +106,25 @@ def fail_settled_otherwise(locked: LockedEscalation, *, actor: Actor, reason: st
     assert_open()
     if locked.unit is not None and locked.stage is not None:
         _fail_escalated(locked.row, locked.unit, locked.rail, actor=actor, reason=reason)
+
+
+def fail_collected(deposit: Transaction, *, code: FailureCode, actor: Actor, reason: str) -> bool:
+    """End a deposit that the bank has collected and that its customer does not get: its money goes to suspense, where
+    somebody sees to it. False, and nothing is done, when it has ended.
+
+    Locks, after its unit: what was asked of the bank for it, then the accounts in order, as clearing does it.
+    """
+    assert_open()
+    unit = _unit(deposit)
+    if unit is None:
+        return False
+    rail = RailTransfer.objects.select_for_update(no_key=True).get(transaction=deposit)
+    ids = [deposit.credit_account_id] + [
+        system_account_id(purpose, deposit.currency) for purpose in (SystemPurpose.SETTLEMENT, SystemPurpose.SUSPENSE)
+    ]
+    list(Account.objects.filter(id__in=ids).order_by("id").select_for_update(no_key=True))
+    divert_to_suspense(deposit, rail, why=reason)
+    return bool(fail([unit], code=code, actor=actor, reason=reason))
 
 
 def _retry(row: Escalation, unit: UUID | None, rail: RailTransfer | None) -> None:

@@ -12,7 +12,7 @@ from ledger.posting import Leg
 from ledger.states import AdjustmentKind, EscalationKind, TransactionKind
 from ledger.steps.context import assert_open
 from ledger.steps.escalations import escalate
-from ledger.suspense import ITEM, item_of, open_amount
+from ledger.suspense import ITEM, PAYER, item_of, open_amount
 from wallet_project.utils.context import request_id, system_actor
 from wallet_project.utils.ids import uuid7
 
@@ -81,7 +81,8 @@ def divert_to_suspense(deposit: Transaction | None, rail: RailTransfer, *, why: 
         why=why,
     )
     if made:
-        ask_whose(adjustment, why=why, deposit=str(deposit.id))
+        named = {PAYER: rail.payer} if rail.payer else {}
+        ask_whose(adjustment, why=why, deposit=str(deposit.id), **named)
 
 
 def ask_whose(item: UUID, *, why: str, **details: object) -> Escalation | None:

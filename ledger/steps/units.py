@@ -33,6 +33,16 @@ def approve(units: Sequence[UUID], *, tokens: Sequence[UUID] | None = None) -> s
     return approved
 
 
+def pass_payers(units: Sequence[UUID], *, tokens: Sequence[UUID] | None = None) -> set[UUID]:
+    """Have deposits that the bank has collected posted, now that nothing speaks against who paid them. Returns those
+    that are."""
+    assert_open()
+    passed = posting.pass_payers(units, tokens) if units else set()
+    if passed:
+        nudge("ledger.transaction_approved")
+    return passed
+
+
 def hold_for_review(units: Sequence[UUID], *, tokens: Sequence[UUID] | None = None) -> set[UUID]:
     """Let units wait for an officer, their funds reserved. The caller opens the cases in this same transaction."""
     assert_open()

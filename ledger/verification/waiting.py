@@ -37,7 +37,7 @@ def nothing_stuck() -> SqlCheck:
             # An officer's review is a case, which is for compliance's own check.
             "a unit that waits for nobody": f"""
                 SELECT w.unit_id, w.stage, w.next_at FROM ledger_workitem w
-                WHERE (w.stage IN ('screening', 'clearing') AND (w.next_at IS NULL OR w.next_at {_LATE}))
+                WHERE (w.stage IN ('screening', 'payer', 'clearing') AND (w.next_at IS NULL OR w.next_at {_LATE}))
                     OR (w.stage = 'parked' AND NOT {about_the_unit})
                     OR (w.stage = 'settling' AND NOT EXISTS (
                         SELECT FROM ledger_railtransfer r JOIN ledger_transaction t ON t.id = r.transaction_id

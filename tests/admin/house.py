@@ -103,7 +103,11 @@ def build_house() -> House:
             subject_type="transaction",
             subject_id=cleared.id,
             transaction_id=cleared.id,
-            details={"why": "nobody expected it", "amount": 700},
+            details={
+                "why": "nobody expected it",
+                "amount": 700,
+                "payer": {"name": "<i>Bob</i> Tables", "iban": "", "country": "FR"},
+            },
         )
     case_queue.open_cases(now=NOW)
     BankEvent.objects.create(event_id=uuid4().hex, kind="credit.received", payload={"amount": 700})

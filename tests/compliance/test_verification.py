@@ -85,7 +85,6 @@ def test_the_figures_count_what_waits(payer: Account, payee: Account) -> None:
         "units_in_review": 1,
         "open_cases": 1,
         "active_checks": 0,
-        "unfinished_screenings": 0,
         "open_escalations": 0,
     }
     assert check.result().name == "I6"
@@ -130,15 +129,6 @@ def test_a_customer_who_waits_for_nothing_is_found(sandbox: RunningSandbox, owne
     assert problems() == ["a customer who waits for a check that nobody makes"]
     kyc.start_due_checks(now=now())
     assert problems() == []
-
-
-def test_a_screening_that_was_forgotten_is_found(payer: Account, payee: Account, without_guards: Any) -> None:
-    transfer(payer, payee, 1)
-    screen_due(now=now())
-    without_guards.execute(
-        "UPDATE compliance_screening SET status = 'running', next_at = now() - interval '11 minutes'"
-    )
-    assert "a screening that was begun and is not decided" in problems()
 
 
 def test_money_that_was_approved_without_screening_is_found(payer: Account, payee: Account) -> None:

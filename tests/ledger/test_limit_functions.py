@@ -79,6 +79,10 @@ def shift(owner_connection: Any, column: str, days: int) -> None:
     owner_connection.execute("ALTER TABLE ledger_transaction DISABLE TRIGGER transaction_is_immutable")
     owner_connection.execute(f"UPDATE ledger_transaction SET {column} = {column} - %s", [timedelta(days=days)])
     owner_connection.execute("ALTER TABLE ledger_transaction ENABLE TRIGGER transaction_is_immutable")
+    if column == "cleared_at":
+        owner_connection.execute("ALTER TABLE ledger_entry DISABLE TRIGGER USER")
+        owner_connection.execute("UPDATE ledger_entry SET created_at = created_at - %s", [timedelta(days=days)])
+        owner_connection.execute("ALTER TABLE ledger_entry ENABLE TRIGGER USER")
     owner_connection.execute("UPDATE ledger_usage SET day = day - %s", [days])
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 from psycopg.types.json import Jsonb
 from pytest_django import DjangoDbBlocker
@@ -198,6 +198,18 @@ def test_a_payment_touches_few_pages_from_request_to_entries(wallet: Wallet) -> 
     assert touched("SELECT * FROM ledger_approve(%s, NULL)", [[unit]]) < PAGES
     assert touched("SELECT * FROM ledger_clear(200, NULL, %s, '')", [system_actor().principal_id]) < PAGES
     assert Transaction.objects.get(id=unit).status == "cleared"
+
+
+@pytest.mark.parametrize("direction", ["out", "in"])
+def test_to_set_a_limit_reads_the_thirty_days_that_count_and_no_more(wallet: Wallet, direction: str) -> None:
+    """They are a twelfth of what the merchant has."""
+    read = """SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'ledger_transaction'"""
+    set_limit = "SELECT ledger_set_limit(%s, 'account', %s, 'EUR', NULL, 1, NULL, %s, 'as agreed', '')"
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(set_limit, [wallet.merchant.id, direction, system_actor().principal_id])
+        cursor.execute(read)
+        [rows] = cursor.fetchone() or [0]
+    assert 0 < rows < wallet.merchant.last_sequence // 4
 
 
 def leg(unit: UUID, wallet: Wallet) -> dict[str, Any]:

@@ -21,6 +21,7 @@ TASKS = (
     compliance.tasks.process_identity_events,
     compliance.tasks.run_checks,
     compliance.tasks.screen_due,
+    compliance.tasks.screen_payers,
     ledger.tasks.process_bank_events,
     ledger.tasks.dispatch_rails,
     ledger.tasks.expire_due,

@@ -46,6 +46,7 @@ NAVIGATION: list[dict[str, Any]] = [
             item("Identity checks", "badge", "compliance.kyccheck"),
             item("Screenings", "policy", "compliance.screening"),
             item("Name screenings", "person_search", "compliance.namescreening"),
+            item("Payer screenings", "person_search", "compliance.payerscreening"),
             item("Escalations", "warning", "ledger.escalation"),
         ],
     },

@@ -14,6 +14,20 @@ PAGE = 100
 MAX_PAGE = 500
 
 
+def payer_of(fields: Fields) -> Json | None:
+    """Who pays, as the control endpoints are told: {name, iban?, country?}."""
+    if not fields.has("payer"):
+        return None
+    whom = fields.object("payer")
+    payer: Json = {
+        "name": whom.text("name"),
+        "iban": whom.text("iban", limit=64, default=""),
+        "country": whom.text("country", limit=2, default=""),
+    }
+    whom.done()
+    return payer
+
+
 class Bank:
     def __init__(self, book: Book, timing: Timing, wallet_url: str | None) -> None:
         self._book, self._timing = book, timing
@@ -81,6 +95,7 @@ class Bank:
         if row is None:
             raise Problem(404, "unknown_reference", "there is no payment with this reference")
         settled = row["status"] == "settled"
+        payer = self._book.row("SELECT payer FROM payer WHERE reference = ?", reference)
         return {
             "id": row["id"],
             "reference": row["reference"],
@@ -88,6 +103,7 @@ class Bank:
             "reason": row["reason"],
             "amount": row["settles_for"] if settled else row["amount"],
             "currency": row["currency"],
+            **({"payer": json.loads(payer["payer"])} if payer else {}),
         }
 
     def statement(self, currency: str, after: str, limit: int = PAGE) -> Json:
@@ -116,9 +132,11 @@ class Bank:
                 self._end(row["reference"], row["later"])
                 self._tell(row["reference"], copies=row["callbacks"])
 
-    def decide(self, reference: str, status: str, reason: str = "") -> Json:
+    def decide(self, reference: str, status: str, reason: str = "", payer: Json | None = None) -> Json:
         """End a payment and tell the wallet. One that was rejected may still settle: banks do change their minds."""
         with self._book.transaction():
+            if payer is not None:
+                self._book.run("INSERT OR REPLACE INTO payer VALUES (?, ?)", reference, json.dumps(payer))
             if self.view(reference)["status"] == "settled":
                 raise Problem(409, "already_settled", "what has settled stays so")
             self._end(reference, status, reason)
@@ -130,6 +148,7 @@ class Bank:
         fields = Fields(body)
         amount, currency = fields.amount(), fields.currency()
         reference, description = fields.text("reference", default=""), fields.text("description", default="")
+        payer = payer_of(fields)
         fields.done()
         credit_id = f"crd_{uuid4().hex}"
         credit: Json = {
@@ -138,6 +157,7 @@ class Bank:
             "currency": currency,
             "reference": reference,
             "description": description,
+            **({"payer": payer} if payer else {}),
         }
         with self._book.transaction():
             self._move("in", amount, currency, reference or credit_id, description)

@@ -14,6 +14,7 @@ CREATE TABLE IF NOT EXISTS payment (
     settles_for INTEGER NOT NULL, currency TEXT NOT NULL, description TEXT NOT NULL, beneficiary TEXT,
     status TEXT NOT NULL, reason TEXT, later TEXT, due REAL, callbacks INTEGER NOT NULL, created_at TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS payment_due ON payment (due) WHERE due IS NOT NULL;
+CREATE TABLE IF NOT EXISTS payer (reference TEXT PRIMARY KEY, payer TEXT NOT NULL);
 
 CREATE TABLE IF NOT EXISTS identity_check (
     reference TEXT PRIMARY KEY, id TEXT NOT NULL UNIQUE, callback_url TEXT, status TEXT NOT NULL, reason TEXT,

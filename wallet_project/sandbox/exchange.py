@@ -67,6 +67,9 @@ class Fields:
             raise Problem(400, "invalid_request", "currency is an ISO 4217 code")
         return value
 
+    def has(self, name: str) -> bool:
+        return name in self._left
+
     def object(self, name: str) -> "Fields":
         value = self._left.pop(name, None)
         if not isinstance(value, dict):

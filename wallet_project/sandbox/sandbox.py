@@ -7,7 +7,7 @@ import time
 from collections import deque
 from typing import Any, cast, get_args
 
-from wallet_project.sandbox.bank import Bank
+from wallet_project.sandbox.bank import Bank, payer_of
 from wallet_project.sandbox.book import Book
 from wallet_project.sandbox.callbacks import Courier, Signature, SignedCallback
 from wallet_project.sandbox.config import BadConfiguration, SandboxConfig
@@ -77,9 +77,11 @@ class Sandbox:
         fields = Fields(body)
         ends = ("settled", "rejected") if kind == "payment" else ("approved", "rejected", "review")
         status, reason = fields.choice("status", ends), fields.text("reason", default="")
+        payer = payer_of(fields) if kind == "payment" else None
         fields.done()
-        decide = self.bank.decide if kind == "payment" else self.identity.decide
-        return Answer(200, decide(reference, status, reason))
+        if kind == "payment":
+            return Answer(200, self.bank.decide(reference, status, reason, payer))
+        return Answer(200, self.identity.decide(reference, status, reason))
 
     def list_callbacks(self) -> Json:
         rows = self.book.rows("SELECT * FROM callback ORDER BY created_at, id")

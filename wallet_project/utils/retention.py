@@ -68,6 +68,20 @@ class Expiring:
         )
 
 
+def inbound_messages(*, name: str, sender: str, table: str) -> Expiring:
+    """What was told us of its own accord (`wallet_project.utils.inbound`), once it was acted on: that it came stays."""
+    return Expiring(
+        name=name,
+        title=f"what the {sender} told us, raw, and was acted on",
+        table=table,
+        key_type="bigint",
+        moment="processed_at",
+        condition="t.next_at IS NULL AND t.payload <> '{}'",
+        blank=("payload", "'{}'"),
+        sealed=True,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Expired:
     """What became of one kind: how many rows were due, and whether all of the table was looked at."""

@@ -34,8 +34,8 @@ FROM load_payment p ORDER BY p.n;
 -- has found. An id is of the decision's time, as backtests look for a period along ids.
 WITH screened AS (
     INSERT INTO compliance_screening (
-        id, transaction_id, status, attempts, next_at, decided_by, decided_at, reason, facts, findings, created_at)
-    SELECT {id}, p.transaction_id, 'approved', 1, NULL, 'rules', p.at, '', p.facts, '[]', p.at
+        id, transaction_id, status, attempts, decided_by, decided_at, reason, facts, findings, created_at)
+    SELECT {id}, p.transaction_id, 'approved', 1, 'rules', p.at, '', p.facts, '[]', p.at
     FROM (
         SELECT p.id AS transaction_id, p.n, p.at + interval '500 milliseconds' AS at,
                jsonb_build_object(
