@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from datetime import UTC, date, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -237,8 +237,9 @@ def forget_me(user_id: UUID) -> None:
     forget(_ME, user_id)
 
 
+@lru_cache(maxsize=1024)
 def format_time(time: datetime) -> str:
-    """ISO 8601 in UTC with microseconds, as everywhere in the API."""
+    """ISO 8601 in UTC with microseconds, as everywhere in the API. What is posted together has one time."""
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 

@@ -8,8 +8,7 @@ from django.utils.safestring import SafeString
 
 from accounts.models import Account
 from ledger.admin.parties import NAMED, account_link
-from ledger.models import Entry, Transaction
-from ledger.states import TransactionStatus
+from ledger.models import Entry, Pending, Transaction
 from wallet_project.utils.admin import Panel, badge, instant, link, money, register_panel, table
 
 SHOWN = 20
@@ -17,9 +16,9 @@ _SIDES = tuple(f"{side}_account__{path}" for side in ("debit", "credit") for pat
 
 
 def pending_table(request: HttpRequest, account: Account) -> SafeString:
-    waiting = Transaction.objects.filter(
-        Q(debit_account=account) | Q(credit_account=account), status=TransactionStatus.PENDING
-    )
+    listed = Pending.objects.filter(Q(debit_account_id=account.id) | Q(credit_account_id=account.id))
+    newest = listed.order_by("-transaction_id").values_list("transaction_id", flat=True)[:SHOWN]
+    waiting = Transaction.objects.filter(id__in=list(newest))
     rows = [
         (
             link(Transaction, each.id),
@@ -29,7 +28,7 @@ def pending_table(request: HttpRequest, account: Account) -> SafeString:
             account_link(each.credit_account if each.debit_account_id == account.id else each.debit_account),
             instant(each.created_at),
         )
-        for each in waiting.select_related(*_SIDES).order_by("-id")[:SHOWN]
+        for each in waiting.select_related(*_SIDES).order_by("-id")
     ]
     headers = ["Transaction", "Kind", "Direction", "Amount", "Other side", "Since (UTC)"]
     return table(headers, rows, empty="Nothing is pending.")

@@ -125,6 +125,7 @@ class Migration(migrations.Migration):
                 ('failed_at', models.DateTimeField(null=True)),
                 ('debits_before', models.BigIntegerField(db_default=0, editable=False, help_text='how many its debit account had been asked for before it')),
                 ('sent_before', models.BigIntegerField(db_default=0, editable=False, help_text='what of these went to others; minor units')),
+                ('waited', models.SmallIntegerField(db_default=0, editable=False, help_text='a class of how long it was pending (ledger_wait); 0: not for long')),
                 ('credit_account', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='credit_transactions', to='accounts.account')),
                 ('debit_account', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='debit_transactions', to='accounts.account')),
                 ('initiator', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.principal')),
@@ -241,6 +242,21 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='Pending',
+            fields=[
+                ('pk', models.CompositePrimaryKey('debit_account_id', 'transaction_id', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('transaction_id', models.UUIDField()),
+                ('debit_account_id', models.UUIDField()),
+                ('credit_account_id', models.UUIDField()),
+                ('payee_sees', models.BooleanField(help_text='a deposit, or a hold, which he sees once it is approved')),
+            ],
+            options={
+                'verbose_name_plural': 'pending',
+                'default_permissions': (),
+                'indexes': [models.Index(condition=models.Q(('payee_sees', True)), fields=['credit_account_id', 'transaction_id'], name='pending_seen_by_payee')],
+            },
+        ),
+        migrations.CreateModel(
             name='WorkItem',
             fields=[
                 ('unit_id', models.UUIDField(editable=False, primary_key=True, serialize=False)),
@@ -271,11 +287,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='transaction',
-            index=models.Index(condition=models.Q(('status', 'pending')), fields=['id'], name='transaction_pending'),
-        ),
-        migrations.AddIndex(
-            model_name='transaction',
-            index=models.Index(condition=models.Q(('captured_at__isnull', True), ('expires_at__isnull', False), ('status', 'pending')), fields=['expires_at'], name='transaction_hold_expiry'),
+            index=models.Index(condition=models.Q(('captured_at__isnull', True), ('expires_at__isnull', False), ('failed_at__isnull', True)), fields=['expires_at'], name='transaction_hold_expiry'),
         ),
         migrations.AddIndex(
             model_name='transaction',

@@ -76,6 +76,7 @@ class Migration(migrations.Migration):
             APP,
             "limits.sql",
             "post_pending.sql",
+            "pending.sql",
             "work.sql",
             "fail.sql",
             "clear.sql",
@@ -86,7 +87,7 @@ class Migration(migrations.Migration):
                 DROP FUNCTION ledger_within_limits; DROP FUNCTION ledger_lock_usage; DROP FUNCTION ledger_count;
                 DROP FUNCTION ledger_clear; DROP FUNCTION ledger_fail; DROP FUNCTION ledger_resume;
                 DROP FUNCTION ledger_park; DROP FUNCTION ledger_hold_for_review; DROP FUNCTION ledger_pass_payers;
-                DROP FUNCTION ledger_approve;
+                DROP FUNCTION ledger_approve; DROP FUNCTION ledger_end_pending;
                 DROP FUNCTION ledger_transactions_of; DROP FUNCTION ledger_lock; DROP FUNCTION ledger_claim;
                 DROP FUNCTION ledger_post_pending;
             """,

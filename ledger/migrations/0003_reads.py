@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-import django.db.models.lookups
 from django.db import migrations, models
 from django.db.models import F, Func, Q, SmallIntegerField
+from django.db.models.lookups import Exact
 
 from wallet_project.utils.sql_files import install
 
@@ -21,18 +21,15 @@ class Migration(migrations.Migration):
             undo="DROP FUNCTION ledger_position(uuid, timestamptz);"
             "DROP FUNCTION ledger_wait(timestamptz, timestamptz, timestamptz);",
         ),
-        migrations.RemoveIndex("transaction", "transaction_pending"),
-        migrations.AddIndex(
+        migrations.AddConstraint(
             "transaction",
-            models.Index(fields=["debit_account", "id"], condition=Q(status="pending"), name="transaction_pending"),
+            models.CheckConstraint(name="transaction_waited_as_long", condition=Q(Exact(F("waited"), WAIT))),
         ),
         migrations.AddIndex(
             "transaction",
             models.Index(
-                F("debit_account"),
-                WAIT,
-                F("created_at"),
-                condition=~Q(kind="deposit") & Q(django.db.models.lookups.GreaterThan(WAIT, 0)),
+                fields=["debit_account", "waited", "created_at"],
+                condition=~Q(kind="deposit") & Q(waited__gt=0),
                 name="transaction_outlasting",
             ),
         ),

@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import F, Func, Q, SmallIntegerField, Value
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Now, Replace, Upper
-from django.db.models.lookups import GreaterThan
+from django.db.models.lookups import Exact
 from django_fsm import FSMField, transition
 
 from accounts.models import Account, Principal
@@ -63,18 +63,21 @@ class Transaction(models.Model):
         db_default=0, editable=False, help_text="what of these went to others; minor units"
     )
 
+    waited = models.SmallIntegerField(
+        db_default=0, editable=False, help_text="a class of how long it was pending (ledger_wait); 0: not for long"
+    )
+
     class Meta:
+        # No column that clearing writes stands in any of these, nor in a condition, but `waited`, where it was long: so
+        # the new version of a row stays on its page, and no index is touched. What is pending is found by `Pending`.
         indexes = [
             models.Index(fields=["debit_account", "id"], name="transaction_by_debit_account"),
             models.Index(fields=["credit_account", "id"], name="transaction_by_credit_account"),
             models.Index(fields=["group_id"], condition=Q(group_id__isnull=False), name="transaction_by_group"),
-            models.Index(fields=["debit_account", "id"], condition=Q(status="pending"), name="transaction_pending"),
             # What was pending at an instant, by how long it waited (ledger/sql/reads.sql): few rows have to be read.
             models.Index(
-                F("debit_account"),
-                _WAIT,
-                F("created_at"),
-                condition=~Q(kind="deposit") & Q(GreaterThan(_WAIT, 0)),
+                fields=["debit_account", "waited", "created_at"],
+                condition=~Q(kind="deposit") & Q(waited__gt=0),
                 name="transaction_outlasting",
             ),
             models.Index(
@@ -87,9 +90,10 @@ class Transaction(models.Model):
                 condition=~Q(reference=""),
                 name="transaction_credit_reference",
             ),
+            # Those that are pending, as a hold does not clear without having been captured.
             models.Index(
                 fields=["expires_at"],
-                condition=Q(status="pending", captured_at__isnull=True, expires_at__isnull=False),
+                condition=Q(captured_at__isnull=True, failed_at__isnull=True, expires_at__isnull=False),
                 name="transaction_hold_expiry",
             ),
             # What an account was asked for in a window of time (screening): two looks, and what came to less than that.
@@ -150,6 +154,7 @@ class Transaction(models.Model):
                 name="transaction_reversal_says_of_what",
                 condition=Q(kind="reversal", reverses__isnull=False) | (~Q(kind="reversal") & Q(reverses__isnull=True)),
             ),
+            models.CheckConstraint(name="transaction_waited_as_long", condition=Q(Exact(F("waited"), _WAIT))),
         ]
         default_permissions = ("view",)
         ordering = ["-id"]
@@ -169,6 +174,31 @@ class Transaction(models.Model):
     @transition(field=status, source=TransactionStatus.PENDING, target=TransactionStatus.FAILED)
     def fail(self) -> None:
         """Declared for the trigger and the reader; done set-based by `ledger_fail`."""
+
+
+class Pending(models.Model):
+    """Each pending transaction by its accounts, from when it is made until it ends: so those of an account are found
+    without their status being in an index of the large table, all of which would be written to when it changes."""
+
+    pk = models.CompositePrimaryKey("debit_account_id", "transaction_id")
+    transaction_id = models.UUIDField()
+    debit_account_id = models.UUIDField()
+    credit_account_id = models.UUIDField()
+    payee_sees = models.BooleanField(help_text="a deposit, or a hold, which he sees once it is approved")
+
+    class Meta:
+        verbose_name_plural = "pending"
+        indexes = [
+            models.Index(
+                fields=["credit_account_id", "transaction_id"],
+                condition=Q(payee_sees=True),
+                name="pending_seen_by_payee",
+            )
+        ]
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return str(self.transaction_id)
 
 
 class WorkItem(models.Model):

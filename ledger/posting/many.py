@@ -1,7 +1,7 @@
 """Many units in one round trip, each with its own answer: ledger/sql/post_many.sql."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -180,9 +180,7 @@ def _call(
     asked: Sequence[Asked], numbers: Sequence[int], whole: Whole | None, *, all_or_none: bool = False
 ) -> dict[int, Answer | Exception]:
     """One round trip. By number; those with a key that stands twice have no answer."""
-    legs = [
-        _row(leg, asked[number], place) for place, number in enumerate(numbers, start=1) for leg in asked[number].legs
-    ]
+    legs = list(_rows([asked[number] for number in numbers]))
     said = whole and {
         "principal": str(whole.principal_id),
         "key": whole.key,
@@ -213,11 +211,22 @@ def _reason(reason: str, side: str | None) -> str | Exception:
     return _REJECTED[reason](side=side) if side else _REJECTED[reason]()
 
 
-def _row(leg: Leg, asked: Asked, place: int) -> dict[str, Any]:
+def _rows(asked: Sequence[Asked]) -> Iterator[dict[str, Any]]:
+    """The legs of all, as the function takes them."""
+    actor, principal, customer = None, "", ""
+    for place, each in enumerate(asked, start=1):
+        if each.actor is not actor:  # A bulk has one.
+            actor = each.actor
+            principal, customer = str(actor.principal_id), str(actor.customer_id)
+        for leg in each.legs:
+            yield _row(leg, each, place, principal, customer)
+
+
+def _row(leg: Leg, asked: Asked, place: int, principal: str, customer: str) -> dict[str, Any]:
     return {
         "place": place,
-        "principal": str(asked.actor.principal_id),
-        "customer": str(asked.actor.customer_id),
+        "principal": principal,
+        "customer": customer,
         "key": asked.key,
         "operation": asked.operation,
         "hash": asked.request_hash.hex(),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
-from ledger.selectors.transactions import COLUMNS, END_OF_TIME, JOINS, TransactionView, read, view_of
+from ledger.selectors.transactions import COLUMNS, END_OF_TIME, JOINS, PENDING, TransactionView, read, view_of
 from wallet_project.utils.errors import InvalidInput
 
 #: The database keeps microseconds: what happened at an instant happened before the next of them.
@@ -87,19 +87,21 @@ class Explanation:
         return self.rows[-1].id if self.rows and self.older.count else None
 
 
-_PENDING: Final = "FROM ledger_transaction t WHERE t.debit_account_id = %(account)s AND t.status = 'pending'"
+_PENDING: Final = f"FROM {PENDING} WHERE p.debit_account_id = %(account)s"
 _EXPLAIN: Final = f"""
     SELECT a.cleared AS now_cleared, a.reserved AS now_reserved, total.*, shown.*
     FROM accounts_account a
     CROSS JOIN (
-        SELECT count(*) AS count, coalesce(sum(p.amount), 0)::bigint AS total,
-               count(*) FILTER (WHERE p.id >= %(before)s) AS newer_count,
-               coalesce(sum(p.amount) FILTER (WHERE p.id >= %(before)s), 0)::bigint AS newer_total
-        FROM (SELECT t.id, coalesce(t.captured_amount, t.amount) AS amount {_PENDING}) p
+        SELECT count(*) AS count, coalesce(sum(o.amount), 0)::bigint AS total,
+               count(*) FILTER (WHERE o.id >= %(before)s) AS newer_count,
+               coalesce(sum(o.amount) FILTER (WHERE o.id >= %(before)s), 0)::bigint AS newer_total
+        FROM (SELECT t.id, coalesce(t.captured_amount, t.amount) AS amount {_PENDING}) o
     ) total
     LEFT JOIN (
         SELECT {COLUMNS}
-        FROM (SELECT t.* {_PENDING} AND t.id < %(before)s ORDER BY t.id DESC LIMIT %(limit)s) t {JOINS}
+        FROM (
+            SELECT t.* {_PENDING} AND p.transaction_id < %(before)s ORDER BY p.transaction_id DESC LIMIT %(limit)s
+        ) t {JOINS}
     ) shown ON true
     WHERE a.id = %(account)s
     ORDER BY shown.id DESC"""  # noqa: S608

@@ -16,7 +16,16 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from ledger.selectors.transactions import COLUMNS, END_OF_TIME, JOINS, RECEIVER_SEES, TransactionView, read, view_of
+from ledger.selectors.transactions import (
+    COLUMNS,
+    END_OF_TIME,
+    JOINS,
+    PENDING,
+    RECEIVER_SEES,
+    TransactionView,
+    read,
+    view_of,
+)
 from wallet_project.utils.ids import first_id_at
 
 #: Rows that a page looks at, at most, of each side of an account: of one account, and of each of a customer's.
@@ -123,16 +132,18 @@ def _found(side: str, wanted: Filters) -> str:
 
 def _looked_at(side: str, wanted: Filters) -> str:
     """One side of one account from `before` on, by an index that keeps it in the order of ids."""
-    where = [f"t.{side}_account_id = mine.id", "t.id < %(before)s"]
+    pending = wanted.status == "pending"
+    listed, number = ("p", "p.transaction_id") if pending else ("t", "t.id")
+    where = [f"{listed}.{side}_account_id = mine.id", f"{number} < %(before)s"]
     if wanted.since:
-        where.append("t.id >= %(first)s")
+        where.append(f"{number} >= %(first)s")
     if wanted.until:
-        where.append("t.id < %(last)s")
-    if wanted.status == "pending":
-        where.append("t.status = 'pending'")
-    if wanted.reference:
+        where.append(f"{number} < %(last)s")
+    if pending and side == "credit":
+        where.append("p.payee_sees")
+    if wanted.reference and not pending:
         where += ["t.reference = %(reference)s", "t.reference <> ''"]
-    return f"FROM ledger_transaction t WHERE {' AND '.join(where)} ORDER BY t.id DESC"
+    return f"FROM {PENDING if pending else 'ledger_transaction t'} WHERE {' AND '.join(where)} ORDER BY {number} DESC"
 
 
 # @mine and @other are the sides of the account that is listed and of its counterparty: debit or credit.

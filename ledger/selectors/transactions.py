@@ -82,6 +82,9 @@ JOINS: Final = """
     JOIN accounts_account d ON d.id = t.debit_account_id
     JOIN accounts_account c ON c.id = t.credit_account_id
     LEFT JOIN ledger_workitem w ON w.unit_id = coalesce(t.group_id, t.id)"""
+#: What is pending (p) with its rows (t), each looked up by its id however many the planner believes that there are.
+PENDING: Final = """ledger_pending p CROSS JOIN LATERAL (
+        SELECT * FROM ledger_transaction o WHERE o.id = p.transaction_id OFFSET 0) t"""
 RECEIVER_SEES: Final = """(t.status = 'cleared' OR t.kind = 'deposit'
     OR (t.expires_at IS NOT NULL AND t.approved_at IS NOT NULL))"""
 

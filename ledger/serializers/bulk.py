@@ -6,7 +6,7 @@ from typing import Any, Final
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
-from ledger.serializers.inputs import GroupedTransferInput, with_money
+from ledger.serializers.inputs import GroupedTransferInput
 from ledger.serializers.outputs import TransactionOutput, shown
 from ledger.services import bulk
 from ledger.services.groups import Part
@@ -14,6 +14,7 @@ from wallet_project.api.fields import BoundedListField, IdempotencyKeyField, Pro
 from wallet_project.api.idempotency import request_hash
 from wallet_project.api.problems import describe
 from wallet_project.api.serializers import StrictSerializer
+from wallet_project.utils.money import Money
 
 _TWICE: Final = "An earlier transfer of this bulk has the same key."
 
@@ -116,6 +117,14 @@ def _read(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def _item(value: Mapping[str, Any]) -> bulk.Item:
-    rest = {name: inner for name, inner in value.items() if name != "key"}
-    alone = {**rest, "capture": "automatic"}
-    return bulk.Item(Part(**with_money(rest)), value["key"], request_hash("transfer", {}, alone))
+    alone = {**value, "capture": "automatic"}
+    key = alone.pop("key")
+    part = Part(
+        source=value["source"],
+        destination=value["destination"],
+        amount=Money(value["amount"], value["currency"]),
+        reference=value["reference"],
+        metadata=value["metadata"],
+        fee=value.get("fee"),
+    )
+    return bulk.Item(part, key, request_hash("transfer", {}, alone))

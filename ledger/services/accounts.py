@@ -9,8 +9,7 @@ from accounts import steps as accounts_steps
 from accounts.models import Account
 from accounts.selectors import AccountNotFound, customer_id_of
 from accounts.states import AccountStatus
-from ledger.models import Transaction
-from ledger.states import TransactionStatus
+from ledger.models import Pending
 from wallet_project.utils.context import Actor
 from wallet_project.utils.errors import Conflict
 
@@ -36,7 +35,6 @@ def close_account(*, actor: Actor, account_id: UUID) -> Account:
             return account
         if account.status == AccountStatus.FROZEN:
             raise accounts_steps.WrongState(state=account.status)
-        pending = Transaction.objects.filter(status=TransactionStatus.PENDING)
-        if pending.filter(Q(debit_account=account_id) | Q(credit_account=account_id)).exists():
+        if Pending.objects.filter(Q(debit_account_id=account_id) | Q(credit_account_id=account_id)).exists():
             raise AccountHasPending()
         return accounts_steps.close_account(account_id=account_id, actor=actor, reason="closed by its owner")

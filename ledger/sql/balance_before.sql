@@ -1,7 +1,7 @@
 -- Cleared and reserved of a customer's account as they were just before an instant, from the rows: one row, one snapshot.
 -- Locks nothing. The cleared balance stands in the last line before the instant. Reserved was what had been asked for
 -- before it and had not ended by then, of a captured hold what was captured; it is found in three places, none of which
--- grows with the account's history: what is pending now (transaction_pending), what cleared within the minute after (the
+-- grows with the account's history: what is pending now (ledger_pending), what cleared within the minute after (the
 -- account's lines), and what waited longer or failed (transaction_outlasting). MATERIALIZED and `OFFSET 0` keep the planner
 -- to that order: it can't know how few the rows of a minute are, and would read all that was ever made by time.
 WITH place AS MATERIALIZED (
@@ -9,14 +9,14 @@ WITH place AS MATERIALIZED (
            ledger_position(%(account)s, %(before)s::timestamptz + interval '1 minute') AS soon_after
 ), asked AS MATERIALIZED (
     SELECT t.amount, t.captured_amount, t.captured_at, t.created_at, t.cleared_at, t.failed_at
-    FROM ledger_transaction t
-    WHERE t.debit_account_id = %(account)s AND t.status = 'pending'
+    FROM ledger_pending p CROSS JOIN LATERAL (SELECT * FROM ledger_transaction t WHERE t.id = p.transaction_id OFFSET 0) t
+    WHERE p.debit_account_id = %(account)s
     UNION ALL
     SELECT t.amount, t.captured_amount, t.captured_at, t.created_at, t.cleared_at, t.failed_at
     FROM place
     JOIN ledger_entry e ON e.account_id = %(account)s AND e.sequence > place.last AND e.sequence <= place.soon_after
     CROSS JOIN LATERAL (SELECT * FROM ledger_transaction t WHERE t.id = e.transaction_id OFFSET 0) t
-    WHERE e.direction = 'debit' AND ledger_wait(t.created_at, t.cleared_at, t.failed_at) = 0
+    WHERE e.direction = 'debit' AND t.waited = 0
     UNION ALL
     SELECT t.*
     FROM (VALUES (1, interval '1 hour'), (2, '48 hours'), (3, '768 hours'), (4, NULL)) AS waited (class, at_most)
@@ -24,8 +24,7 @@ WITH place AS MATERIALIZED (
         SELECT t.amount, t.captured_amount, t.captured_at, t.created_at, t.cleared_at, t.failed_at
         FROM ledger_transaction t
         WHERE t.debit_account_id = %(account)s AND t.kind <> 'deposit'
-            AND ledger_wait(t.created_at, t.cleared_at, t.failed_at) > 0
-            AND ledger_wait(t.created_at, t.cleared_at, t.failed_at) = waited.class
+            AND t.waited > 0 AND t.waited = waited.class
             AND t.created_at < %(before)s
             AND t.created_at >= coalesce(%(before)s::timestamptz - waited.at_most, '-infinity')
         OFFSET 0

@@ -124,7 +124,10 @@ BEGIN
     ) s
     WHERE a.id = s.account_id;
 
-    UPDATE ledger_transaction t SET status = 'cleared', cleared_at = v_now WHERE t.id = ANY (v_txs);
+    UPDATE ledger_transaction t
+    SET status = 'cleared', cleared_at = v_now, waited = ledger_wait(t.created_at, v_now, NULL)
+    WHERE t.id = ANY (v_txs);
+    PERFORM ledger_end_pending(v_txs, v_debits);
     DELETE FROM ledger_workitem w WHERE w.unit_id = ANY (v_good);
     INSERT INTO ledger_statechange (machine, subject_id, from_state, to_state, actor_id, reason, request_id)
     SELECT 'transaction', id, 'pending', 'cleared', p_actor, '', p_request_id FROM unnest(v_txs) id;

@@ -9,6 +9,7 @@ CREATE OR REPLACE FUNCTION ledger_fail(
 DECLARE
     v_units uuid[];
     v_txs uuid[];
+    v_now timestamptz;
 BEGIN
     SELECT array_agg(l.unit_id) INTO v_units FROM ledger_lock(p_units, p_tokens) l;
     PERFORM FROM ledger_railtransfer r
@@ -46,7 +47,12 @@ BEGIN
     FROM ledger_transaction t WHERE t.id = ANY (v_txs);
 
     -- Now that the accounts are locked: the time from which on the funds are available again.
-    UPDATE ledger_transaction t SET status = 'failed', failure = p_code, failed_at = clock_timestamp() WHERE t.id = ANY (v_txs);
+    v_now := clock_timestamp();
+    UPDATE ledger_transaction t
+    SET status = 'failed', failure = p_code, failed_at = v_now, waited = ledger_wait(t.created_at, NULL, v_now)
+    WHERE t.id = ANY (v_txs);
+    PERFORM ledger_end_pending(array_agg(t.id), array_agg(t.debit_account_id))
+    FROM ledger_transaction t WHERE t.id = ANY (v_txs);
     INSERT INTO ledger_statechange (machine, subject_id, from_state, to_state, actor_id, reason, request_id)
     SELECT 'transaction', id, 'pending', 'failed', p_actor, p_reason, p_request_id FROM unnest(v_txs) id;
     RETURN QUERY DELETE FROM ledger_workitem w WHERE w.unit_id = ANY (v_units) RETURNING w.unit_id;

@@ -139,7 +139,8 @@ BEGIN
         SELECT w.unit_id FROM ledger_workitem w
         WHERE w.unit_id IN (
             SELECT coalesce(t.group_id, t.id) FROM ledger_transaction t
-            WHERE t.status = 'pending' AND t.captured_at IS NULL AND t.expires_at <= v_now
+            -- A hold is pending while it was neither captured nor failed, and is found by that (transaction_hold_expiry).
+            WHERE t.failed_at IS NULL AND t.captured_at IS NULL AND t.expires_at <= v_now
                 AND (p_only IS NULL OR coalesce(t.group_id, t.id) = ANY (p_only))
                 -- One row a unit: the fee goes with its hold.
                 AND t.kind <> 'fee'

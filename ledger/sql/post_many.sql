@@ -305,6 +305,10 @@ BEGIN
         FROM leg
         WINDOW earlier AS (
             PARTITION BY leg.debit ORDER BY leg.place, leg.id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+    ), listed AS (
+        INSERT INTO ledger_pending (debit_account_id, transaction_id, credit_account_id, payee_sees)
+        SELECT leg.debit, leg.id, leg.credit, leg.kind = 'deposit' OR leg.expires_in IS NOT NULL
+        FROM leg WHERE leg.failed = 0
     )
     UPDATE accounts_account a
     SET reserved = a.reserved + n.needed, debits = a.debits + n.debits, sent = a.sent + n.sent

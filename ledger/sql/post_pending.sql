@@ -132,6 +132,10 @@ BEGIN
                leg.sent + coalesce(sum(leg.amount) FILTER (WHERE leg.counts AND leg.leaves) OVER earlier, 0)
         FROM leg
         WINDOW earlier AS (PARTITION BY leg.debit ORDER BY leg.id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+    ), listed AS (
+        INSERT INTO ledger_pending (debit_account_id, transaction_id, credit_account_id, payee_sees)
+        SELECT leg.debit, leg.id, leg.credit, leg.kind = 'deposit' OR leg.expires_in IS NOT NULL
+        FROM leg WHERE v_status = 'pending'
     )
     UPDATE accounts_account a
     SET reserved = a.reserved + n.needed, debits = a.debits + n.debits, sent = a.sent + n.sent

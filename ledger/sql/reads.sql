@@ -24,13 +24,14 @@ BEGIN
     RETURN v_low;
 END $$;
 
--- ledger_wait: a class of how long a transaction was pending; null while it is. 0: it cleared within a minute, or was never
--- pending. Of the others the class says how long at most: 1 an hour, 2 two days, 3 32 days, 4 longer. What waited for two
--- days at most can only have been waiting at an instant if it was made in the two days before: by that, the index
--- transaction_outlasting finds what was pending at any instant without reading all that was there before or since.
+-- ledger_wait: a class of how long a transaction was pending, which it carries itself (transaction_waited_as_long). 0: it still
+-- is, cleared within a minute, or was never pending. Of the others the class says how long at most: 1 an hour, 2 two days,
+-- 3 32 days, 4 longer. What waited for two days at most can only have been waiting at an instant if it was made in the two
+-- days before: by that, the index transaction_outlasting finds what was pending at any instant without reading all that was
+-- there before or since.
 CREATE OR REPLACE FUNCTION ledger_wait(p_created timestamptz, p_cleared timestamptz, p_failed timestamptz) RETURNS smallint
 LANGUAGE sql IMMUTABLE AS $$
-    SELECT (CASE WHEN p_cleared IS NULL AND p_failed IS NULL THEN NULL
+    SELECT (CASE WHEN p_cleared IS NULL AND p_failed IS NULL THEN 0
                  WHEN p_cleared - p_created <= interval '1 minute' OR p_failed <= p_created THEN 0
                  WHEN coalesce(p_cleared, p_failed) - p_created <= interval '1 hour' THEN 1
                  WHEN coalesce(p_cleared, p_failed) - p_created <= interval '48 hours' THEN 2

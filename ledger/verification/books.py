@@ -217,6 +217,15 @@ def _paths() -> SqlCheck:
         proofs=[_ENTRIES_HOLD, state_paths_hold("ledger", besides=[("hold", "", "captured")])],
         offences={
             **state_path_offences("ledger", besides=[("hold", "", "captured")]),
+            "what is listed as pending is not what is": """
+                SELECT coalesce(t.id, p.transaction_id) AS transaction_id, t.status,
+                       p.transaction_id IS NOT NULL AS listed
+                FROM (SELECT id, kind, status, debit_account_id, credit_account_id, expires_at
+                      FROM ledger_transaction WHERE status = 'pending') t
+                FULL JOIN ledger_pending p ON p.transaction_id = t.id
+                WHERE t.id IS NULL OR p.transaction_id IS NULL
+                    OR (p.debit_account_id, p.credit_account_id, p.payee_sees)
+                        <> (t.debit_account_id, t.credit_account_id, t.kind = 'deposit' OR t.expires_at IS NOT NULL)""",
             _WRONG_NUMBER: """
                 SELECT t.id AS transaction_id, t.status, count(e.id) AS entries FROM ledger_transaction t
                 LEFT JOIN ledger_entry e ON e.transaction_id = t.id

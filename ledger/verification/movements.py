@@ -53,7 +53,7 @@ def holds() -> SqlCheck:
                     greatest(1, floor(f.amount::numeric * p.captured_amount / p.amount)) * sign(p.captured_amount)""",
             "a hold whose time is over and that still reserves": """
                 SELECT t.id AS transaction_id, t.expires_at FROM ledger_transaction t
-                WHERE t.status = 'pending' AND t.captured_at IS NULL
+                WHERE t.failed_at IS NULL AND t.captured_at IS NULL
                     AND t.expires_at < now() - make_interval(secs => %(late)s)""",
             "a hold that nobody can capture": """
                 SELECT w.unit_id, t.id AS transaction_id, a.id AS account_id, a.status

@@ -95,7 +95,7 @@ _BALANCES: Final = {
         SELECT a.id AS account_id, a.reserved, pending.amount AS pending FROM accounts_account a
         LEFT JOIN (
             SELECT t.debit_account_id, sum(coalesce(t.captured_amount, t.amount)) AS amount
-            FROM ledger_transaction t WHERE t.status = 'pending' GROUP BY t.debit_account_id
+            FROM ledger_pending p JOIN ledger_transaction t ON t.id = p.transaction_id GROUP BY t.debit_account_id
         ) pending ON pending.debit_account_id = a.id
         WHERE a.reserved <> CASE a.kind WHEN 'customer' THEN coalesce(pending.amount, 0) ELSE 0 END""",
 }
@@ -126,6 +126,18 @@ _KEYS: Final = {
         WHERE NOT EXISTS (SELECT FROM accounts_principal p WHERE p.id = c.principal_id)""",  # noqa: S608
 }
 _ENTRIES: Final = {
+    # All that is listed, and what was made since.
+    "what is listed as pending is not what is": """
+        SELECT p.transaction_id, t.status, true AS listed
+        FROM ledger_pending p LEFT JOIN ledger_transaction t ON t.id = p.transaction_id
+        WHERE t.status IS DISTINCT FROM 'pending'
+            OR (p.debit_account_id, p.credit_account_id, p.payee_sees)
+                <> (t.debit_account_id, t.credit_account_id, t.kind = 'deposit' OR t.expires_at IS NOT NULL)
+        UNION ALL
+        SELECT t.id, t.status, false FROM ledger_transaction t
+        WHERE t.xact >= %(since)s AND t.status = 'pending'
+            AND NOT EXISTS (SELECT FROM ledger_pending p
+                            WHERE p.debit_account_id = t.debit_account_id AND p.transaction_id = t.id)""",
     "a transaction with the wrong number of entries": """
         SELECT c.subject_id AS transaction_id, c.to_state FROM ledger_statechange c
         WHERE c.xact >= %(since)s AND c.machine = 'transaction'

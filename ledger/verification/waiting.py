@@ -27,13 +27,14 @@ def nothing_stuck() -> SqlCheck:
                           (SELECT count(*) FROM ledger_escalation WHERE status = 'open') AS open_escalations""",
         offences={
             "a pending transaction that nothing works on": """
-                SELECT t.id AS transaction_id, t.kind, t.created_at FROM ledger_transaction t
+                SELECT t.id AS transaction_id, t.kind, t.created_at
+                FROM ledger_pending p JOIN ledger_transaction t ON t.id = p.transaction_id
                 WHERE t.status = 'pending'
                     AND NOT EXISTS (SELECT FROM ledger_workitem w WHERE w.unit_id = coalesce(t.group_id, t.id))""",
             "work on a transaction that has ended": """
                 SELECT w.unit_id, w.stage FROM ledger_workitem w
-                WHERE NOT EXISTS (SELECT FROM ledger_transaction t
-                                  WHERE coalesce(t.group_id, t.id) = w.unit_id AND t.status = 'pending')""",
+                WHERE NOT EXISTS (SELECT FROM ledger_pending p JOIN ledger_transaction t ON t.id = p.transaction_id
+                                  WHERE coalesce(t.group_id, t.id) = w.unit_id)""",
             # An officer's review is a case, which is for compliance's own check.
             "a unit that waits for nobody": f"""
                 SELECT w.unit_id, w.stage, w.next_at FROM ledger_workitem w

@@ -68,8 +68,9 @@ def insert(connection: "psycopg.Connection[Any]", rows: list[Row]) -> None:
         cursor.executemany(
             """INSERT INTO ledger_transaction (id, kind, status, debit_account_id, credit_account_id, amount, currency,
                    group_id, initiator_id, reference, metadata, beneficiary, failure, created_at, approved_at,
-                   failed_at, captured_amount, captured_at, expires_at)
-               VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, '', '{}', %s, %s, %s, %s, %s, %s, %s, %s)""",
+                   failed_at, captured_amount, captured_at, expires_at, waited)
+               VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, '', '{}', %s, %s, %s, %s, %s, %s, %s, %s,
+                   ledger_wait(%s, NULL, %s))""",
             [
                 (
                     row.id,
@@ -89,6 +90,8 @@ def insert(connection: "psycopg.Connection[Any]", rows: list[Row]) -> None:
                     row.captured,
                     row.at if row.captured else None,
                     row.at + DAY if row.captured else None,
+                    row.at,
+                    row.at + row.lived if row.failed else None,
                 )
                 for row in rows
             ],

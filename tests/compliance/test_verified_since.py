@@ -152,6 +152,17 @@ def test_an_audit_that_found_something_is_nothing_to_begin_from(
             "DELETE FROM ledger_entry WHERE account_id = %(account)s AND sequence = 2",
             "a transaction with the wrong number of entries",
         ),
+        (
+            "INSERT INTO ledger_pending (debit_account_id, transaction_id, credit_account_id, payee_sees) "
+            "SELECT debit_account_id, id, credit_account_id, false FROM ledger_transaction WHERE id = ("
+            "SELECT transaction_id FROM ledger_entry WHERE account_id = %(account)s AND sequence = 2)",
+            "what is listed as pending is not what is",
+        ),
+        (
+            "UPDATE ledger_transaction SET status = 'pending', cleared_at = NULL WHERE id = ("
+            "SELECT transaction_id FROM ledger_entry WHERE account_id = %(account)s AND sequence = 2)",
+            "what is listed as pending is not what is",
+        ),
     ],
 )
 def test_what_was_changed_behind_the_triggers_since_is_found(

@@ -80,10 +80,12 @@ def draw_out(
         for table in _TABLES:
             owner.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
         for row in rows:
+            times = dict(zip(_COLUMNS, (new.get(each) for each in row[1:]), strict=True))
             owner.execute(
                 f"UPDATE ledger_transaction SET expires_at = expires_at + interval '1000 years', "
-                f"{', '.join(f'{column} = %s' for column in _COLUMNS)} WHERE id = %s",
-                [*(new.get(each) for each in row[1:]), row[0]],
+                f"{', '.join(f'{column} = %({column})s' for column in _COLUMNS)}, "
+                "waited = ledger_wait(%(created_at)s, %(cleared_at)s, %(failed_at)s) WHERE id = %(id)s",
+                {**times, "id": row[0]},
             )
         for line_id, created_at in lines:
             owner.execute("UPDATE ledger_entry SET created_at = %s WHERE id = %s", [new[created_at], line_id])

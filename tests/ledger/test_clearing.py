@@ -176,3 +176,12 @@ def test_a_poisoned_deposit_that_is_failed_leaves_its_money_in_suspense(
     assert Account.objects.get(purpose="suspense", currency="EUR").cleared == 900
     assert Escalation.objects.get(status="open").kind == "unmatched_money"
     verify()
+
+
+def test_no_index_of_transactions_stands_on_what_clearing_writes(owner_connection: psycopg.Connection) -> None:
+    """Else each new version of a row is entered in all of them, which was a quarter of clearing."""
+    found = owner_connection.execute(
+        "SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = 'ledger_transaction'::regclass "
+        r"AND pg_get_indexdef(indexrelid) ~ '\m(status|cleared_at)\M'"
+    )
+    assert found.fetchall() == []

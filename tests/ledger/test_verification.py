@@ -207,6 +207,26 @@ def test_i5_a_path_that_is_not_legal(account: Account, break_by_hand: Callable[.
     assert "I5" in broken(findings("--no-bank"))
 
 
+def test_i5_a_list_of_what_is_pending_that_says_otherwise(account: Account, break_by_hand: Callable[..., None]) -> None:
+    for wrong, right in (
+        ("debit_account_id = gen_random_uuid()", "debit_account_id = t.debit_account_id"),
+        ("credit_account_id = p.debit_account_id", "credit_account_id = t.credit_account_id"),
+        ("payee_sees = true", "payee_sees = false"),
+    ):
+        break_by_hand(f"UPDATE ledger_pending p SET {wrong}")
+        assert "what is listed as pending is not what is" in findings("--no-bank"), wrong
+        break_by_hand(f"UPDATE ledger_pending p SET {right} FROM ledger_transaction t WHERE t.id = p.transaction_id")
+    verify("--no-bank")
+    break_by_hand(
+        "INSERT INTO ledger_pending (debit_account_id, transaction_id, credit_account_id, payee_sees) "
+        "SELECT debit_account_id, id, credit_account_id, kind = 'deposit' FROM ledger_transaction "
+        "WHERE status = 'cleared'"
+    )
+    assert broken(findings("--no-bank")) == {"I5"}
+    break_by_hand("DELETE FROM ledger_pending")
+    assert broken(findings("--no-bank")) == {"I5", "I6"}
+
+
 @pytest.mark.parametrize("app", ["accounts", "ledger", "compliance"])
 def test_i5_a_row_that_no_log_knows_of(app: str, account: Account, break_by_hand: Callable[..., None]) -> None:
     break_by_hand(f"ALTER TABLE {app}_statechange DISABLE TRIGGER USER")

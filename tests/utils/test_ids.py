@@ -1,17 +1,30 @@
 """Ids in the order of their making."""
 
+import copy
 import multiprocessing
+import pickle
 import time
 import uuid
 
 from wallet_project.utils.context import SYSTEM_PRINCIPAL_ID, system_actor
-from wallet_project.utils.ids import uuid7
+from wallet_project.utils.ids import read_id, uuid7
 
 
-def test_an_id_is_a_plain_uuid_of_version_7() -> None:
+def test_an_id_is_a_uuid_of_version_7() -> None:
     made = uuid7()
-    assert type(made) is uuid.UUID
     assert (made.version, made.variant) == (7, uuid.RFC_4122)
+
+
+def test_an_id_is_as_good_as_a_plain_uuid_before_and_after_it_was_written() -> None:
+    capital = "0198ABCD-0000-7000-8000-0000000000FE"
+    for made in (uuid7(), read_id(capital), read_id(capital.lower())):
+        plain = uuid.UUID(int=made.int)
+        for _ in range(2):
+            assert (made, hash(made), repr(made)) == (plain, hash(plain), repr(plain))
+            again = pickle.loads(pickle.dumps(made))
+            assert str(plain) == str(made) == str(copy.deepcopy(made)) == str(again)
+            assert plain == copy.copy(made) == again
+    assert read_id(capital) == uuid.UUID(capital)
 
 
 def test_ids_of_one_process_are_in_the_order_of_their_making() -> None:

@@ -12,6 +12,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from wallet_project.api.idempotency import MAX_KEY_LENGTH, is_key
+from wallet_project.utils.ids import read_id
 from wallet_project.utils.money import MAX_AMOUNT, currencies
 
 MAX_METADATA_MEMBERS: Final = 20
@@ -94,7 +95,7 @@ class IdField(StrictField):
     def to_internal_value(self, data: Any) -> UUID:
         if not isinstance(data, str) or not _ID.fullmatch(data):
             self.refuse("not_an_id")
-        return UUID(data)
+        return read_id(data)
 
     def to_representation(self, value: UUID) -> str:
         return str(value)

@@ -19,6 +19,31 @@ _last = 0
 _random = b""
 
 
+class RememberedId(UUID):
+    """An id that is written several times on its way, as those of a payment are, and remembers how; else any other."""
+
+    __slots__ = ("_text",)
+    _text: str
+
+    def __str__(self) -> str:
+        try:
+            return self._text
+        except AttributeError:
+            text = super().__str__()
+            object.__setattr__(self, "_text", text)
+            return text
+
+    def __repr__(self) -> str:
+        return f"UUID({str(self)!r})"
+
+
+def read_id(text: str) -> UUID:
+    """The id that `text` is, which has the canonical form, in small letters or capital ones."""
+    found = RememberedId(int=int(text.replace("-", ""), 16))
+    object.__setattr__(found, "_text", text.lower())
+    return found
+
+
 def uuid7() -> UUID:
     """Those of a process ascend. The time is told in 4096ths of a millisecond (method 3 of RFC 9562, section 6.2): a
     process would have to make four million ids a second for them to run ahead of the clock."""
@@ -30,7 +55,7 @@ def uuid7() -> UUID:
         drawn, _random = _random[:_WIDTH], _random[_WIDTH:]
     milliseconds, fraction = now >> 12, now & 0xFFF
     random = int.from_bytes(drawn) >> (8 * _WIDTH - _RANDOM_BITS)
-    return UUID(int=milliseconds << 80 | _VERSION | fraction << 64 | _VARIANT | random)
+    return RememberedId(int=milliseconds << 80 | _VERSION | fraction << 64 | _VARIANT | random)
 
 
 def first_id_at(instant: datetime, *, shift_ms: int) -> UUID:

@@ -87,7 +87,9 @@ WHERE a.id = s.account_id;
 UPDATE ledger_transaction t
 SET status = 'cleared', approved_at = p.at + interval '500 milliseconds', cleared_at = p.at + interval '1 second'
 FROM load_payment p WHERE t.id = p.id AND p.fate = 'cleared';
-UPDATE ledger_transaction t SET status = 'failed', failure = 'cancelled', failed_at = p.at + interval '3 hours'
+UPDATE ledger_transaction t
+SET status = 'failed', failure = 'cancelled', failed_at = p.at + interval '3 hours',
+    waited = ledger_wait(t.created_at, NULL, p.at + interval '3 hours')
 FROM load_payment p WHERE t.id = p.id AND p.fate = 'cancelled';
 
 INSERT INTO ledger_statechange (machine, subject_id, from_state, to_state, actor_id, reason, request_id, at)
