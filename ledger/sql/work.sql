@@ -165,7 +165,11 @@ DECLARE
     v_units uuid[];
 BEGIN
     -- A statement of its own: the next one sees what whoever held the lock has committed.
-    SELECT array_agg(l.unit_id) INTO v_units FROM ledger_lock(p_units, NULL) l WHERE l.stage IN ('parked', 'settling', 'clearing');
+    -- What is to be posted goes back only where the bank has named its payer late.
+    SELECT array_agg(l.unit_id) INTO v_units FROM ledger_lock(p_units, NULL) l
+    WHERE l.stage IN ('parked', 'settling') OR (l.stage = 'clearing' AND EXISTS (
+        SELECT FROM ledger_transactions_of(ARRAY[l.unit_id]) t JOIN ledger_railtransfer r ON r.transaction_id = t.id
+        WHERE r.payer IS NOT NULL AND r.payer_passed_at IS NULL));
     RETURN QUERY
         WITH standing AS (
             SELECT coalesce(t.group_id, t.id) AS unit_id, bool_and(t.approved_at IS NOT NULL) AS approved,
