@@ -77,7 +77,9 @@ def clear_all(*posted: Posted) -> dict[Any, str]:
 def shift(owner_connection: Any, column: str, days: int) -> None:
     """Make everything asked for (or cleared) so far older by `days`."""
     owner_connection.execute("ALTER TABLE ledger_transaction DISABLE TRIGGER transaction_is_immutable")
-    owner_connection.execute(f"UPDATE ledger_transaction SET {column} = {column} - %s", [timedelta(days=days)])
+    older = f"{column} - make_interval(days => {days})"
+    times = ", ".join(older if each == column else each for each in ("created_at", "cleared_at", "failed_at"))
+    owner_connection.execute(f"UPDATE ledger_transaction SET {column} = {older}, waited = ledger_wait({times})")
     owner_connection.execute("ALTER TABLE ledger_transaction ENABLE TRIGGER transaction_is_immutable")
     if column == "cleared_at":
         owner_connection.execute("ALTER TABLE ledger_entry DISABLE TRIGGER USER")

@@ -190,19 +190,29 @@ class Town:
         self._admin.execute(statement, parameters)
 
     def pass_days(self, days: int) -> None:
-        """All that the ledger has is so much older."""
-        for table, column, kind in self._times():
-            # Days that are unique would get in each other's way: they go far back first, where there are none.
-            for step in (days,) if kind != "date" else (days + _FAR, -_FAR):
-                age = "{0} = {0} - %s::int" if kind == "date" else "{0} = {0} - make_interval(days => %s)"
-                update = sql.SQL("UPDATE {1} SET " + age).format(sql.Identifier(column), sql.Identifier(table))
-                self._admin.execute(update, [step])
+        """All that the ledger has is so much older; a row's times at once, as some say how far they are apart."""
+        for table, times, dates in self._ages():
+            older = [
+                sql.SQL("{0} = {0} - make_interval(days => %(days)s)").format(sql.Identifier(each)) for each in times
+            ]
+            if older:
+                update = sql.SQL("UPDATE {} SET {}").format(sql.Identifier(table), sql.SQL(", ").join(older))
+                self._admin.execute(update, {"days": days})
+            for date in dates:
+                # Days that are unique would get in each other's way: they go far back first, where there are none.
+                for step in (days + _FAR, -_FAR):
+                    update = sql.SQL("UPDATE {1} SET {0} = {0} - %s::int").format(
+                        sql.Identifier(date), sql.Identifier(table)
+                    )
+                    self._admin.execute(update, [step])
 
-    def _times(self) -> list[Any]:
+    def _ages(self) -> list[Any]:
+        """The ledger's tables, each with its columns of times and of days."""
         return self._admin.execute(
-            "SELECT c.table_name, c.column_name, c.data_type FROM information_schema.columns c "
-            "WHERE c.table_schema = 'public' AND c.table_name LIKE 'ledger%' "
-            "AND c.data_type IN ('timestamp with time zone', 'date') ORDER BY 1, 2"
+            "SELECT c.table_name, coalesce(array_agg(c.column_name::text) FILTER (WHERE c.data_type <> 'date'), '{}'), "
+            "coalesce(array_agg(c.column_name::text) FILTER (WHERE c.data_type = 'date'), '{}') "
+            "FROM information_schema.columns c WHERE c.table_schema = 'public' AND c.table_name LIKE 'ledger%' "
+            "AND c.data_type IN ('timestamp with time zone', 'date') GROUP BY 1 ORDER BY 1"
         ).fetchall()
 
     def together(
