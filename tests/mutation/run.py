@@ -57,9 +57,11 @@ def main() -> int:
 
 
 def _work(selection: Selection, tests: list[str]) -> int:
-    """The baseline first, where several workers share it; then each its share. Returns how many of them broke."""
-    if selection.shares > 1 and _start(replace(selection, only_baseline=True), tests).wait():
-        return 1
+    """The baseline first, then the mutants, each worker its share of both. Returns how many of them broke."""
+    return _shared(replace(selection, only_baseline=True), tests) or _shared(selection, tests)
+
+
+def _shared(selection: Selection, tests: list[str]) -> int:
     workers = [_start(replace(selection, share=share), tests) for share in range(selection.shares)]
     return sum(bool(worker.wait()) for worker in workers)
 

@@ -122,23 +122,23 @@ def test_a_mutant_of_python_is_in_force_for_who_imported_the_function_before(mon
     }
 
 
-def run(request: pytest.FixtureRequest, *checks: Any, seconds: float = 20) -> list[str]:
-    """Names of those of the functions that fail when they are run as tests in a child."""
+def run(request: pytest.FixtureRequest, *checks: Any, seconds: float = 20) -> tuple[str, int]:
+    """Which of the functions ends a child that runs them as tests, and how many have run."""
     session = request.session
     errors = FirstError()
     request.config.pluginmanager.register(errors)
     try:
         items = [pytest.Function.from_parent(request.node.parent, name=c.__name__, callobj=c) for c in checks]
-        failures, _, _ = run_in_child(
+        failure, ran = run_in_child(
             items,
             seconds=lambda _: seconds,
             prepare=lambda: setattr(session, "_setupstate", SetupState()),
             errors=errors,
-            keep_going=True,
         )
     finally:
         request.config.pluginmanager.unregister(errors)
-    return [failure.test.rpartition("::")[2] + (" too late" if failure.timed_out else "") for failure in failures]
+    assert failure is not None
+    return failure.test.rpartition("::")[2] + (" too late" if failure.timed_out else ""), ran
 
 
 def test_a_child_says_which_tests_fail_and_hang(request: pytest.FixtureRequest) -> None:
@@ -151,8 +151,8 @@ def test_a_child_says_which_tests_fail_and_hang(request: pytest.FixtureRequest) 
     def hangs() -> None:
         __import__("threading").Event().wait()
 
-    assert run(request, passes, fails) == ["fails"]
-    assert run(request, passes, hangs, seconds=1) == ["hangs too late"]
+    assert run(request, passes, fails, passes) == ("fails", 2)
+    assert run(request, passes, hangs, seconds=1) == ("hangs too late", 1)
 
 
 def test_who_noticed_before_is_asked_first_and_who_runs_it_before_who_does_not() -> None:
