@@ -1,6 +1,7 @@
 """`make mutation`: judge mutants of the money core and say what came of it. docs/mutation.md has the options."""
 
 import argparse
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from tests.mutation import report, results
 from tests.mutation.selection import Selection
+from tests.support.servers import ServersProcess
 
 #: Not the stateful model's tests and those of large tables, each of which takes longer than most mutants: who survives
 #: all others survives. Nor those of the rails' HTTP, which runs nothing that is mutated.
@@ -68,18 +70,24 @@ def main() -> int:
 
 def _work(selection: Selection, tests: list[str], *, measure: bool) -> int:
     """The baseline first, then the mutants, each worker its share of both. Returns how many of them broke."""
-    failed = _shared(replace(selection, only_baseline=True), tests) if measure else 0
-    return failed or _shared(selection, tests)
+    servers = ServersProcess()
+    try:
+        home = servers.servers.home
+        failed = _shared(replace(selection, only_baseline=True), tests, home) if measure else 0
+        return failed or _shared(selection, tests, home)
+    finally:
+        servers.stop()
 
 
-def _shared(selection: Selection, tests: list[str]) -> int:
-    workers = [_start(replace(selection, share=share), tests) for share in range(selection.shares)]
+def _shared(selection: Selection, tests: list[str], servers: str) -> int:
+    workers = [_start(replace(selection, share=share), tests, servers) for share in range(selection.shares)]
     return sum(bool(worker.wait()) for worker in workers)
 
 
-def _start(selection: Selection, tests: list[str]) -> subprocess.Popen[bytes]:
+def _start(selection: Selection, tests: list[str], servers: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "pytest", "-p", "tests.mutation.worker", "--capture=sys"]
-    return subprocess.Popen([*command, "--mutate", selection.text(), *tests])
+    told = {"WALLET_TEST_SERVERS": servers, "PYTEST_XDIST_WORKER": selection.worker}
+    return subprocess.Popen([*command, "--mutate", selection.text(), *tests], env={**os.environ, **told})
 
 
 if __name__ == "__main__":

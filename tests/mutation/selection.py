@@ -30,6 +30,11 @@ class Selection:
     only_baseline: bool = False
 
     @property
+    def worker(self) -> str:
+        """What tests/conftest.py takes it for, so that it uses the servers of the run and databases of its own."""
+        return f"gw{self.share}"
+
+    @property
     def folder(self) -> Path:
         return Path(self.kept_in)
 

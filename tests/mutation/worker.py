@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -24,10 +23,12 @@ from tests.mutation.order import Experience
 from tests.mutation.selection import Selection
 from tests.support.database import Databases
 from tests.support.servers import TestServers
-from wallet_project.embedded import processes, roles
+from wallet_project.embedded import roles
 from wallet_project.embedded.postgres import ADMIN
 
-_READY_SECONDS = 600.0
+#: Timeouts of a statement, a lock and an idle transaction; the server went away.
+_TIMES = ("57014", "55P03", "25P03", "57P01", "57P05")
+_WAITS = ("wait_until", "imeout", "took too long", "died", "closed the connection", "terminat")
 _COMPARES_TEXTS = "wallet_project.guards.checks"
 
 
@@ -52,11 +53,6 @@ class Loop:
 
         servers = conftest._servers
         assert servers is not None
-        # The servers of all workers come up at once, beside whatever else this machine does: longer than tests wait.
-        said = [Path(servers.home, name) for name in ("ready", "failed")]
-        processes.wait_until(
-            lambda: any(path.exists() for path in said) or not processes.alive(servers.pid), seconds=_READY_SECONDS
-        )
         servers.wait_until_migrated()
         with psycopg.connect(servers.database_url(ADMIN, "postgres"), autocommit=True) as admin:
             run = Run(self._selection, self._errors, servers, admin, {item.nodeid: item for item in session.items})
@@ -123,9 +119,17 @@ class Run:
                     return verdict(
                         "not installable", test=failure.test, error=failure.error, seconds=seconds, tests_run=count
                     )
-                if self._passes_without(failure.test, experience):
+                if self._by_the_mutant(mutant, template, failure, experience):
                     return verdict("killed", test=failure.test, error=failure.error, seconds=seconds, tests_run=count)
                 tests = tests[tests.index(failure.test) + 1 :]
+
+    def _by_the_mutant(self, mutant: Mutant, template: str, failure: Failure, experience: Experience) -> bool:
+        """Not by a race, a clock or a machine with too much to do: the test passes now without the mutant, and what
+        took too long takes too long again with it."""
+        if not self._passes_without(failure.test, experience):
+            return False
+        of_time = failure.timed_out or failure.sqlstate in _TIMES or any(word in failure.error for word in _WAITS)
+        return not of_time or self._first_failure(mutant, template, [failure.test], experience)[0] is not None
 
     def _first_failure(
         self, mutant: Mutant, template: str, tests: list[str], experience: Experience
@@ -151,8 +155,6 @@ class Run:
         return mutant.area == "sql" and failure.sqlstate.startswith("42") and failure.sqlstate != "42501"
 
     def _passes_without(self, test: str, experience: Experience) -> bool:
-        """What a race, a clock or a machine with too much to do has decided does not count: the same test has to pass
-        now without the mutant."""
         failure, _ = run_in_child(
             [self.items[test]],
             seconds=lambda _: 20 + 8 * experience.seconds.get(test, 0),
@@ -166,7 +168,7 @@ class Run:
 
     @contextmanager
     def _copy(self, template: str) -> Iterator[str]:
-        name = "mutated"
+        name = f"mutated_{self.selection.share}"
         self._drop(name)
         roles.create_database(self.admin, name, template=template)
         try:
@@ -178,7 +180,9 @@ class Run:
         return psycopg.connect(self.servers.database_url(ADMIN, name), autocommit=True)
 
     def _drop_leftovers(self) -> None:
-        for (name,) in self.admin.execute("SELECT datname FROM pg_database WHERE datname LIKE 'test\\_%'").fetchall():
+        mine = f"test_{self.selection.worker}_"
+        found = self.admin.execute("SELECT datname FROM pg_database WHERE datname ^@ %s", [mine])
+        for (name,) in found.fetchall():
             self._drop(name)
 
     def _drop(self, name: str) -> None:
