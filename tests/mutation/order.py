@@ -73,13 +73,16 @@ class Experience:
 
 
 def _varied(ranked: list[str], rank: Callable[[str], float]) -> list[str]:
-    """The second case of a parametrised test counts half as much, the third a third: they notice much the same."""
+    """The second case of a parametrised test counts half as much, the third a third: they notice much the same. So do,
+    in part, the tests of one file: the fourth after the first counts half as much."""
     cases: Counter[str] = Counter()
+    files: Counter[str] = Counter()
     shared: dict[str, float] = {}
     for test in ranked:
-        name = test.partition("[")[0]
+        name, file = test.partition("[")[0], test.partition("::")[0]
         cases[name] += 1
-        shared[test] = rank(test) / cases[name]
+        shared[test] = rank(test) / cases[name] / (1 + files[file] / 4)
+        files[file] += 1
     return sorted(ranked, key=shared.__getitem__)
 
 
