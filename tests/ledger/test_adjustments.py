@@ -103,8 +103,9 @@ def test_what_the_bank_has_booked_without_telling_is_corrected_under_its_referen
 
 @pytest.mark.parametrize(("debit", "reference"), [("settlement", ""), ("fees", "FEE-2026-11")])
 def test_the_bank_s_reference_goes_with_the_settlement_account(debit: str, reference: str) -> None:
-    with pytest.raises(proposals.BankReferenceRequired):
+    with pytest.raises(proposals.BankReferenceRequired) as refused:
         correct(system(debit), system("loss"), reference=reference)
+    assert refused.value.fields == {"reference": "Exactly with the settlement account."}
 
 
 def test_a_correction_that_can_not_be_is_not_proposed() -> None:

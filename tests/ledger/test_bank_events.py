@@ -237,7 +237,18 @@ def test_a_deposit_settled_for_another_amount_fails_and_its_money_waits_in_suspe
     assert flows.balances(account) == (0, 0)
     assert suspense() == 2_000
     escalation = Escalation.objects.get()
-    assert (escalation.kind, escalation.details["moved"]["amount"]) == ("unmatched_money", 2_000)
+    assert (escalation.kind, escalation.subject_type, escalation.transaction_id) == (
+        "unmatched_money",
+        "transaction",
+        made.id,
+    )
+    assert escalation.details == {
+        "why": "the bank moved another amount than was asked for",
+        "asked": {"amount": 4_000, "currency": "EUR"},
+        "moved": {"amount": 2_000, "currency": "EUR"},
+        "bank_reference": RailTransfer.objects.get().bank_reference,
+        "suspense_item": str(Transaction.objects.exclude(id=made.id).get().id),
+    }
     deliver(sandbox)
     process()
     assert suspense() == 2_000
@@ -333,10 +344,13 @@ def test_money_that_nobody_expected_goes_to_suspense_once(sandbox: RunningSandbo
 
 
 def test_a_payment_that_we_never_asked_for_is_booked_as_the_banks_book_says(sandbox: RunningSandbox) -> None:
-    rail = configured_rail()
     from ledger.rails import RailOrder
 
-    rail.submit(
+    data = {"id": "p", "reference": "wallet-of-an-older-backup", "status": "settled", "amount": 900, "currency": "EUR"}
+    tell(sandbox, "payment.settled", data)
+    process()
+    assert InboundEvent.objects.get().last_error.startswith("PaymentNotInBook")
+    configured_rail().submit(
         RailOrder(
             reference="wallet-of-an-older-backup",
             direction="payout",
@@ -345,11 +359,20 @@ def test_a_payment_that_we_never_asked_for_is_booked_as_the_banks_book_says(sand
             beneficiary={"name": "SBX-SETTLE", "iban": flows.IBAN},
         )
     )
-    data = {"id": "p", "reference": "wallet-of-an-older-backup", "status": "settled", "amount": 900, "currency": "EUR"}
-    tell(sandbox, "payment.settled", data)
+    hurry()
     process()
+    told = InboundEvent.objects.get()
+    assert (told.last_error, told.next_at, told.processed_at is None) == ("", None, False)
     assert suspense() == -900
-    assert Escalation.objects.get().details["direction"] == "out"
+    booked = Transaction.objects.get()
+    assert Escalation.objects.get().details == {
+        "why": "the bank settled a payment that we have not asked for",
+        "direction": "out",
+        "moved": {"amount": 900, "currency": "EUR"},
+        "bank_reference": "p",
+        "bank_key": "wallet-of-an-older-backup",
+        "suspense_item": str(booked.id),
+    }
     verify()
 
 
