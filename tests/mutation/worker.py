@@ -86,7 +86,7 @@ class Run:
         todo = [m for m in mine if m.id not in known or self.selection.again(known[m.id])]
         for number, mutant in enumerate(todo, 1):
             row = self._judge(mutant, experience)
-            results.append(folder / f"results-{self.selection.share}.jsonl", row)
+            results.append(folder / "results.jsonl", row)
             if row.verdict == "killed":
                 experience.killed(mutant.file, mutant.place, row.test)
             self.selection.tell(number, len(todo), row)
