@@ -17,7 +17,7 @@ from ledger.services import events, rails
 from ledger.steps import StillInSuspense
 from tests.ledger import flows
 from tests.ledger.test_escalations import resolve
-from tests.support.factories import make_account
+from tests.support.factories import forget_nudges, make_account
 from tests.support.pipeline import deliver, hurry, run_until, verify
 from wallet_project.sandbox.embedding import RunningSandbox
 from wallet_project.utils.retry import MAX_TRIES
@@ -427,3 +427,12 @@ def test_a_kind_of_message_that_we_do_not_know_is_kept_and_passed_over(sandbox: 
     assert (event.last_error, event.next_at) == ("unknown kind, nothing done", None)
     assert not Escalation.objects.exists()
     verify()
+
+
+def test_a_full_batch_asks_for_another(sandbox: RunningSandbox, nudges: list[str]) -> None:
+    for day in ("2026-12-25", "2026-12-26"):
+        tell(sandbox, "holiday.announced", {"on": day})
+    for limit, heard in (1, ["ledger.process_bank_events"]), (2, []):
+        forget_nudges(nudges)
+        assert events.process_bank_events(rail=None, now=timezone.now(), rng=Random(3), limit=limit) == 1
+        assert nudges == heard

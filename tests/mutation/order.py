@@ -55,6 +55,8 @@ class Experience:
         def rank(test: str) -> tuple[float, float]:
             worth = 3 * self._of_place[mutant.place, test] + self._of_file[mutant.file, test]
             worth += 2 * sum(word in test for word in words)
+            # A file of tests about the same things.
+            worth += 4 * any(word in test.partition("::")[0] for word in words)
             worth += 4 * any(word in test for word in _CLOSE)
             worth += 4 * (mutant.place in self.functions.get(test, ()))
             worth += 10 * (about_locks and any(word in test for word in _RACES))
