@@ -41,7 +41,7 @@ def main() -> int:
     parser.add_argument(
         "--unmeasured",
         action="store_true",
-        help="measure no tests first: those not measured yet are shown changes of the database alone",
+        help="measure no tests first: what those run that are not measured yet is guessed from the rest of their file",
     )
     parser.add_argument("--slowest", type=float, default=15.0, help="leave out tests that take longer, in seconds")
     parser.add_argument("--patience", type=int, default=0, help="tests that a mutant is shown to; 0: all")
