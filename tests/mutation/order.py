@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -41,8 +41,9 @@ class Experience:
         self._of_place[place, test] += 1
         self._of_file[file, test] += 1
 
-    def tests_for(self, mutant: Mutant, *, patience: int) -> list[str]:
-        """The first `patience` of those that may notice (0: all of them)."""
+    def tests_for(self, mutant: Mutant, *, patience: int, first: Sequence[str] = ()) -> list[str]:
+        """The first `patience` of those that may notice (0: all of them); before all others those whose names have one
+        of the parts in `first`."""
         about_locks = any(words in mutant.before for words in _LOCKS)
         words = _words(mutant)
         exact = (
@@ -61,6 +62,7 @@ class Experience:
             worth += 4 * (mutant.place in self.functions.get(test, ()))
             worth += 10 * (about_locks and any(word in test for word in _RACES))
             worth += 20 * any(name in test for name in exact)
+            worth += 1_000 * any(part in test for part in first)
             return (-worth / (1 + self.seconds[test]), self.seconds[test])
 
         ranked = _varied(sorted(self._that_can_notice(mutant), key=rank), lambda test: rank(test)[0])

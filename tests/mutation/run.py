@@ -39,6 +39,9 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--retry", action="store_true", help="judge those that survived again")
     parser.add_argument(
+        "--first", action="append", default=[], help="part of the name of a test that survivors are shown to first"
+    )
+    parser.add_argument(
         "--unmeasured",
         action="store_true",
         help="measure no tests first: what those run that are not measured yet is guessed from the rest of their file",
@@ -60,6 +63,7 @@ def main() -> int:
             retry=asked.retry,
             slowest=asked.slowest,
             patience=asked.patience,
+            first=tuple(asked.first),
         )
         failed = _work(selection, asked.tests, measure=not asked.unmeasured)
         if failed:

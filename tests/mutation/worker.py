@@ -5,7 +5,7 @@ the mutant is installed in.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -83,9 +83,10 @@ class Run:
             if row.verdict == "killed":
                 experience.killed(row.file, row.place, row.test)
         mine = self.selection.share_of(self.selection.drawn(everything))
-        todo = [m for m in mine if m.id not in known or self.selection.again(known[m.id])]
+        new = [mutant for mutant in mine if mutant.id not in known]
+        todo = [*new, *(mutant for mutant in mine if mutant.id in known and self.selection.again(known[mutant.id]))]
         for number, mutant in enumerate(todo, 1):
-            row = self._judge(mutant, experience)
+            row = self._judge(mutant, experience, first=self.selection.first if mutant.id in known else ())
             results.append(folder / "results.jsonl", row)
             if row.verdict == "killed":
                 experience.killed(mutant.file, mutant.place, row.test)
@@ -98,9 +99,9 @@ class Run:
 
     # One mutant.
 
-    def _judge(self, mutant: Mutant, experience: Experience) -> results.Result:
+    def _judge(self, mutant: Mutant, experience: Experience, *, first: Sequence[str]) -> results.Result:
         began = time.monotonic()
-        tests = experience.tests_for(mutant, patience=self.selection.patience)
+        tests = experience.tests_for(mutant, patience=self.selection.patience, first=first)
         verdict = partial(results.result, mutant)
         with self._copy(roles.DATABASE) as template:
             if mutant.sql:
