@@ -5,6 +5,7 @@ from random import Random
 from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
 from django.test import Client
 from django.utils import timezone
@@ -436,3 +437,15 @@ def test_a_full_batch_asks_for_another(sandbox: RunningSandbox, nudges: list[str
         forget_nudges(nudges)
         assert events.process_bank_events(rail=None, now=timezone.now(), rng=Random(3), limit=limit) == 1
         assert nudges == heard
+
+
+def test_an_event_that_another_worker_has_is_passed_over(sandbox: RunningSandbox, owner_dsn: str) -> None:
+    for day in ("2026-12-25", "2026-12-26"):
+        tell(sandbox, "holiday.announced", {"on": day})
+    with psycopg.connect(owner_dsn) as another:
+        another.execute(
+            "SELECT FROM ledger_inboundevent WHERE payload #>> '{data,on}' = '2026-12-25' FOR NO KEY UPDATE"
+        )
+        assert process() == 1
+        assert InboundEvent.objects.get(processed_at=None).payload["data"] == {"on": "2026-12-25"}
+    assert process() == 1

@@ -1,5 +1,6 @@
 """The tool tells what is noticed from what is not, on functions of a few lines."""
 
+import json
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -8,7 +9,7 @@ import psycopg
 import pytest
 from _pytest.runner import SetupState
 
-from tests.mutation import catalogue, python_files, python_patch, report, results, sql_files
+from tests.mutation import baseline, catalogue, python_files, python_patch, report, results, sql_files
 from tests.mutation.children import FirstError, run_in_child
 from tests.mutation.order import Experience
 from tests.mutation.selection import Selection
@@ -165,6 +166,24 @@ def test_who_noticed_before_is_asked_first_and_who_runs_it_before_who_does_not()
         experience.killed("fee.sql", "fee", "slow")
     assert experience.tests_for(mutant, patience=0) == ["slow", "quick", "other"]
     assert experience.tests_for(mutant, patience=1) == ["slow"]
+    assert experience.tests_for(mutant, patience=0, first=["oth"]) == ["other", "slow", "quick"]
+
+
+def test_what_is_not_measured_is_taken_to_run_what_the_rest_of_its_file_runs(tmp_path: Path) -> None:
+    ran = {"seconds": 0.1, "functions": ["fee"], "failed": "", "file": "as it was"}
+    rows = [{**ran, "test": "a.py::measured"}, {**ran, "test": "a.py::fails", "functions": ["hold"], "failed": "why"}]
+    path = tmp_path / f"baseline-{baseline._digest_of_code()}-0.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    items: Any = dict.fromkeys(["a.py::measured", "a.py::fails", "a.py::new", "b.py::new"])
+    said: list[str] = []
+    nobody: Any = None
+    found = baseline.Baseline(tmp_path, items, FirstError(), nobody, nobody, said.append).experience(slowest=15)
+    assert found.functions == {
+        "a.py::measured": {"fee"},
+        "a.py::new": {"fee", "hold"},
+        "b.py::new": set(),
+    }
+    assert said == ["fails without a mutant, and is left out: a.py::fails: why"]
 
 
 def test_a_sample_depends_on_its_seed_and_the_shares_make_up_the_whole() -> None:
