@@ -419,8 +419,8 @@ def test_a_wrong_limit(house: House, table: str, row: Row, guard: str) -> None:
 
 def test_a_limit_may_be_one_of_any_kind_alone(house: House) -> None:
     for column in ("per_transaction", "per_day", "per_30_days"):
-        for name in (column, f"level_{column}"):
-            house.insert("ledger_limit", {**limit(per_day=None, owner_id=uuid4()), name: 5})
+        for name, scope in ((column, "account"), (f"level_{column}", "customer")):
+            house.insert("ledger_limit", {**limit(per_day=None, owner_id=uuid4(), scope=scope), name: 5})
 
 
 @pytest.mark.parametrize(

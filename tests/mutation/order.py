@@ -65,7 +65,8 @@ class Experience:
             worth += 1_000 * any(part in test for part in first)
             return (-worth / (1 + self.seconds[test]), self.seconds[test])
 
-        ranked = _varied(sorted(self._that_can_notice(mutant), key=rank), lambda test: rank(test)[0])
+        asked = {test for test in self.seconds if any(part in test for part in first)}
+        ranked = _varied(sorted(asked.union(self._that_can_notice(mutant)), key=rank), lambda test: rank(test)[0])
         return ranked[:patience] if patience else ranked
 
     def _that_can_notice(self, mutant: Mutant) -> Iterable[str]:
