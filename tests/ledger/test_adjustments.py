@@ -65,6 +65,8 @@ def now() -> Any:
 
 def test_a_correction_is_posted_when_a_second_person_agrees() -> None:
     source, destination = make_account(funded=1_000), make_account()
+    due_before = flows.transfer(make_account(funded=10), make_account(), 10)
+    flows.approve(due_before)
     proposed = correct(source, destination)
     assert (flows.balances(source), flows.balances(destination)) == ((1_000, 1_000), (0, 0))
     checker = staff("Senior officer")
@@ -73,6 +75,7 @@ def test_a_correction_is_posted_when_a_second_person_agrees() -> None:
     row = Transaction.objects.get(id=posted.transaction_id)
     assert (row.kind, row.status, row.initiator_id) == ("adjustment", "cleared", proposed.maker_id)
     assert (posted.checker_id, path_of(posted.id, StateChange)) == (checker.principal_id, ["proposed", "posted"])
+    assert flows.status(due_before) == "pending", "it is nobody's business here"
     verify("--no-bank")
 
 
@@ -103,8 +106,9 @@ def test_what_the_bank_has_booked_without_telling_is_corrected_under_its_referen
 
 @pytest.mark.parametrize(("debit", "reference"), [("settlement", ""), ("fees", "FEE-2026-11")])
 def test_the_bank_s_reference_goes_with_the_settlement_account(debit: str, reference: str) -> None:
-    with pytest.raises(proposals.BankReferenceRequired):
+    with pytest.raises(proposals.BankReferenceRequired) as refused:
         correct(system(debit), system("loss"), reference=reference)
+    assert refused.value.fields == {"reference": "Exactly with the settlement account."}
 
 
 def test_a_correction_that_can_not_be_is_not_proposed() -> None:

@@ -5,6 +5,7 @@ from random import Random
 from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
 from django.test import Client
 from django.utils import timezone
@@ -17,7 +18,7 @@ from ledger.services import events, rails
 from ledger.steps import StillInSuspense
 from tests.ledger import flows
 from tests.ledger.test_escalations import resolve
-from tests.support.factories import make_account
+from tests.support.factories import forget_nudges, make_account
 from tests.support.pipeline import deliver, hurry, run_until, verify
 from wallet_project.sandbox.embedding import RunningSandbox
 from wallet_project.utils.retry import MAX_TRIES
@@ -237,7 +238,18 @@ def test_a_deposit_settled_for_another_amount_fails_and_its_money_waits_in_suspe
     assert flows.balances(account) == (0, 0)
     assert suspense() == 2_000
     escalation = Escalation.objects.get()
-    assert (escalation.kind, escalation.details["moved"]["amount"]) == ("unmatched_money", 2_000)
+    assert (escalation.kind, escalation.subject_type, escalation.transaction_id) == (
+        "unmatched_money",
+        "transaction",
+        made.id,
+    )
+    assert escalation.details == {
+        "why": "the bank moved another amount than was asked for",
+        "asked": {"amount": 4_000, "currency": "EUR"},
+        "moved": {"amount": 2_000, "currency": "EUR"},
+        "bank_reference": RailTransfer.objects.get().bank_reference,
+        "suspense_item": str(Transaction.objects.exclude(id=made.id).get().id),
+    }
     deliver(sandbox)
     process()
     assert suspense() == 2_000
@@ -333,10 +345,13 @@ def test_money_that_nobody_expected_goes_to_suspense_once(sandbox: RunningSandbo
 
 
 def test_a_payment_that_we_never_asked_for_is_booked_as_the_banks_book_says(sandbox: RunningSandbox) -> None:
-    rail = configured_rail()
     from ledger.rails import RailOrder
 
-    rail.submit(
+    data = {"id": "p", "reference": "wallet-of-an-older-backup", "status": "settled", "amount": 900, "currency": "EUR"}
+    tell(sandbox, "payment.settled", data)
+    process()
+    assert InboundEvent.objects.get().last_error.startswith("PaymentNotInBook")
+    configured_rail().submit(
         RailOrder(
             reference="wallet-of-an-older-backup",
             direction="payout",
@@ -345,11 +360,20 @@ def test_a_payment_that_we_never_asked_for_is_booked_as_the_banks_book_says(sand
             beneficiary={"name": "SBX-SETTLE", "iban": flows.IBAN},
         )
     )
-    data = {"id": "p", "reference": "wallet-of-an-older-backup", "status": "settled", "amount": 900, "currency": "EUR"}
-    tell(sandbox, "payment.settled", data)
+    hurry()
     process()
+    told = InboundEvent.objects.get()
+    assert (told.last_error, told.next_at, told.processed_at is None) == ("", None, False)
     assert suspense() == -900
-    assert Escalation.objects.get().details["direction"] == "out"
+    booked = Transaction.objects.get()
+    assert Escalation.objects.get().details == {
+        "why": "the bank settled a payment that we have not asked for",
+        "direction": "out",
+        "moved": {"amount": 900, "currency": "EUR"},
+        "bank_reference": "p",
+        "bank_key": "wallet-of-an-older-backup",
+        "suspense_item": str(booked.id),
+    }
     verify()
 
 
@@ -404,3 +428,24 @@ def test_a_kind_of_message_that_we_do_not_know_is_kept_and_passed_over(sandbox: 
     assert (event.last_error, event.next_at) == ("unknown kind, nothing done", None)
     assert not Escalation.objects.exists()
     verify()
+
+
+def test_a_full_batch_asks_for_another(sandbox: RunningSandbox, nudges: list[str]) -> None:
+    for day in ("2026-12-25", "2026-12-26"):
+        tell(sandbox, "holiday.announced", {"on": day})
+    for limit, heard in (1, ["ledger.process_bank_events"]), (2, []):
+        forget_nudges(nudges)
+        assert events.process_bank_events(rail=None, now=timezone.now(), rng=Random(3), limit=limit) == 1
+        assert nudges == heard
+
+
+def test_an_event_that_another_worker_has_is_passed_over(sandbox: RunningSandbox, owner_dsn: str) -> None:
+    for day in ("2026-12-25", "2026-12-26"):
+        tell(sandbox, "holiday.announced", {"on": day})
+    with psycopg.connect(owner_dsn) as another:
+        another.execute(
+            "SELECT FROM ledger_inboundevent WHERE payload #>> '{data,on}' = '2026-12-25' FOR NO KEY UPDATE"
+        )
+        assert process() == 1
+        assert InboundEvent.objects.get(processed_at=None).payload["data"] == {"on": "2026-12-25"}
+    assert process() == 1

@@ -2,15 +2,15 @@
 
 import psycopg
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, transaction
 
 from accounts.models import Account
-from ledger import tasks
+from ledger import steps, tasks
 from ledger.models import Entry, Escalation, WorkItem
 from ledger.services import clearing
 from tests.ledger import flows
 from tests.ledger.test_escalations import resolve
-from tests.support.factories import make_account
+from tests.support.factories import forget_nudges, make_account
 from tests.support.pipeline import run_until_idle, verify
 from wallet_project.sandbox.embedding import RunningSandbox
 from wallet_project.utils.nudges import lower_flag
@@ -44,6 +44,7 @@ def test_a_poisoned_unit_is_set_aside_and_the_others_clear(owner_connection: psy
     assert (flows.status(bad), WorkItem.objects.get().stage) == ("pending", "parked")
     escalation = Escalation.objects.get()
     assert (escalation.kind, escalation.transaction_id) == ("poisoned_unit", bad.id)
+    assert (escalation.subject_type, escalation.subject_id) == ("transaction", str(bad.id))
     assert clearing.clear_due() == 0
     assert flows.balances(source) == (9_940, 9_930)
     verify("--no-bank")
@@ -137,6 +138,15 @@ def test_a_full_batch_asks_for_another(nudges: list[str]) -> None:
     assert nudges == ["ledger.clear_due"]
     assert clearing.clear_due(limit=3) == 2
     assert nudges == ["ledger.clear_due"]
+
+
+def test_an_approval_wakes_the_clearing_and_what_talks_to_banks_once(nudges: list[str]) -> None:
+    made = flows.transfer(make_account(funded=100), make_account(), 10)
+    for approved, heard in ({made.id}, ["ledger.clear_due", "ledger.dispatch_rails"]), (set(), []):
+        forget_nudges(nudges)
+        with transaction.atomic():
+            assert steps.approve([made.id]) == approved
+        assert nudges == heard
 
 
 def test_a_task_lowers_the_flag_first_and_works_until_nothing_is_due(nudges: list[str]) -> None:

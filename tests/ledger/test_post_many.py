@@ -192,7 +192,8 @@ def test_nobody_reads_all_accounts_also_when_plans_are_from_when_there_were_few(
 def test_what_does_not_fit_is_refused_in_order_and_a_smaller_one_may_still_fit() -> None:
     payer, other, payee = money.new_account(100), money.new_account(50), money.new_account()
     wanted = [(payer, 60), (payer, 50), (other, 50), (payer, 40), (payer, 1), (other, 1)]
-    answers = posting.post_many([sending(account, payee, amount) for account, amount in wanted])
+    # Halved, until each stands alone, they would come out the same if what is left were counted wrongly.
+    answers = posting.post_at_once([sending(account, payee, amount) for account, amount in wanted])
     refused = "insufficient_funds"
     assert outcomes(answers) == ["created", refused, "created", "created", refused, refused]
     assert (money.balances(payer), money.balances(other)) == ((100, 0), (50, 0))

@@ -14,8 +14,10 @@ from accounts.models import IdempotencyClaim
 from ledger import posting
 from ledger.posting import Asked, many
 from ledger.posting.requests import ReversalExceeds
+from tests.ledger import test_bulk as bulk
 from tests.ledger.test_post_many import _frozen, asked, outcomes, sending
 from tests.support import money
+from tests.support.factories import make_account
 from tests.support.pipeline import verify
 from wallet_project.utils.ids import uuid7
 
@@ -48,6 +50,12 @@ def test_a_poisoned_unit_fails_alone(poison: str, place: int) -> None:
     assert outcomes(answers).count("created") == 6
     assert money.balances(payer) == (100, 94)
     assert not IdempotencyClaim.objects.filter(key=units[place].key).exists()
+
+
+def test_of_a_bulk_one_that_the_database_can_not_bear_is_told_so_and_the_others_are_accepted(poison: str) -> None:
+    payer, payee = make_account(funded=100), make_account()
+    answer = bulk.send(payer, bulk.body(bulk.item(payer, payee, 1), bulk.item(payer, payee, 1, reference=poison)))
+    assert bulk.outcomes(answer) == ["accepted", "rejected internal_error"]
 
 
 def test_of_halves_those_that_can_not_be_posted_now_are_told_so_and_the_others_are_posted(

@@ -250,7 +250,10 @@ def test_moving_to_another_stage_ends_the_lease_and_the_count_of_attempts(payer:
 
 
 def test_what_is_set_aside_says_why_and_waits_for_nobody(payer: Account, payee: Account) -> None:
-    unit, other = (unit_of(money.transfer(payer, payee, 1)) for _ in range(2))
+    hold = replace(money.leg("transfer", payer, payee, 1), expires_in=3_600)
+    unit, other = (
+        unit_of(money.post(leg, actor=owner(payer))) for leg in (hold, money.leg("transfer", payer, payee, 1))
+    )
     posting.claim("screening", limit=2, lease=LEASE)
     with transaction.atomic():
         assert posting.park([unit], "x" * 501) == {unit}
@@ -262,6 +265,7 @@ def test_what_is_set_aside_says_why_and_waits_for_nobody(payer: Account, payee: 
     item = WorkItem.objects.get(unit_id=unit)
     assert (item.stage, item.attempts, item.last_error, item.lease_token) == ("screening", 0, "", None)
     assert item.next_at is not None
+    assert item.next_at <= timezone.now(), "what is not approved is screened at once, a hold too"
 
 
 @pytest.mark.parametrize(

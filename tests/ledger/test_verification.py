@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from io import StringIO
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 import pytest
@@ -12,6 +13,8 @@ from django.utils import timezone
 
 from accounts.models import Account
 from ledger.models import Entry, RailTransfer
+from ledger.rails import BankBook, configured_rail
+from ledger.reconciliation import BankBookCheck
 from tests.ledger import flows
 from tests.support import money
 from tests.support.factories import make_account
@@ -294,6 +297,19 @@ def test_i9_a_cent_that_the_bank_does_not_have(
     assert RailTransfer.objects.get().key in text
 
 
+def test_i9_a_balance_that_its_movements_do_not_make_up(account: Account, sandbox: RunningSandbox) -> None:
+    class OneCentMore:
+        def book(self, currency: str) -> BankBook:
+            book = configured_rail().book(currency)
+            return replace(book, balance=book.balance + 1) if currency == "EUR" else book
+
+    check = BankBookCheck(rail=cast(Any, OneCentMore))
+    check.before()
+    check.read()
+    found = {"problem": "the sums differ", "currency": "EUR", "ours": 5_000, "in_flight": 0, "bank": 5_001}
+    assert check.result().offending == [found]
+
+
 def test_i9_a_payment_that_the_bank_has_made_without_us(account: Account, sandbox: RunningSandbox) -> None:
     sandbox.bank.credit({"amount": 3, "currency": "EUR", "reference": "who"})
     verify()
@@ -327,7 +343,6 @@ def test_i9_what_the_bank_has_done_and_we_have_not_posted_is_in_flight(
 
     from django.utils import timezone
 
-    from ledger.rails import configured_rail
     from ledger.services.rails import dispatch_rails
 
     made = flows.withdraw(account, 400, name="SBX-SETTLE")

@@ -417,6 +417,12 @@ def test_a_wrong_limit(house: House, table: str, row: Row, guard: str) -> None:
     assert refused_by(lambda: house.insert(table, row)) == guard
 
 
+def test_a_limit_may_be_one_of_any_kind_alone(house: House) -> None:
+    for column in ("per_transaction", "per_day", "per_30_days"):
+        for name, scope in ((column, "account"), (f"level_{column}", "customer")):
+            house.insert("ledger_limit", {**limit(per_day=None, owner_id=uuid4(), scope=scope), name: 5})
+
+
 @pytest.mark.parametrize(
     ("table", "row", "guard"),
     [("ledger_limit", limit(), "limit_one_of_an_owner"), ("ledger_usage", usage(), "usage_one_a_day")],

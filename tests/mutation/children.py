@@ -24,12 +24,6 @@ class Failure:
     timed_out: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Ran:
-    test: str
-    seconds: float
-
-
 class FirstError:
     """A pytest plugin that keeps the exception of the last test that failed."""
 
@@ -49,20 +43,20 @@ def run_in_child(
     seconds: Callable[[str], float],
     prepare: Callable[[], None],
     errors: FirstError,
-    keep_going: bool = False,
-    after_each: Callable[[str], dict[str, Any]] | None = None,
-) -> tuple[list[Failure], list[Ran], list[dict[str, Any]]]:
-    """Fork, `prepare`, run the tests in this order until one fails (or all of them).
+    after_each: Callable[[str, float, str], None] | None = None,
+) -> tuple[Failure | None, int]:
+    """Fork, `prepare`, run the tests in this order until one fails; all of them if there is an `after_each`, which is
+    called in the child with the test, its seconds and its error, if any.
 
-    `seconds` says how long each may take; a test that takes longer is a failure, and ends it. Returns the failures,
-    what ran, and what `after_each` found out in the child.
+    `seconds` says how long each may take; a test that takes longer is a failure, and ends it. Returns the failure that
+    ended it, and how many ran.
     """
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(reader)
         os.setsid()
-        _be_the_child(writer, items, prepare, errors, keep_going, after_each)
+        _be_the_child(writer, items, prepare, errors, after_each)
     os.close(writer)
     try:
         with os.fdopen(reader) as lines:
@@ -76,8 +70,7 @@ def _be_the_child(
     items: Sequence[pytest.Item],
     prepare: Callable[[], None],
     errors: FirstError,
-    keep_going: bool,
-    after_each: Callable[[str], dict[str, Any]] | None,
+    after_each: Callable[[str, float, str], None] | None,
 ) -> None:
     """Never returns: what pytest would do at its end belongs to the parent."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -86,7 +79,7 @@ def _be_the_child(
     with os.fdopen(writer, "w", buffering=1) as out:
         try:
             prepare()
-            _run(out, items, errors, keep_going, after_each)
+            _run(out, items, errors, after_each)
         except BaseException as error:
             _say(out, failed={"test": "", "error": f"the child broke: {error!r}", "sqlstate": ""})
         _say(out, ended=True)
@@ -97,8 +90,7 @@ def _run(
     out: TextIO,
     items: Sequence[pytest.Item],
     errors: FirstError,
-    keep_going: bool,
-    after_each: Callable[[str], dict[str, Any]] | None,
+    after_each: Callable[[str, float, str], None] | None,
 ) -> None:
     for number, item in enumerate(items):
         _say(out, starting=item.nodeid)
@@ -106,22 +98,20 @@ def _run(
         began = time.monotonic()
         following = items[number + 1] if number + 1 < len(items) else None
         reports = runtestprotocol(item, log=False, nextitem=following)
-        _say(out, ran={"test": item.nodeid, "seconds": round(time.monotonic() - began, 3)})
-        if after_each is not None:
-            _say(out, found=after_each(item.nodeid))
+        seconds = round(time.monotonic() - began, 3)
+        _say(out, ran=item.nodeid)
         bad = next((report for report in reports if report.failed), None)
-        if bad is not None:
-            text = f"{type(errors.error).__name__}: {errors.error}" if errors.error else str(bad.longrepr)
-            _say(
-                out,
-                failed={
-                    "test": item.nodeid,
-                    "error": " ".join(text.split())[:200],
-                    "sqlstate": _sqlstate(errors.error),
-                },
-            )
-            if not keep_going:
-                return
+        error = _error(bad, errors) if bad is not None else ""
+        if after_each is not None:
+            after_each(item.nodeid, seconds, error)
+        elif bad is not None:
+            _say(out, failed={"test": item.nodeid, "error": error, "sqlstate": _sqlstate(errors.error)})
+            return
+
+
+def _error(bad: pytest.TestReport, errors: FirstError) -> str:
+    text = f"{type(errors.error).__name__}: {errors.error}" if errors.error else str(bad.longrepr)
+    return " ".join(text.split())[:200]
 
 
 def _say(out: TextIO, **message: Any) -> None:
@@ -136,25 +126,19 @@ def _sqlstate(error: BaseException | None) -> str:
     return ""
 
 
-def _listen(
-    pid: int, lines: TextIO, seconds: Callable[[str], float]
-) -> tuple[list[Failure], list[Ran], list[dict[str, Any]]]:
-    failures: list[Failure] = []
-    ran: list[Ran] = []
-    found: list[dict[str, Any]] = []
+def _listen(pid: int, lines: TextIO, seconds: Callable[[str], float]) -> tuple[Failure | None, int]:
+    failure: Failure | None = None
+    ran = 0
     running, deadline = "", time.monotonic() + 60
     pending = ""
     while True:
         ready, _, _ = select.select([lines], [], [], max(0.0, deadline - time.monotonic()))
         if not ready:
             os.killpg(pid, signal.SIGKILL)
-            failures.append(Failure(running, "took too long", timed_out=True))
-            return failures, ran, found
+            return Failure(running, "took too long", timed_out=True), ran
         chunk = os.read(lines.fileno(), 65536).decode()
         if not chunk:
-            if not any(failure.error for failure in failures):
-                failures.append(Failure(running, "the process died"))
-            return failures, ran, found
+            return failure or Failure(running, "the process died"), ran
         pending += chunk
         *whole, pending = pending.split("\n")
         for line in whole:
@@ -163,10 +147,8 @@ def _listen(
                 running = message["starting"]
                 deadline = time.monotonic() + seconds(running)
             elif "ran" in message:
-                ran.append(Ran(**message["ran"]))
-            elif "found" in message:
-                found.append(message["found"])
+                ran += 1
             elif "failed" in message:
-                failures.append(Failure(**message["failed"]))
+                failure = Failure(**message["failed"])
             elif "ended" in message:
-                return failures, ran, found
+                return failure, ran

@@ -2,7 +2,8 @@
 
 import ast
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from psycopg import sql
 
 from tests.mutation.mutants import Mutant
 from tests.mutation.python_patch import install
-from tests.support.database import Databases
+from tests.support.database import Database, Databases
 from tests.support.servers import TestServers
 from wallet_project.embedded import roles
 from wallet_project.embedded.postgres import ADMIN
@@ -29,19 +30,34 @@ def count_calls(admin: psycopg.Connection) -> None:
 
 
 def watch_databases(servers: TestServers) -> None:
-    """Read the counts of each test's database before it is dropped."""
-    drop = Databases._drop
+    """Read the counts of each test's database after the test: before it is dropped, or before the next test has it."""
+    drop, lent = Databases._drop, Databases.lent
 
-    def read_and_drop(self: Databases, name: str) -> None:
+    def read(databases: Databases, name: str, own: list[int]) -> None:
         # A session reports what it has counted when it ends.
         deadline = time.monotonic() + _ENDS_SECONDS
-        while time.monotonic() < deadline and self._sessions(name, []):
+        while time.monotonic() < deadline and databases._sessions(name, own):
             time.sleep(0.005)
         with psycopg.connect(servers.database_url(ADMIN, name), autocommit=True) as connection:
             seen.update(row[0] for row in connection.execute(_COUNTED))
+            connection.execute("SELECT pg_stat_reset()")
+
+    def read_and_drop(self: Databases, name: str) -> None:
+        read(self, name, [])
         drop(self, name)
 
+    @contextmanager
+    def lend_and_read(self: Databases) -> Iterator[Database]:
+        with lent(self) as database:
+            yield database
+        if self._kept is not None:
+            # The sessions that stay for the next test are told to report.
+            for session in self._kept.sessions.values():
+                session.execute("SELECT pg_stat_force_next_flush()")
+            read(self, database.name, self._own(self._kept))
+
     Databases._drop = read_and_drop  # type: ignore[method-assign]
+    Databases.lent = lend_and_read  # type: ignore[method-assign]
 
 
 def watch_functions(mutants: Iterable[Mutant], sources: dict[str, str]) -> None:

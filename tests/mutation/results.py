@@ -56,6 +56,7 @@ def read(folder: Path) -> dict[str, Result]:
 
 
 def append(path: Path, row: Result) -> None:
+    """All workers write to one file, so that it is in the order in which they found out."""
     with path.open("a") as out:
         out.write(json.dumps(asdict(row), ensure_ascii=False) + "\n")
 

@@ -16,7 +16,8 @@ from tests.mutation.results import Result
 class Selection:
     """`only`: parts of names, one of which a mutant's must have; `sample` of those, drawn with `seed`; of these the
     `share`-th of `shares`. `retry`: judge those that survived once more. `slowest`: tests that take longer are left
-    out (seconds). `patience`: how many tests a mutant is shown to; 0: all."""
+    out (seconds). `patience`: how many tests a mutant is shown to; 0: all. `first`: parts of
+    the names of tests that those judged again are shown to before all others."""
 
     kept_in: str
     only: tuple[str, ...] = ()
@@ -28,6 +29,12 @@ class Selection:
     slowest: float = 15.0
     patience: int = 0
     only_baseline: bool = False
+    first: tuple[str, ...] = ()
+
+    @property
+    def worker(self) -> str:
+        """What tests/conftest.py takes it for, so that it uses the servers of the run and databases of its own."""
+        return f"gw{self.share}"
 
     @property
     def folder(self) -> Path:
@@ -63,4 +70,4 @@ class Selection:
     @classmethod
     def read(cls, text: str) -> Self:
         row = json.loads(text)
-        return cls(**{**row, "only": tuple(row["only"])})
+        return cls(**{**row, "only": tuple(row["only"]), "first": tuple(row["first"])})

@@ -1,5 +1,6 @@
 """The tool tells what is noticed from what is not, on functions of a few lines."""
 
+import json
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -8,7 +9,7 @@ import psycopg
 import pytest
 from _pytest.runner import SetupState
 
-from tests.mutation import catalogue, python_files, python_patch, report, results, sql_files
+from tests.mutation import baseline, catalogue, python_files, python_patch, report, results, sql_files
 from tests.mutation.children import FirstError, run_in_child
 from tests.mutation.order import Experience
 from tests.mutation.selection import Selection
@@ -122,23 +123,23 @@ def test_a_mutant_of_python_is_in_force_for_who_imported_the_function_before(mon
     }
 
 
-def run(request: pytest.FixtureRequest, *checks: Any, seconds: float = 20) -> list[str]:
-    """Names of those of the functions that fail when they are run as tests in a child."""
+def run(request: pytest.FixtureRequest, *checks: Any, seconds: float = 20) -> tuple[str, int]:
+    """Which of the functions ends a child that runs them as tests, and how many have run."""
     session = request.session
     errors = FirstError()
     request.config.pluginmanager.register(errors)
     try:
         items = [pytest.Function.from_parent(request.node.parent, name=c.__name__, callobj=c) for c in checks]
-        failures, _, _ = run_in_child(
+        failure, ran = run_in_child(
             items,
             seconds=lambda _: seconds,
             prepare=lambda: setattr(session, "_setupstate", SetupState()),
             errors=errors,
-            keep_going=True,
         )
     finally:
         request.config.pluginmanager.unregister(errors)
-    return [failure.test.rpartition("::")[2] + (" too late" if failure.timed_out else "") for failure in failures]
+    assert failure is not None
+    return failure.test.rpartition("::")[2] + (" too late" if failure.timed_out else ""), ran
 
 
 def test_a_child_says_which_tests_fail_and_hang(request: pytest.FixtureRequest) -> None:
@@ -151,8 +152,8 @@ def test_a_child_says_which_tests_fail_and_hang(request: pytest.FixtureRequest) 
     def hangs() -> None:
         __import__("threading").Event().wait()
 
-    assert run(request, passes, fails) == ["fails"]
-    assert run(request, passes, hangs, seconds=1) == ["hangs too late"]
+    assert run(request, passes, fails, passes) == ("fails", 2)
+    assert run(request, passes, hangs, seconds=1) == ("hangs too late", 1)
 
 
 def test_who_noticed_before_is_asked_first_and_who_runs_it_before_who_does_not() -> None:
@@ -165,6 +166,24 @@ def test_who_noticed_before_is_asked_first_and_who_runs_it_before_who_does_not()
         experience.killed("fee.sql", "fee", "slow")
     assert experience.tests_for(mutant, patience=0) == ["slow", "quick", "other"]
     assert experience.tests_for(mutant, patience=1) == ["slow"]
+    assert experience.tests_for(mutant, patience=0, first=["oth"]) == ["other", "slow", "quick"]
+
+
+def test_what_is_not_measured_is_taken_to_run_what_the_rest_of_its_file_runs(tmp_path: Path) -> None:
+    ran = {"seconds": 0.1, "functions": ["fee"], "failed": "", "file": "as it was"}
+    rows = [{**ran, "test": "a.py::measured"}, {**ran, "test": "a.py::fails", "functions": ["hold"], "failed": "why"}]
+    path = tmp_path / f"baseline-{baseline._digest_of_code()}-0.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    items: Any = dict.fromkeys(["a.py::measured", "a.py::fails", "a.py::new", "b.py::new"])
+    said: list[str] = []
+    nobody: Any = None
+    found = baseline.Baseline(tmp_path, items, FirstError(), nobody, nobody, said.append).experience(slowest=15)
+    assert found.functions == {
+        "a.py::measured": {"fee"},
+        "a.py::new": {"fee", "hold"},
+        "b.py::new": set(),
+    }
+    assert said == ["fails without a mutant, and is left out: a.py::fails: why"]
 
 
 def test_a_sample_depends_on_its_seed_and_the_shares_make_up_the_whole() -> None:

@@ -5,7 +5,7 @@ the mutant is installed in.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +26,6 @@ from tests.support.servers import TestServers
 from wallet_project.embedded import roles
 from wallet_project.embedded.postgres import ADMIN
 
-_RACES = ("race", "at_once")
 _COMPARES_TEXTS = "wallet_project.guards.checks"
 
 
@@ -72,18 +71,20 @@ class Run:
         everything = self._everything()
         results.write_list(folder / "mutants.jsonl", everything)
         baseline = Baseline(folder, self.items, self.errors, self.servers, self.admin, self.selection.say)
-        experience = baseline.experience(everything, slowest=self.selection.slowest)
         if self.selection.only_baseline:
+            baseline.measure(everything, share=self.selection.share, shares=self.selection.shares)
             return
+        experience = baseline.experience(slowest=self.selection.slowest)
         known = results.read(folder)
         for row in known.values():
             if row.verdict == "killed":
                 experience.killed(row.file, row.place, row.test)
         mine = self.selection.share_of(self.selection.drawn(everything))
-        todo = [m for m in mine if m.id not in known or self.selection.again(known[m.id])]
+        new = [mutant for mutant in mine if mutant.id not in known]
+        todo = [*new, *(mutant for mutant in mine if mutant.id in known and self.selection.again(known[mutant.id]))]
         for number, mutant in enumerate(todo, 1):
-            row = self._judge(mutant, experience)
-            results.append(folder / f"results-{self.selection.share}.jsonl", row)
+            row = self._judge(mutant, experience, first=self.selection.first if mutant.id in known else ())
+            results.append(folder / "results.jsonl", row)
             if row.verdict == "killed":
                 experience.killed(mutant.file, mutant.place, row.test)
             self.selection.tell(number, len(todo), row)
@@ -95,9 +96,9 @@ class Run:
 
     # One mutant.
 
-    def _judge(self, mutant: Mutant, experience: Experience) -> results.Result:
+    def _judge(self, mutant: Mutant, experience: Experience, *, first: Sequence[str]) -> results.Result:
         began = time.monotonic()
-        tests = experience.tests_for(mutant, patience=self.selection.patience)
+        tests = experience.tests_for(mutant, patience=self.selection.patience, first=first)
         verdict = partial(results.result, mutant)
         with self._copy(roles.DATABASE) as template:
             if mutant.sql:
@@ -116,9 +117,15 @@ class Run:
                     return verdict(
                         "not installable", test=failure.test, error=failure.error, seconds=seconds, tests_run=count
                     )
-                if not self._is_shaky(failure) or self._passes_without(failure.test, experience):
+                if self._by_the_mutant(mutant, template, failure, experience):
                     return verdict("killed", test=failure.test, error=failure.error, seconds=seconds, tests_run=count)
                 tests = tests[tests.index(failure.test) + 1 :]
+
+    def _by_the_mutant(self, mutant: Mutant, template: str, failure: Failure, experience: Experience) -> bool:
+        """Not by a race, a clock or a machine with too much to do: with the mutant the test fails alone as well, and
+        without it it passes."""
+        again, _ = self._first_failure(mutant, template, [failure.test], experience)
+        return again is not None and self._passes_without(failure.test, experience)
 
     def _first_failure(
         self, mutant: Mutant, template: str, tests: list[str], experience: Experience
@@ -128,14 +135,14 @@ class Run:
             if mutant.area == "python":
                 python_patch.install(mutant)
 
-        failures, ran, _ = run_in_child(
+        failure, ran = run_in_child(
             [self.items[test] for test in tests],
             seconds=lambda test: 20 + 8 * experience.seconds.get(test, 0),
             prepare=prepare,
             errors=self.errors,
         )
         self._drop_leftovers()
-        return (failures[0] if failures else None), len(ran)
+        return failure, ran
 
     @staticmethod
     def _is_no_sql(mutant: Mutant, failure: Failure) -> bool:
@@ -143,26 +150,21 @@ class Run:
         language that looks first. (42501 is a refusal.)"""
         return mutant.area == "sql" and failure.sqlstate.startswith("42") and failure.sqlstate != "42501"
 
-    @staticmethod
-    def _is_shaky(failure: Failure) -> bool:
-        return failure.timed_out or any(word in failure.test for word in _RACES)
-
     def _passes_without(self, test: str, experience: Experience) -> bool:
-        """What a race or a clock decides counts only if the same test passes now without the mutant."""
-        failures, _, _ = run_in_child(
+        failure, _ = run_in_child(
             [self.items[test]],
             seconds=lambda _: 20 + 8 * experience.seconds.get(test, 0),
             prepare=lambda: None,
             errors=self.errors,
         )
         self._drop_leftovers()
-        return not failures
+        return failure is None
 
     # Databases.
 
     @contextmanager
     def _copy(self, template: str) -> Iterator[str]:
-        name = "mutated"
+        name = f"mutated_{self.selection.share}"
         self._drop(name)
         roles.create_database(self.admin, name, template=template)
         try:
@@ -174,7 +176,9 @@ class Run:
         return psycopg.connect(self.servers.database_url(ADMIN, name), autocommit=True)
 
     def _drop_leftovers(self) -> None:
-        for (name,) in self.admin.execute("SELECT datname FROM pg_database WHERE datname LIKE 'test\\_%'").fetchall():
+        mine = f"test_{self.selection.worker}_"
+        found = self.admin.execute("SELECT datname FROM pg_database WHERE datname ^@ %s", [mine])
+        for (name,) in found.fetchall():
             self._drop(name)
 
     def _drop(self, name: str) -> None:

@@ -114,8 +114,12 @@ class Databases:
                 self._give_up()
 
     def _put_back(self, kept: "_Kept") -> bool:
-        own = [kept.pristine.pid, *(session.info.backend_pid for session in kept.sessions.values())]
-        return self._alone(kept.database.name, own) and kept.pristine.restored()
+        return self._alone(kept.database.name, self._own(kept)) and kept.pristine.restored()
+
+    @staticmethod
+    def _own(kept: "_Kept") -> list[int]:
+        """The sessions that stay in it between tests."""
+        return [kept.pristine.pid, *(session.info.backend_pid for session in kept.sessions.values())]
 
     def _give_up(self) -> None:
         if self._kept is not None:
