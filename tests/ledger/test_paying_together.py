@@ -258,7 +258,7 @@ def test_a_teller_whose_connection_has_died_serves_on_with_another(street: Stree
 
 
 def test_who_waits_too_long_at_the_door_is_told_to_come_again_and_his_key_is_free() -> None:
-    street = Street(slow_seconds=0.05, wait_seconds=1, answer_seconds=2)
+    street = Street(slow_seconds=0.05, wait_seconds=3, answer_seconds=4)
     payer, payee = money.new_account(100), money.new_account()
     street.go_on.clear()
     # As many as there are tellers are held up one after the other, then nobody is left for the next.
