@@ -191,18 +191,19 @@ class Town:
 
     def pass_days(self, days: int) -> None:
         """All that the ledger has is so much older."""
-        for table, column, kind in self._times():
+        for table, columns, kind in self._times():
             # Days that are unique would get in each other's way: they go far back first, where there are none.
             for step in (days,) if kind != "date" else (days + _FAR, -_FAR):
-                age = "{0} = {0} - %s::int" if kind == "date" else "{0} = {0} - make_interval(days => %s)"
-                update = sql.SQL("UPDATE {1} SET " + age).format(sql.Identifier(column), sql.Identifier(table))
-                self._admin.execute(update, [step])
+                age = "{0} = {0} - %(days)s::int" if kind == "date" else "{0} = {0} - make_interval(days => %(days)s)"
+                # All of a row at once: how long it waited is held to its times.
+                ages = sql.SQL(", ").join(sql.SQL(age).format(sql.Identifier(column)) for column in columns)
+                self._admin.execute(sql.SQL("UPDATE {} SET {}").format(sql.Identifier(table), ages), {"days": step})
 
     def _times(self) -> list[Any]:
         return self._admin.execute(
-            "SELECT c.table_name, c.column_name, c.data_type FROM information_schema.columns c "
+            "SELECT c.table_name, array_agg(c.column_name::text), c.data_type FROM information_schema.columns c "
             "WHERE c.table_schema = 'public' AND c.table_name LIKE 'ledger%' "
-            "AND c.data_type IN ('timestamp with time zone', 'date') ORDER BY 1, 2"
+            "AND c.data_type IN ('timestamp with time zone', 'date') GROUP BY 1, 3 ORDER BY 1, 3"
         ).fetchall()
 
     def together(
