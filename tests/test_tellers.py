@@ -149,14 +149,16 @@ def test_nobody_waits_for_whoever_is_held_up_and_whom_he_has_taken_learn_that_it
     assert served.times[:2] == [["held up"], ["next"]]
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_teller_who_dies_keeps_nobody(served: Served, threads: ThreadPoolExecutor) -> None:
+def test_a_teller_who_dies_keeps_nobody(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    died: list[Any] = []
+    monkeypatch.setattr(threading, "excepthook", died.append)
     served.held_up = False
     tellers = patient(served)
     # SystemExit ends a thread without a word.
     assert _visit(tellers, "fatal") is None
     assert _visit(tellers, "the next") is None
     assert served.times == [["fatal"], ["the next"]]
+    assert wait_until(lambda: len(died) == 1, seconds=30)
 
 
 def test_two_hundred_at_once_are_each_served_once(served: Served) -> None:
