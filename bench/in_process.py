@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 from bench.town import Person
+from wallet_project.utils.memory import keep_what_is_here
 
 if TYPE_CHECKING:
     from ledger.posting import Asked
@@ -81,6 +82,8 @@ def _everywhere(
     from django.db import connections
 
     connections.close_all()
+    # As a worker does before it forks.
+    keep_what_is_here()
     context = multiprocessing.get_context("fork")
     barrier = context.Barrier(PROCESSES + 1)
     results = context.SimpleQueue()
