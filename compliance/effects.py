@@ -79,8 +79,7 @@ def close_ended(case: Case, *, actor: Actor, now: datetime) -> None:
             _ended_by_itself(screening, actor=actor, now=now)
     if case.payer_screening_id is not None:
         payer = PayerScreening.objects.select_for_update(no_key=True).get(id=case.payer_screening_id)
-        if payer.status == PayerScreeningStatus.IN_REVIEW:
-            _decide_payer(payer, "refuse", reason="The deposit ended before it was decided.", actor=actor, now=now)
+        _deposit_ended(payer, actor=actor, now=now)
     reason = "It ended by itself before it was decided."
     if case.escalation is not None:
         said = StateChange.objects.filter(machine="escalation", subject_id=case.escalation.id).latest("id").reason
@@ -187,8 +186,7 @@ def _payer(of_case: PayerScreening, verdict: CaseVerdict, *, reason: str, actor:
     stage = ledger.lock([unit]).get(unit)
     screening = PayerScreening.objects.select_for_update(no_key=True).get(id=of_case.id)
     if stage is None:
-        because = "The deposit ended before it was decided."
-        _decide_payer(screening, "refuse", reason=because, actor=actor, now=now)
+        _deposit_ended(screening, actor=actor, now=now)
         return "Without effect, the deposit had ended before"
     if stage != Stage.REVIEW:
         raise UnitElsewhere(stage=stage)
@@ -208,6 +206,11 @@ def _deposit_of(screening: PayerScreening) -> Transaction:
     assert screening.transaction is not None, "a payer who is only shown has no case of his own"
     found: Transaction = screening.transaction
     return found
+
+
+def _deposit_ended(screening: PayerScreening, *, actor: Actor, now: datetime) -> None:
+    if screening.status == PayerScreeningStatus.IN_REVIEW:
+        _decide_payer(screening, "refuse", reason="The deposit ended before it was decided.", actor=actor, now=now)
 
 
 def _decide_payer(screening: PayerScreening, transition: str, *, reason: str, actor: Actor, now: datetime) -> None:

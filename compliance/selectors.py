@@ -31,9 +31,7 @@ from wallet_project.utils.verification import Verified, rows
 
 _BY_SUBJECT: Final = ["screening", "kyc_check", "escalation", "name_screening", "payer_screening"]
 _MONEY: Final = ("screening__transaction", "payer_screening__transaction")
-_ABOUT_SCREENING: Final = (CaseVerdict.APPROVE, CaseVerdict.REJECT)
-_ABOUT_NAME: Final = (CaseVerdict.APPROVE, CaseVerdict.REJECT)
-_ABOUT_PAYER: Final = (CaseVerdict.APPROVE, CaseVerdict.REJECT)
+_YES_OR_NO: Final = (CaseVerdict.APPROVE, CaseVerdict.REJECT)
 _ABOUT_IDENTITY: Final = (CaseVerdict.APPROVE, CaseVerdict.REJECT, CaseVerdict.RETRY)
 _ABOUT_ESCALATION: Final = (CaseVerdict.RETRY, CaseVerdict.FAIL, CaseVerdict.ACKNOWLEDGE)
 
@@ -73,11 +71,11 @@ class CaseFile:
 def possible_verdicts(case: Case) -> tuple[CaseVerdict, ...]:
     """What a case can be decided to be, by what it is about."""
     if case.screening_id is not None:
-        return _ABOUT_SCREENING
+        return _YES_OR_NO
     if case.name_screening_id is not None:
-        return _ABOUT_NAME
+        return _YES_OR_NO
     if case.payer_screening_id is not None:
-        return _ABOUT_PAYER
+        return _YES_OR_NO
     return _ABOUT_IDENTITY if case.kyc_check_id is not None else _ABOUT_ESCALATION
 
 
@@ -103,6 +101,11 @@ def money_of(case: Case) -> Transaction | None:
     """The transaction that waits for a case's decision; None where it is about something else."""
     about = case.screening or case.payer_screening
     return about.transaction if about is not None else None
+
+
+def transaction_of(case: Case) -> Transaction | None:
+    """The transaction that a case is about, whether it waits or staff are asked what became of it."""
+    return money_of(case) or (case.escalation.transaction if case.escalation is not None else None)
 
 
 def case_queue() -> QuerySet[Case]:
@@ -137,13 +140,10 @@ def case_file(case_id: UUID) -> CaseFile | None:
 def _history(case: Case) -> list[HistoryLine]:
     """The logs of the case, of what it is about, and of the money or the person behind that, in order of time."""
     own = [case.id, case.screening_id, case.kyc_check_id, case.name_screening_id, case.payer_screening_id]
-    money = money_of(case)
-    about = money.id if money is not None else None
-    if case.escalation is not None:
-        about = case.escalation.transaction_id
+    about = transaction_of(case)
     lines = [
         *StateChange.objects.filter(subject_id__in=[id_ for id_ in own if id_]),
-        *LedgerChange.objects.filter(subject_id__in=[id_ for id_ in (about, case.escalation_id) if id_]),
+        *LedgerChange.objects.filter(subject_id__in=[id_ for id_ in (about and about.id, case.escalation_id) if id_]),
     ]
     of_person = case.kyc_check_id is not None or case.name_screening_id is not None
     if of_person and case.customer_id is not None:

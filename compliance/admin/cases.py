@@ -18,7 +18,7 @@ from compliance.admin.names import looked_at, matches_table
 from compliance.admin.payers import payer_values
 from compliance.admin.queue import AboutFilter, QueueFilter
 from compliance.models import Case, KycCheck, NameScreening, PayerScreening, Screening
-from compliance.selectors import CaseFile, case_file, money_of
+from compliance.selectors import CaseFile, case_file, transaction_of
 from compliance.states import CaseStatus
 from ledger.admin.suspense import suspended
 from ledger.models import Escalation, Transaction
@@ -134,13 +134,6 @@ class CaseAdmin(StaffActionsMixin, ExactSearchMixin, BigTableAdmin):
         return format_html("{} {}", instant(row.due_at), badge("overdue", tone="danger"))
 
 
-def transaction_of(case: Case) -> Transaction | None:
-    money = money_of(case)
-    if money is not None:
-        return money
-    return case.escalation.transaction if case.escalation is not None else None
-
-
 def file_of(case: Any) -> CaseFile:
     """Read once for all panels of a page."""
     if not hasattr(case, "file_read"):
@@ -181,30 +174,23 @@ def why_shown(request: HttpRequest, row: Case) -> SafeString:
             )
         ]
     elif row.name_screening is not None:
-        parts += [
-            reason,
-            columns(
-                heading("What the customer said") + named_values(row.name_screening.asked),
-                heading("Looked at") + looked_at(row.name_screening),
-            ),
-            heading("Who is on the lists"),
-            matches_table(row.name_screening),
-        ]
+        said = heading("What the customer said") + named_values(row.name_screening.asked)
+        looked = heading("Looked at") + looked_at(row.name_screening)
+        parts += [reason, *_met(row.name_screening, said, looked)]
     elif row.payer_screening is not None and row.payer_screening.transaction is not None:
-        parts += [
-            reason,
-            columns(
-                heading("The deposit") + transaction_values(row.payer_screening.transaction),
-                heading("Who paid it, as the bank says") + payer_values(row.payer_screening),
-            ),
-            heading("Who is on the lists"),
-            matches_table(row.payer_screening),
-        ]
+        deposit = heading("The deposit") + transaction_values(row.payer_screening.transaction)
+        payer = heading("Who paid it, as the bank says") + payer_values(row.payer_screening)
+        parts += [reason, *_met(row.payer_screening, deposit, payer)]
     elif row.escalation is not None:
         parts += [reason, heading("What happened"), named_values(file.details, minor_units=True)]
         if row.escalation.transaction is not None:
             parts += [heading("The transaction"), transaction_values(row.escalation.transaction)]
     return SafeString("".join(str(part) for part in parts))
+
+
+def _met(screening: NameScreening | PayerScreening, one: str, other: str) -> list[str]:
+    """Two sides of what was looked for, and below them what of the lists it has met."""
+    return [columns(one, other), heading("Who is on the lists"), matches_table(screening)]
 
 
 def transaction_values(about: Transaction) -> str:

@@ -1,5 +1,6 @@
 """What came of looking for a customer on the lists, match by match."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
@@ -50,14 +51,18 @@ def matches_table(screening: NameScreening | Screening | PayerScreening) -> Safe
     return table(["Score", "Name on the list", "List", "Born", "Countries", "Why"], rows, empty="No new match.")
 
 
+def lists_looked_at(versions: Sequence[str]) -> list[str]:
+    found = ListVersion.objects.filter(id__in=versions).select_related("list").order_by("list__name")
+    return [link(ListVersion, each.id, f"{each.list.name}, version {each.number}") for each in found]
+
+
 def looked_at(screening: NameScreening) -> str:
-    versions = ListVersion.objects.filter(id__in=screening.versions).select_related("list").order_by("list__name")
     return named_values(
         {
             "because of": screening.get_cause_display(),
             "when (UTC)": instant(screening.created_at),
             "a match from": f"{screening.threshold} of 100",
-            "lists": [link(ListVersion, each.id, f"{each.list.name}, version {each.number}") for each in versions],
+            "lists": lists_looked_at(screening.versions),
         }
     )
 

@@ -1,15 +1,13 @@
 """Who has paid money in, as the bank named him, and what the lists say of him."""
 
-from typing import Any
-
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from accounts.admin.history import history_panel
-from compliance.admin.names import matches_table
-from compliance.models import Case, ListVersion, PayerScreening, StateChange
+from compliance.admin.names import lists_looked_at, matches_table
+from compliance.models import Case, PayerScreening, StateChange
 from ledger.models import Escalation, Transaction
 from wallet_project.utils.admin import (
     BigTableAdmin,
@@ -28,23 +26,20 @@ _TONES = {"refused": "danger", "in_review": "warning", "shown": "warning"}
 
 def payer_values(row: PayerScreening) -> str:
     """Whom it was looked for, where, and what became of it."""
-    if row.versions is None:
-        lists: Any = "they could not be read"
-    else:
-        versions = ListVersion.objects.filter(id__in=row.versions).select_related("list").order_by("list__name")
-        lists = [link(ListVersion, each.id, f"{each.list.name}, version {each.number}") for each in versions]
-    asked = {name: said for name, said in row.asked.items() if said}
-    how = {"status": badge(row.status, row.get_status_display(), tone=_TONES.get(row.status, "success"))}
     return named_values(
         {
-            **asked,
-            **how,
+            **{name: said for name, said in row.asked.items() if said},
+            "status": _status(row),
             "when (UTC)": instant(row.created_at),
             "a match from": f"{row.threshold} of 100",
-            "lists": lists,
+            "lists": "they could not be read" if row.versions is None else lists_looked_at(row.versions),
             "decided (UTC)": instant(row.decided_at),
         }
     )
+
+
+def _status(row: PayerScreening) -> str:
+    return badge(row.status, row.get_status_display(), tone=_TONES.get(row.status, "success"))
 
 
 def payer_and_matches(row: PayerScreening) -> SafeString:
@@ -86,7 +81,7 @@ class PayerScreeningAdmin(ExactSearchMixin, BigTableAdmin):
 
     @admin.display(description="status")
     def state(self, row: PayerScreening) -> str:
-        return badge(row.status, row.get_status_display(), tone=_TONES.get(row.status, "success"))
+        return _status(row)
 
     @admin.display(description="looked for")
     def looked(self, row: PayerScreening) -> str:

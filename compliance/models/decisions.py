@@ -15,6 +15,7 @@ from compliance.states import CasePriority, CaseStatus, CaseVerdict, CheckStatus
 from ledger.models import Escalation, Transaction
 from wallet_project.utils.ids import uuid7
 from wallet_project.utils.inbound import InboundEventBase
+from wallet_project.utils.model_fields import one_of
 from wallet_project.utils.transitions import StateChangeBase
 
 
@@ -108,14 +109,6 @@ class Screening(Check):
         """Decided by an officer, or it ended before anybody had."""
 
 
-def _one_of(*subjects: str) -> Q:
-    """Exactly one of the columns is filled."""
-    condition = Q()
-    for chosen in subjects:
-        condition |= Q(**{f"{subject}__isnull": subject != chosen for subject in subjects})
-    return condition
-
-
 class Case(models.Model):
     """Work for a person: one identity check, one screening, one look for a customer's or a payer's name on the lists,
     or one escalation of the ledger."""
@@ -145,7 +138,7 @@ class Case(models.Model):
         constraints = [
             models.CheckConstraint(
                 name="case_has_one_subject",
-                condition=_one_of("kyc_check", "screening", "escalation", "name_screening", "payer_screening"),
+                condition=one_of("kyc_check", "screening", "escalation", "name_screening", "payer_screening"),
             )
         ]
         permissions = [

@@ -12,6 +12,7 @@ from compliance.models.lists import ListVersion, SanctionsEntry
 from compliance.states import NameScreeningCause, NameScreeningStatus, PayerScreeningStatus
 from ledger.models import Escalation, Transaction
 from wallet_project.utils.ids import uuid7
+from wallet_project.utils.model_fields import one_of
 
 
 class NameScreening(models.Model):
@@ -113,8 +114,7 @@ class PayerScreening(models.Model):
         constraints = [
             models.CheckConstraint(
                 name="payer_screening_has_one_subject",
-                condition=Q(transaction__isnull=False, escalation__isnull=True)
-                | Q(transaction__isnull=True, escalation__isnull=False),
+                condition=one_of("transaction", "escalation"),
             )
         ]
         default_permissions = ("view",)
@@ -153,8 +153,7 @@ class DestinationMatch(models.Model):
         constraints = [
             models.CheckConstraint(
                 name="destination_match_has_one_subject",
-                condition=Q(screening__isnull=False, payer_screening__isnull=True)
-                | Q(screening__isnull=True, payer_screening__isnull=False),
+                condition=one_of("screening", "payer_screening"),
             )
         ]
         default_permissions = ("view",)

@@ -15,7 +15,7 @@ from accounts.models import User
 from accounts.staff import given_reason, require_permission
 from compliance import effects, steps
 from compliance.models import Case, CaseNote, Decision
-from compliance.selectors import money_of, needs_second_person, possible_verdicts
+from compliance.selectors import needs_second_person, possible_verdicts, transaction_of
 from compliance.states import CaseStatus, CaseVerdict
 from ledger.models import Transaction
 from wallet_project.utils.context import Actor
@@ -199,7 +199,7 @@ def _demand(case: Case, status: CaseStatus) -> None:
 
 def _demand_colleague(case: Case, officer: User) -> None:
     """Not the customer, and on neither side of the money either."""
-    about = money_of(case) or (case.escalation.transaction if case.escalation else None)
+    about = transaction_of(case)
     if case.customer is not None and case.customer.user_id == officer.id:
         raise AboutYourself
     if about is not None:
