@@ -130,6 +130,8 @@ def post_all_or_none(asked: Sequence[Asked], *, whole: Whole | None = None) -> l
     """
     if not all(each.is_plain() for each in asked):
         raise ValueError("all or none is one commit, in which what is not plain has no place")
+    if len({(each.actor.principal_id, each.key) for each in asked}) < len(asked):
+        raise ValueError("two units of all or none have one key")
     try:
         answers = _call(asked, range(len(asked)), whole, all_or_none=True)
     except DatabaseError as error:
@@ -138,16 +140,14 @@ def post_all_or_none(asked: Sequence[Asked], *, whole: Whole | None = None) -> l
         if (meaning := _meaning(error)) is not None:
             raise meaning from error
         raise
-    if len(answers) < len(asked):
-        raise ValueError("two units of all or none have one key")
     return [answers[number] for number in range(len(asked))]
 
 
 def post_at_once(asked: Sequence[Asked], *, whole: Whole | None = None) -> list[Answer | Exception]:
     """The same without halving: whatever the database refuses leaves no trace of any. Raises its error as it is.
 
-    Those that can't be posted with others (not plain, or two with one key) are posted alone, after them, as is one that
-    has no others.
+    Those that can't be posted with others (not plain) are posted alone, after them, as is one that has no others. Of two
+    with one key one is posted, and the answer to the other.
     """
     together = [number for number, each in enumerate(asked) if each.is_plain()] if len(asked) > 1 or whole else []
     answers: dict[int, Answer | Exception] = {}
@@ -179,7 +179,7 @@ def _half(asked: Sequence[Asked]) -> list[Answer | Exception]:
 def _call(
     asked: Sequence[Asked], numbers: Sequence[int], whole: Whole | None, *, all_or_none: bool = False
 ) -> dict[int, Answer | Exception]:
-    """One round trip. By number; those with a key that stands twice have no answer."""
+    """One round trip. By number."""
     legs = list(_rows([asked[number] for number in numbers]))
     said = whole and {
         "principal": str(whole.principal_id),
@@ -198,7 +198,7 @@ def _call(
         if isinstance(cause, psycopg.Error) and cause.sqlstate == _NOT_ALL:
             raise NotAllAccepted(_refused(numbers, json.loads(cause.diag.message_detail or "[]"))) from error
         raise
-    return {numbers[row[0] - 1]: _answer(row) for row in made if row[1] != "again"}
+    return {numbers[row[0] - 1]: _answer(row) for row in made}
 
 
 def _refused(numbers: Sequence[int], told: list[dict[str, Any]]) -> dict[int, str | Exception]:
