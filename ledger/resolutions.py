@@ -3,7 +3,7 @@
 from typing import Final, Literal, get_args
 
 from ledger.models import Escalation, RailTransfer, WorkItem
-from ledger.states import EscalationKind, RailStatus, Stage, TransactionStatus
+from ledger.states import EscalationKind, RailDirection, RailStatus, Stage, TransactionStatus
 from ledger.suspense import item_of, open_amount
 from wallet_project.utils.errors import Conflict
 
@@ -24,7 +24,7 @@ class NothingToFail(Conflict):
 
 class OnlyTheBankEndsIt(Conflict):
     code = "only_the_bank_ends_it"
-    message = "The bank may have this payment, so only its word can fail it: let it be asked again."
+    message = "The bank may have made this payment, so only its word can fail it: let it be tried again."
 
 
 class StillWaiting(Conflict):
@@ -52,8 +52,9 @@ def refusal(
         case "fail":
             if stage is None:
                 return NothingToFail
-            with_the_bank = rail is not None and rail.status == RailStatus.SUBMITTED
-            return OnlyTheBankEndsIt if with_the_bank and not _bank_has_spoken(row) else None
+            if rail is not None and (_paid(rail) or (rail.status == RailStatus.SUBMITTED and not _bank_has_spoken(row))):
+                return OnlyTheBankEndsIt
+            return None
         case "acknowledge":
             silent = rail is not None and rail.status in UNFINISHED_RAIL and rail.next_at is None
             return StillWaiting if stage == Stage.PARKED or (stage is not None and silent) else None
@@ -76,6 +77,11 @@ def possible_resolutions(row: Escalation) -> tuple[Resolution, ...]:
     rail = RailTransfer.objects.filter(transaction=about).first() if about is not None else None
     every: tuple[Resolution, ...] = get_args(Resolution)
     return tuple(action for action in every if refusal(action, row, stage=stage, rail=rail) is None)
+
+
+def _paid(rail: RailTransfer) -> bool:
+    """The money has left: failing it would give it back to its payer as well."""
+    return rail.direction == RailDirection.PAYOUT and rail.status == RailStatus.CONFIRMED
 
 
 def _bank_has_spoken(row: Escalation) -> bool:

@@ -6,12 +6,13 @@ from django.db import OperationalError, transaction
 
 from accounts.models import Account
 from ledger import steps, tasks
-from ledger.models import Entry, Escalation, WorkItem
+from ledger.models import Entry, Escalation, RailTransfer, WorkItem
+from ledger.resolutions import OnlyTheBankEndsIt, possible_resolutions
 from ledger.services import clearing
 from tests.ledger import flows
 from tests.ledger.test_escalations import resolve
 from tests.support.factories import forget_nudges, make_account
-from tests.support.pipeline import run_until_idle, verify
+from tests.support.pipeline import run_until, run_until_idle, verify
 from wallet_project.sandbox.embedding import RunningSandbox
 from wallet_project.utils.nudges import lower_flag
 
@@ -185,6 +186,28 @@ def test_a_poisoned_deposit_that_is_failed_leaves_its_money_in_suspense(
     assert flows.status(made) == "failed: not_permitted"
     assert Account.objects.get(purpose="suspense", currency="EUR").cleared == 900
     assert Escalation.objects.get(status="open").kind == "unmatched_money"
+    verify()
+
+
+def test_a_poisoned_withdrawal_that_the_bank_has_paid_can_only_be_tried_again(
+    sandbox: RunningSandbox, owner_connection: psycopg.Connection
+) -> None:
+    account = make_account()
+    flows.fund_over_the_bank(account, 5_000, sandbox)
+    made = flows.withdraw(account, 900)
+    flows.approve(made)
+    owner_connection.execute("ALTER TABLE accounts_account ADD CONSTRAINT poison CHECK (cleared <> 4100) NOT VALID")
+    run_until(lambda: Escalation.objects.exists(), sandbox=sandbox, ledger_only=True)
+    escalation = Escalation.objects.get()
+    assert (escalation.kind, RailTransfer.objects.get(transaction=made.id).status) == ("poisoned_unit", "confirmed")
+    assert possible_resolutions(escalation) == ("retry",)
+    with pytest.raises(OnlyTheBankEndsIt):
+        resolve(escalation, "fail")
+    owner_connection.execute("ALTER TABLE accounts_account DROP CONSTRAINT poison")
+    resolve(escalation, "retry")
+    run_until_idle(ledger_only=True)
+    assert flows.status(made) == "cleared"
+    assert flows.balances(account) == (4_100, 4_100)
     verify()
 
 

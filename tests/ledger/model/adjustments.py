@@ -128,7 +128,7 @@ class Adjustments(Givings):
             self.units[row.about].escalations.remove(ASKS)
         name = f"staff-{number}"
         unit = self.record(name, None, None, row.legs, reverses=row.reverses)
-        unit.item, unit.order = row.item, number
+        unit.item = row.item
         if row.kind == "return":
             self.go_on(unit)
         else:

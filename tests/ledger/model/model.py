@@ -65,9 +65,8 @@ class Unit:
     #: The day on which a hold is over; None when it is none.
     over: int | None = None
     reverses: str = ""
-    #: Of what is returned from suspense: its item there. The order in which units were asked for.
+    #: Of what is returned from suspense: its item there.
     item: str = ""
-    order: tuple[int, ...] = ()
     cleared_on: int = 0
     #: The act by which it was asked for, to be repeated.
     request: Any = None
@@ -139,7 +138,6 @@ class Ledger:
     ) -> Unit:
         """A request that is well formed: pending with its funds reserved."""
         unit = Unit(str(number), asked, by, legs, self.date, over=over, reverses=reverses)
-        unit.order = (number,) if isinstance(number, int) else ()
         self.units[unit.name] = unit
         for leg in legs:
             self._reserve(leg.debit, leg.amount)

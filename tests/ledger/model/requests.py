@@ -50,9 +50,6 @@ class Requests(Limits):
                 told.append("poisoned")
                 continue
             told.append(self.transfer(each, source, destination, amount))
-            if goes_in:
-                # Payments with a fee get their ids after those without.
-                self.units[str(each)].order = (number, len(self.units[str(each)].legs), each)
         return told
 
     def fee(self, kind: str, payer: int, amount: int) -> list[Leg]:
@@ -102,7 +99,7 @@ class Requests(Limits):
         return "ok"
 
     def clear(self, limit: int, took: list[str], poison: int = 0) -> str:
-        for unit in sorted(self.taken(took, self.waiting("clearing"), limit), key=lambda unit: unit.order):
+        for unit in self.taken(took, self.waiting("clearing"), limit):
             self._clear(unit, poisoned=unit.name == str(poison))
         return "ok"
 

@@ -61,7 +61,9 @@ class Staff(Requests):
         if action == "fail":
             if not unit.pending:
                 return "nothing_to_fail"
-            return "only_the_bank_ends_it" if unit.rail == "submitted" and kind == "frozen_account" else ""
+            paid = unit.rail == "confirmed" and unit.legs[0].kind == "withdrawal"
+            asked = unit.rail == "submitted" and kind == "frozen_account"
+            return "only_the_bank_ends_it" if paid or asked else ""
         return "still_waiting" if unit.pending and (unit.stage == "parked" or silent) else ""
 
     def _turn(self, account: int, ways: dict[str, str]) -> str:

@@ -26,12 +26,16 @@ _LEASE = timedelta(hours=1)
 _MANY = 1_000
 
 # What a batch did, by the request id that it was done under: transactions that ended, and those that were set aside.
+# In the order in which they were looked at: commit by commit, and in each by their ids.
 _DONE_BY = """
-SELECT DISTINCT coalesce(t.group_id, t.id) FROM ledger_statechange s JOIN ledger_transaction t ON t.id = s.subject_id
-WHERE s.request_id = %s AND s.from_state = 'pending' AND t.kind <> 'adjustment'
-UNION
-SELECT coalesce(t.group_id, t.id) FROM ledger_statechange s JOIN ledger_escalation e ON e.id = s.subject_id
-JOIN ledger_transaction t ON t.id = e.transaction_id WHERE s.request_id = %s AND t.status = 'pending'"""
+SELECT done.unit FROM (
+    SELECT coalesce(t.group_id, t.id) AS unit, s.xact FROM ledger_statechange s
+    JOIN ledger_transaction t ON t.id = s.subject_id
+    WHERE s.request_id = %s AND s.from_state = 'pending' AND t.kind <> 'adjustment'
+    UNION
+    SELECT coalesce(t.group_id, t.id), s.xact FROM ledger_statechange s JOIN ledger_escalation e ON e.id = s.subject_id
+    JOIN ledger_transaction t ON t.id = e.transaction_id WHERE s.request_id = %s AND t.status = 'pending'
+) done GROUP BY done.unit ORDER BY min(done.xact), done.unit"""
 
 
 class Workers(Wallet):
