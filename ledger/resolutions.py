@@ -52,9 +52,9 @@ def refusal(
         case "fail":
             if stage is None:
                 return NothingToFail
-            if rail is not None and (_paid(rail) or (rail.status == RailStatus.SUBMITTED and not _bank_has_spoken(row))):
-                return OnlyTheBankEndsIt
-            return None
+            asked = rail is not None and rail.status == RailStatus.SUBMITTED
+            with_the_bank = (asked and not _bank_has_spoken(row)) or _paid(rail)
+            return OnlyTheBankEndsIt if with_the_bank else None
         case "acknowledge":
             silent = rail is not None and rail.status in UNFINISHED_RAIL and rail.next_at is None
             return StillWaiting if stage == Stage.PARKED or (stage is not None and silent) else None
@@ -79,9 +79,9 @@ def possible_resolutions(row: Escalation) -> tuple[Resolution, ...]:
     return tuple(action for action in every if refusal(action, row, stage=stage, rail=rail) is None)
 
 
-def _paid(rail: RailTransfer) -> bool:
+def _paid(rail: RailTransfer | None) -> bool:
     """The money has left: failing it would give it back to its payer as well."""
-    return rail.direction == RailDirection.PAYOUT and rail.status == RailStatus.CONFIRMED
+    return rail is not None and rail.direction == RailDirection.PAYOUT and rail.status == RailStatus.CONFIRMED
 
 
 def _bank_has_spoken(row: Escalation) -> bool:
