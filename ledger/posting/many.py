@@ -146,8 +146,8 @@ def post_all_or_none(asked: Sequence[Asked], *, whole: Whole | None = None) -> l
 def post_at_once(asked: Sequence[Asked], *, whole: Whole | None = None) -> list[Answer | Exception]:
     """The same without halving: whatever the database refuses leaves no trace of any. Raises its error as it is.
 
-    Those that can't be posted with others (not plain) are posted alone, after them, as is one that has no others. Of two
-    with one key one is posted, and the answer to the other.
+    Those that can't be posted with others (not plain) are posted alone, after them, as is one that has no others. Of
+    two with one key, one is posted and is the answer to the other.
     """
     together = [number for number, each in enumerate(asked) if each.is_plain()] if len(asked) > 1 or whole else []
     answers: dict[int, Answer | Exception] = {}

@@ -1,6 +1,20 @@
+-- ledger_is_done: what has cleared is pending no more, waits for nothing, and stands in the log. Has nothing to do with accounts.
+CREATE OR REPLACE FUNCTION ledger_is_done(
+    p_txs uuid[], p_debits uuid[], p_units uuid[], p_actor uuid, p_request_id text
+) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    PERFORM ledger_end_pending(p_txs, p_debits);
+    DELETE FROM ledger_workitem w WHERE w.unit_id = ANY (p_units);
+    INSERT INTO ledger_statechange (machine, subject_id, from_state, to_state, actor_id, reason, request_id)
+    SELECT 'transaction', id, 'pending', 'cleared', p_actor, '', p_request_id FROM unnest(p_txs) id;
+END $$;
+
 -- ledger_clear: post a batch of approved units: entries, running balances, balances, states, log, in one transaction.
 -- Locks: due work items of stage `clearing` (SKIP LOCKED, so in any order), then every account touched FOR NO KEY UPDATE in id
 -- order as a statement of its own; one update per account per batch, so a receiver that everyone pays costs no more.
+-- Two batches nearly always have an account in common, and the second waits until the first has committed. So what has nothing
+-- to do with accounts is done before they are locked, where all of them are open and no limit is set. Should that have changed
+-- when they are locked, all is undone: WL021, and the caller comes again with p_only.
 -- p_only: consider just these units (a batch being halved, or the wallet's own movement). Demands approved_at, and the
 -- bank's confirmation for deposits and withdrawals, and that whoever paid in was looked for, whoever calls.
 -- Returns each claimed unit with a verdict: cleared | frozen (debit account) | closed (credit account) | limited (it is more
@@ -26,6 +40,7 @@ DECLARE
     v_amounts bigint[];
     v_ready boolean;
     v_all_open boolean;
+    v_early boolean;
 BEGIN
     SELECT array_agg(d.unit_id) INTO v_units FROM (
         SELECT w.unit_id FROM ledger_workitem w
@@ -51,6 +66,15 @@ BEGIN
     IF NOT v_ready THEN
         RAISE EXCEPTION 'a unit was to be cleared without approval, without the bank, its payer or its payee'
             USING ERRCODE = 'WL020';
+    END IF;
+    v_early := p_only IS NULL AND NOT EXISTS (
+        SELECT FROM unnest(v_debits || v_credits) AS touched (id) JOIN accounts_account a ON a.id = touched.id
+        WHERE a.status <> 'open'
+        UNION ALL
+        SELECT FROM ledger_limit l WHERE l.direction = 'in'
+    );
+    IF v_early THEN
+        PERFORM ledger_is_done(v_txs, v_debits, v_units, p_actor, p_request_id);
     END IF;
     -- What it returns is as it stands once it is locked.
     SELECT bool_and(locked.status = 'open') INTO v_all_open FROM (
@@ -83,6 +107,9 @@ BEGIN
     v_limited := ledger_over_limit(v_good, v_now);
     RETURN QUERY SELECT l, 'limited' FROM unnest(v_limited) l;
     SELECT array_agg(u) INTO v_good FROM unnest(v_good) u WHERE u <> ALL (v_limited);
+    IF v_early AND coalesce(cardinality(v_good), 0) < cardinality(v_units) THEN
+        RAISE EXCEPTION 'an account or a limit has changed meanwhile' USING ERRCODE = 'WL021';
+    END IF;
     IF v_good IS NULL THEN
         RETURN;
     END IF;
@@ -127,9 +154,8 @@ BEGIN
     UPDATE ledger_transaction t
     SET status = 'cleared', cleared_at = v_now, waited = ledger_wait(t.created_at, v_now, NULL)
     WHERE t.id = ANY (v_txs);
-    PERFORM ledger_end_pending(v_txs, v_debits);
-    DELETE FROM ledger_workitem w WHERE w.unit_id = ANY (v_good);
-    INSERT INTO ledger_statechange (machine, subject_id, from_state, to_state, actor_id, reason, request_id)
-    SELECT 'transaction', id, 'pending', 'cleared', p_actor, '', p_request_id FROM unnest(v_txs) id;
+    IF NOT v_early THEN
+        PERFORM ledger_is_done(v_txs, v_debits, v_good, p_actor, p_request_id);
+    END IF;
     RETURN QUERY SELECT g, 'cleared' FROM unnest(v_good) g;
 END $$;

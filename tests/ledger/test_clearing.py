@@ -1,22 +1,37 @@
 """Clearing in batches: what one unit can't do must not keep the others from it."""
 
+import threading
+from collections.abc import Callable
+from typing import Any
+
 import psycopg
 import pytest
 from django.db import OperationalError, transaction
 
 from accounts.models import Account
+from accounts.steps import lock_account
 from ledger import steps, tasks
 from ledger.models import Entry, Escalation, RailTransfer, WorkItem
 from ledger.resolutions import OnlyTheBankEndsIt, possible_resolutions
 from ledger.services import clearing
+from tests.compliance.people import at_once
 from tests.ledger import flows
 from tests.ledger.test_escalations import resolve
+from tests.ledger.test_races import until_somebody_waits
+from tests.ledger.test_verification_movements import set_limit
 from tests.support.factories import forget_nudges, make_account
 from tests.support.pipeline import run_until, run_until_idle, verify
 from wallet_project.sandbox.embedding import RunningSandbox
+from wallet_project.utils.context import system_actor
 from wallet_project.utils.nudges import lower_flag
+from wallet_project.utils.transitions import move
 
 pytestmark = pytest.mark.django_db
+
+_WRITTEN_BY_WHO_WAITS = """
+SELECT DISTINCT c.relname FROM pg_stat_activity a JOIN pg_locks l USING (pid) JOIN pg_class c ON c.oid = l.relation
+WHERE a.datname = current_database() AND a.usename = 'wallet_app' AND a.wait_event_type = 'Lock'
+AND l.mode = 'RowExclusiveLock'"""
 
 
 def approved_transfers(count: int, amount: int = 10) -> tuple[list, object, object]:
@@ -209,6 +224,47 @@ def test_a_poisoned_withdrawal_that_the_bank_has_paid_can_only_be_tried_again(
     assert flows.status(made) == "cleared"
     assert flows.balances(account) == (4_100, 4_100)
     verify()
+
+
+def _freeze(payer: Account, _payee: Account) -> None:
+    move(lock_account(payer.id), "freeze", actor=system_actor(), reason="a test")
+
+
+def _limit(_payer: Account, payee: Account) -> None:
+    set_limit(payee, "in", per_day=20)
+
+
+@pytest.mark.parametrize(("changes", "becomes"), [(_freeze, "pending"), (_limit, "failed: receiver_limit")])
+def test_what_changes_while_a_batch_waits_for_its_accounts_is_respected(
+    changes: Callable[[Account, Account], None], becomes: str, admin_dsn: str
+) -> None:
+    made, source, _ = approved_transfers(3)
+    payer, payee = make_account(funded=100), make_account()
+    refused = flows.transfer(payer, payee, 30)
+    flows.approve(refused)
+    changing = threading.Event()
+
+    def change() -> list[Any]:
+        with transaction.atomic():
+            changes(payer, payee)
+            changing.set()
+            until_somebody_waits(admin_dsn)
+            with psycopg.connect(admin_dsn) as admin:
+                return admin.execute(_WRITTEN_BY_WHO_WAITS).fetchall()
+
+    def clear() -> int:
+        assert changing.wait(10)
+        return clearing.clear_due()
+
+    written, cleared = at_once(change, clear)
+    assert ("ledger_statechange",) in written, "what needs no account is written before accounts are locked"
+    assert ("ledger_entry",) not in written
+    assert cleared == 4
+    assert [flows.status(view) for view in made] == ["cleared"] * 3
+    assert flows.status(refused) == becomes
+    assert flows.balances(source) == (9_970, 9_970)
+    assert flows.balances(payee) == (0, 0)
+    verify("--no-bank")
 
 
 def test_no_index_of_transactions_stands_on_what_clearing_writes(owner_connection: psycopg.Connection) -> None:
