@@ -1,7 +1,9 @@
 """The buttons with which staff propose a movement: on accounts, transactions, and escalations of money in suspense."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from django.http import HttpRequest
 
@@ -55,64 +57,72 @@ def _is_reversible(request: HttpRequest, row: Transaction) -> bool:
     return row.kind in REVERSIBLE and row.status == TransactionStatus.CLEARED
 
 
-def suspense_actions(escalation_of: EscalationOf, allowed: Callable[[HttpRequest, Any], bool]) -> list[StaffAction]:
-    """Assign, return and charge, for a page of an escalation or of what has one."""
+@dataclass(frozen=True, slots=True)
+class _InSuspense:
+    """What staff propose for money in suspense, on a page of an escalation or of what has one."""
 
-    def left(row: Any) -> int:
-        escalation = escalation_of(row)
-        if escalation is None or escalation.status != EscalationStatus.OPEN:
-            return 0
-        standing = Adjustment.objects.filter(escalation=escalation, status=AdjustmentStatus.PROPOSED)
-        return 0 if standing.exists() else left_in_suspense(escalation)
+    escalation_of: EscalationOf
+    allowed: Callable[[HttpRequest, Any], bool]
 
-    def came_in(request: HttpRequest, row: Any) -> bool:
-        return allowed(request, row) and left(row) > 0
+    def came_in(self, request: HttpRequest, row: Any) -> bool:
+        return self.allowed(request, row) and self._left(row) > 0
 
-    def went_out(request: HttpRequest, row: Any) -> bool:
-        return allowed(request, row) and left(row) < 0
+    def went_out(self, request: HttpRequest, row: Any) -> bool:
+        return self.allowed(request, row) and self._left(row) < 0
 
-    def id_of(row: Any) -> Any:
-        escalation = escalation_of(row)
-        assert escalation is not None, "the button is there for an escalation"
-        return escalation.id
-
-    def assign(request: HttpRequest, row: Any, values: dict[str, Any]) -> str:
+    def assign(self, request: HttpRequest, row: Any, values: dict[str, Any]) -> str:
         suspense.propose_assignment(
             actor=staff_actor(request.user),
-            escalation_id=id_of(row),
+            escalation_id=self._id(row),
             account_id=values["account"].id,
             reason=values["reason"],
         )
         return _PROPOSED
 
-    def give_back(request: HttpRequest, row: Any, values: dict[str, Any]) -> str:
+    def give_back(self, request: HttpRequest, row: Any, values: dict[str, Any]) -> str:
         suspense.propose_return(
             actor=staff_actor(request.user),
-            escalation_id=id_of(row),
+            escalation_id=self._id(row),
             beneficiary={"name": values["name"], "iban": values["iban"]},
             reason=values["reason"],
         )
         return _PROPOSED
 
-    def charge(request: HttpRequest, row: Any, values: dict[str, Any]) -> str:
+    def charge(self, request: HttpRequest, row: Any, values: dict[str, Any]) -> str:
         named = values["account"] if values["bearer"] == "account" else None
         suspense.propose_charge(
             actor=staff_actor(request.user),
-            escalation_id=id_of(row),
+            escalation_id=self._id(row),
             account_id=named.id if named is not None else None,
             at_loss=values["bearer"] == "loss",
             reason=values["reason"],
         )
         return _PROPOSED
 
+    def _left(self, row: Any) -> int:
+        escalation = self.escalation_of(row)
+        if escalation is None or escalation.status != EscalationStatus.OPEN:
+            return 0
+        standing = Adjustment.objects.filter(escalation=escalation, status=AdjustmentStatus.PROPOSED)
+        return 0 if standing.exists() else left_in_suspense(escalation)
+
+    def _id(self, row: Any) -> UUID:
+        escalation = self.escalation_of(row)
+        assert escalation is not None, "the button is there for an escalation"
+        return escalation.id
+
+
+def suspense_actions(escalation_of: EscalationOf, allowed: Callable[[HttpRequest, Any], bool]) -> list[StaffAction]:
+    """Assign, return and charge, for a page of an escalation or of what has one."""
+    money = _InSuspense(escalation_of, allowed)
     return [
         StaffAction(
             name="assign",
             label="Assign to a customer",
             permission=PROPOSE_ADJUSTMENT,
             consequence=f"{_NOTHING_YET}the money in suspense is credited to the account, and this is resolved.",
-            perform=assign,
-            available=came_in,
+            perform=money.assign,
+            available=money.came_in,
             form=AssignForm,
             tone="primary",
         ),
@@ -122,8 +132,8 @@ def suspense_actions(escalation_of: EscalationOf, allowed: Callable[[HttpRequest
             permission=PROPOSE_ADJUSTMENT,
             consequence=f"{_NOTHING_YET}the bank is asked to pay it out to the IBAN, which can't be undone, and this "
             "is resolved. If the bank rejects it, the money is in suspense still and a new case says so.",
-            perform=give_back,
-            available=came_in,
+            perform=money.give_back,
+            available=money.came_in,
             form=ReturnForm,
         ),
         StaffAction(
@@ -133,8 +143,8 @@ def suspense_actions(escalation_of: EscalationOf, allowed: Callable[[HttpRequest
             consequence=f"{_NOTHING_YET}a payout that still waits fails and what it reserved is released; what the "
             "bank has paid is taken from whoever bears it, in the same commit; this is resolved. A customer who has "
             "less than that can't be charged: the wallet may bear it.",
-            perform=charge,
-            available=went_out,
+            perform=money.charge,
+            available=money.went_out,
             form=ChargeForm,
             tone="primary",
         ),
