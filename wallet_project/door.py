@@ -207,7 +207,7 @@ class _Counter:
         """Each that is let in is answered, or has `asked` for what is to be done alone."""
         try:
             now = time.time()
-            windows = {_scope_of(visit): window_of(_scope_of(visit), now) for visit in visits}
+            windows = {scope: window_of(scope, now) for scope in {_scope_of(visit) for visit in visits}}
             for visit, admission in zip(visits, _admitted(visits, windows), strict=True):
                 if admission is not None:
                     visit.context.run(self._ask, visit, windows[_scope_of(visit)], admission, now)

@@ -15,6 +15,7 @@ import re
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -193,7 +194,9 @@ def _entry(who: Identity, generation: object) -> list[object]:
     return [str(who.user_id), str(who.principal_id), customer, generation]
 
 
+@lru_cache(maxsize=10_000)
 def _identity(entry: bytes | str) -> Identity:
+    """The same each time, so whoever comes again is not read again."""
     user_id, principal_id, customer_id, _ = json.loads(entry)
     return Identity(UUID(user_id), UUID(principal_id), UUID(customer_id) if customer_id else None)
 
