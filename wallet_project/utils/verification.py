@@ -40,8 +40,8 @@ _SETTINGS: Final = {
 #: Where a few rows among millions are asked about, looking them up one by one is what is quick, and what is read is
 #: mostly in memory. (Where all are, the planner had better not think so.)
 _OF_NEW_ROWS: Final = {"random_page_cost": "1.1"}
-#: In lanes, which have a processor each, workers of one are in the way of the other: with them a whole look took half
-#: as much processor time again.
+#: In lanes, which have a processor each, workers of one are in the way of the other: with them all but the chain took a
+#: third more processor time.
 _BESIDE_OTHERS: Final = {"max_parallel_workers_per_gather": "0"}
 #: Rows in the database from which on its checks are read in several lanes, and how many these are by default.
 _MUCH: Final = 1_000_000
