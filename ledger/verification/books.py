@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
+from wallet_project.utils.fingerprints import SEEDS, of_id, of_number, seed
 from wallet_project.utils.state_paths import state_path_offences, state_paths_hold
 from wallet_project.utils.verification import Proof, SqlCheck
 
@@ -27,40 +28,117 @@ LINES_BELOW_ZERO: Final = """
 _NOT_ZERO: Final = "entries of a transaction do not sum to zero"
 _WRONG_NUMBER: Final = "a transaction with the wrong number of entries"
 _OTHERWISE: Final = "an entry that is not as its transaction says"
-#: Each cleared transaction meets its debit and its credit, as it says itself; and no entry is met twice, or left over.
+_EACH_ID_ONCE: Final = """
+    (SELECT count(*) FROM ledger_transaction)
+        = (SELECT count(*) FROM (SELECT id FROM ledger_transaction GROUP BY id) one)"""
+_SIDE: Final = f"CASE direction WHEN 'debit' THEN {seed('b')} WHEN 'credit' THEN {seed('c')} ELSE {seed('d')} END"
+
+
+def _side(transaction: str, account: str, side: str) -> str:
+    return of_id(transaction, of_number("amount", f"{of_id(account, seed('a'))} # {side}"))
+
+
+#: The entries that there are, are those that cleared transactions say: of each its debit and its credit, and no other.
 _ENTRIES_HOLD: Final = Proof(
     offences=(_NOT_ZERO, _WRONG_NUMBER, _OTHERWISE),
-    sql="""
-        SELECT coalesce(bool_and(CASE t.status WHEN 'cleared' THEN
-                   coalesce(d.amount = t.amount AND c.amount = t.amount AND d.account_id = t.debit_account_id
-                            AND c.account_id = t.credit_account_id, false)
-                   ELSE d.id IS NULL AND c.id IS NULL END), true)
-               AND count(*) = (SELECT count(*) FROM ledger_transaction)
-               AND count(d.id) + count(c.id) = (SELECT count(*) FROM ledger_entry)
-        FROM (SELECT id, status, debit_account_id, credit_account_id, coalesce(captured_amount, amount) AS amount
-              FROM ledger_transaction) t
-        LEFT JOIN ledger_entry d ON d.transaction_id = t.id AND d.direction = 'debit'
-        LEFT JOIN ledger_entry c ON c.transaction_id = t.id AND c.direction = 'credit'""",
+    sql=f"""
+        WITH {SEEDS}
+        SELECT there.number = 2 * said.number AND there.number = there.hashed AND there.sum = said.sum
+            AND {_EACH_ID_ONCE}
+        FROM (
+            SELECT count(*) AS number, count(e.hash) AS hashed, coalesce(sum(e.hash), 0) AS sum
+            FROM (
+                SELECT {_side("transaction_id", "account_id", _SIDE)} AS hash FROM ledger_entry OFFSET 0
+            ) e
+        ) there, (
+            SELECT count(*) AS number, coalesce(sum(t.debit), 0) + coalesce(sum(t.credit), 0) AS sum
+            FROM (
+                SELECT {_side("id", "debit_account_id", seed("b"))} AS debit,
+                       {_side("id", "credit_account_id", seed("c"))} AS credit
+                FROM (
+                    SELECT id, debit_account_id, credit_account_id, coalesce(captured_amount, amount) AS amount
+                    FROM ledger_transaction WHERE status = 'cleared' OFFSET 0
+                ) cleared
+            ) t
+        ) said""",  # noqa: S608
+)
+_DIFFERENT: Final = "stored balances differ from the rows"
+_NOT_AFTER: Final = "a line does not follow the one before"
+
+
+def _state(account: str, sequence: str, balance: str) -> str:
+    return of_number(sequence, of_number(balance, account))
+
+
+#: A line leads from what an account was, its number and its balance, to what it is: so all that lines lead to, less
+#: all that they come from, is what accounts are now, less where each began, which is nothing. As each line leads one
+#: further, that is so only where an account's lines are one way without a gap, whose end is what it holds.
+_LINES_HOLD: Final = Proof(
+    offences=(_DIFFERENT, _NOT_AFTER),
+    sql=f"""
+        WITH {SEEDS}
+        SELECT lines.number = lines.hashed AND lines.sum = accounts.sum AND accounts.number = accounts.hashed
+            AND (SELECT count(*) FROM accounts_account)
+                = (SELECT count(*) FROM (SELECT id FROM accounts_account GROUP BY id) one)
+            AND NOT EXISTS (
+                SELECT FROM accounts_account a
+                LEFT JOIN (
+                    SELECT t.debit_account_id AS account_id, sum(coalesce(t.captured_amount, t.amount)) AS reserved
+                    FROM ledger_transaction t WHERE t.status = 'pending' GROUP BY t.debit_account_id
+                ) r ON r.account_id = a.id
+                WHERE a.reserved <> CASE a.kind WHEN 'customer' THEN coalesce(r.reserved, 0) ELSE 0 END)
+        FROM (
+            SELECT count(*) AS number, count(e.after + e.before::numeric) AS hashed,
+                   coalesce(sum(e.after), 0) - coalesce(sum(e.before), 0) AS sum
+            FROM (
+                SELECT {_state("e.account", "e.sequence", "e.balance_after")} AS after,
+                       {_state("e.account", "e.sequence - 1", "e.balance_after - e.change")} AS before
+                FROM (
+                    SELECT {of_id("e.account_id", seed("a"))} AS account, e.sequence, e.balance_after,
+                           {SIGNED} AS change
+                    FROM ledger_entry e OFFSET 0
+                ) e OFFSET 0
+            ) e
+        ) lines, (
+            SELECT count(*) AS number, count(a.now) AS hashed,
+                   coalesce(sum(a.now), 0) - coalesce(sum(a.beginning), 0) AS sum
+            FROM (
+                SELECT {_state("a.account", "a.last_sequence", "a.cleared")} AS now,
+                       {_state("a.account", "0::bigint", "0::bigint")} AS beginning
+                FROM (
+                    SELECT {of_id("id", seed("a"))} AS account, last_sequence, cleared FROM accounts_account OFFSET 0
+                ) a
+            ) a
+        ) accounts""",  # noqa: S608
 )
 _NO_KEY: Final = "a transaction without exactly one key of its initiator's"
 _NOTHING_MADE: Final = "a key has made nothing"
 _SAME_RESULT: Final = "two keys have the same result"
-#: Each transaction meets exactly one key, its initiator's, by itself or with its group. So no two keys share what they
-#: have made, unless it is something else, or a capture: those keys are few, and are looked at one by one.
+#: What a key may stand for besides transactions. An operation that is missing here costs time: the proof holds nowhere,
+#: and what it is a proof of is looked for.
+_NOT_OF_TRANSACTIONS: Final = "('capture', 'bulk', 'request_level', 'create_account', 'add_beneficiary')"
+#: The keys of transactions, each with its principal, are those that units say: a transaction by itself or a group, each
+#: with its initiator. All other keys are few, and are looked at one by one.
 _KEYS_HOLD: Final = Proof(
     offences=(_NO_KEY, _NOTHING_MADE, _SAME_RESULT),
-    sql="""
-        WITH others AS MATERIALIZED (
-            SELECT c.operation, c.result_id FROM accounts_idempotencyclaim c
-            WHERE c.operation = 'capture'
-                OR NOT EXISTS (SELECT FROM ledger_transaction t WHERE t.id = c.result_id AND t.group_id IS NULL)
+    sql=f"""
+        WITH {SEEDS}, others AS MATERIALIZED (
+            SELECT c.operation, c.result_id FROM accounts_idempotencyclaim c WHERE c.operation IN {_NOT_OF_TRANSACTIONS}
+        ), groups AS MATERIALIZED (
+            SELECT DISTINCT t.group_id, t.initiator_id FROM ledger_transaction t WHERE t.group_id IS NOT NULL
         )
-        SELECT (SELECT coalesce(bool_and(coalesce(c.principal_id = t.initiator_id, false)), true)
-                    AND count(*) = (SELECT count(*) FROM ledger_transaction)
-                FROM ledger_transaction t
-                LEFT JOIN accounts_idempotencyclaim c
-                    ON c.result_id = coalesce(t.group_id, t.id) AND c.operation <> 'capture')
+        SELECT (SELECT count(*) FROM accounts_idempotencyclaim)
+                = keys.number + (SELECT count(*) FROM others)
+            AND keys.number = singles.number + grouped.number AND keys.number = keys.hashed
+            AND keys.sum = singles.sum + grouped.sum AND {_EACH_ID_ONCE}
+            AND NOT EXISTS (SELECT FROM groups g JOIN ledger_transaction t ON t.id = g.group_id AND t.group_id IS NULL)
+            AND NOT EXISTS (SELECT FROM groups GROUP BY group_id HAVING count(*) > 1)
             AND NOT EXISTS (SELECT FROM others GROUP BY result_id, operation = 'capture' HAVING count(*) > 1)
+            AND NOT EXISTS (
+                SELECT FROM others c JOIN ledger_transaction t ON t.id = c.result_id AND t.group_id IS NULL
+                WHERE c.operation <> 'capture')
+            AND NOT EXISTS (
+                SELECT FROM others c JOIN groups g ON g.group_id = c.result_id WHERE c.operation <> 'capture')
             AND NOT EXISTS (
                 SELECT FROM others c
                 WHERE c.operation NOT IN ('bulk', 'request_level')
@@ -68,7 +146,20 @@ _KEYS_HOLD: Final = Proof(
                     AND NOT EXISTS (SELECT FROM accounts_account a WHERE a.id = c.result_id)
                     AND NOT EXISTS (SELECT FROM accounts_beneficiary b WHERE b.id = c.result_id)
                     AND NOT (c.operation = 'capture' AND EXISTS (
-                        SELECT FROM ledger_transaction t WHERE t.id = c.result_id AND t.captured_at IS NOT NULL)))""",
+                        SELECT FROM ledger_transaction t WHERE t.id = c.result_id AND t.captured_at IS NOT NULL)))
+        FROM (
+            SELECT count(*) AS number, count(c.hash) AS hashed, coalesce(sum(c.hash), 0) AS sum
+            FROM (
+                SELECT {of_id("result_id", of_id("principal_id", seed("a")))} AS hash FROM accounts_idempotencyclaim
+                WHERE operation NOT IN {_NOT_OF_TRANSACTIONS} OFFSET 0
+            ) c
+        ) keys, (
+            SELECT count(*) AS number, coalesce(sum({of_id("id", of_id("initiator_id", seed("a")))}), 0) AS sum
+            FROM ledger_transaction WHERE group_id IS NULL
+        ) singles, (
+            SELECT count(*) AS number, coalesce(sum({of_id("group_id", of_id("initiator_id", seed("a")))}), 0) AS sum
+            FROM groups
+        ) grouped""",  # noqa: S608
 )
 
 
@@ -98,8 +189,9 @@ def _balances() -> SqlCheck:
         title="Each account's stored balances are what its rows say; its lines have no gap and each follows the last",
         figures="""SELECT count(*) AS accounts, coalesce(sum(cleared) FILTER (WHERE kind = 'customer'), 0) AS cleared,
                           coalesce(sum(reserved), 0) AS reserved FROM accounts_account""",
+        proofs=[_LINES_HOLD],
         offences={
-            "stored balances differ from the rows": f"""
+            _DIFFERENT: f"""
                 WITH posted AS (
                     SELECT e.account_id, sum({SIGNED}) AS cleared, max(e.sequence) AS last, count(*) AS entries
                     FROM ledger_entry e GROUP BY e.account_id
@@ -138,7 +230,7 @@ def _balances() -> SqlCheck:
                 WHERE a.debits <> coalesce(r.debits, 0) OR a.sent <> coalesce(r.sent, 0)
                     OR r.last <> r.debits - 1 OR r.numbers <> r.debits * (r.debits - 1) / 2
                     OR r.sums <> (r.debits - 1) * r.sent - r.weighed""",
-            "a line does not follow the one before": f"""
+            _NOT_AFTER: f"""
                 SELECT e.account_id, e.sequence, e.balance_after,
                        coalesce(before.balance_after, 0) + {SIGNED} AS balance_expected
                 {LINES_THAT_DO_NOT_FOLLOW}""",

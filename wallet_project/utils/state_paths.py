@@ -6,6 +6,7 @@ from typing import Final
 from django.apps import apps
 from django.db import models
 
+from wallet_project.utils.fingerprints import SEEDS, of_id, of_text, seed
 from wallet_project.utils.transitions import births, declared_pairs, state_field
 from wallet_project.utils.verification import Proof
 
@@ -49,48 +50,64 @@ def state_path_offences(app_label: str, *, besides: Iterable[Step] = ()) -> dict
 def state_paths_hold(app_label: str, *, besides: Iterable[Step] = ()) -> Proof:
     """That there are none of these offences, without sorting a log that has millions of lines.
 
-    Nearly all rows have one line or two. Where all rows of a machine do, each is joined with its birth and its move,
-    and no line is left over. Where some have more, their machine's lines are put in order."""
+    Nearly all rows have one line or two. Where all rows of a machine do, that is seen by adding up, and by which id of
+    each is the least; where some have more, their machine's lines are put in order."""
     of_app = machines(app_label)
     log = f"{app_label}_statechange"
     names = ", ".join(f"'{model._meta.model_name}'" for model in of_app)
     each = " AND ".join(
-        f"CASE WHEN {_met_once(model, log)} THEN true ELSE {_in_order(model, log)} END" for model in of_app
+        f"CASE WHEN {_in_two_lines(model, log)} THEN true ELSE {_in_order(model, log)} END" for model in of_app
     )
     return Proof(
         offences=(_ILLEGAL, _ELSEWHERE),
         sql=f"""
-            WITH counted AS MATERIALIZED (
-                SELECT s.machine, s.from_state, s.to_state, count(*) AS lines FROM {log} s GROUP BY 1, 2, 3
+            WITH {SEEDS}, counted AS MATERIALIZED (
+                SELECT s.machine, s.from_state, s.to_state, count(*) AS lines, count(s.subject_id) AS named,
+                       sum({of_id("s.subject_id", seed("a"))}) AS subjects
+                FROM {log} s GROUP BY 1, 2, 3
             )
             SELECT NOT EXISTS (
                     SELECT FROM counted c
-                    WHERE (c.machine, c.from_state, c.to_state) NOT IN (VALUES {_legal(of_app, besides)}))
-                AND NOT EXISTS (
+                    WHERE (c.machine, c.from_state, c.to_state) NOT IN (VALUES {_legal(of_app, besides)})
+                        OR c.lines <> c.named)
+                AND CASE WHEN EXISTS (SELECT FROM counted c WHERE c.machine NOT IN ({names})) THEN NOT EXISTS (
                     SELECT FROM (
                         SELECT s.from_state, coalesce(lag(s.to_state) OVER (
                                    PARTITION BY s.machine, s.subject_id ORDER BY s.id), '') AS before
                         FROM {log} s WHERE s.machine NOT IN ({names})
-                    ) c WHERE c.from_state <> c.before)
+                    ) c WHERE c.from_state <> c.before) ELSE true END
                 AND {each}""",  # noqa: S608
     )
 
 
-def _met_once(model: type[models.Model], log: str) -> str:
-    """Each row of a machine has its birth, and its move if it has moved, and they are all that is logged of it."""
+def _in_two_lines(model: type[models.Model], log: str) -> str:
+    """Each row of a machine has its birth, and then at most one move, from there to where the row stands.
+
+    All that lines lead to, less all that they come from, is where rows stand, less where they began; a state counts by
+    a number that is drawn for it. No line leads back to the beginning, so that one leads away from it for each row; and
+    where a subject has two lines at most, of which the first is its birth, the other goes on from there. Where nothing
+    has moved, there are births alone, and the log need not be read again for each machine."""
     field = state_field(model)
     assert field is not None
     name, table = model._meta.model_name, model._meta.db_table
+    left, reached, stands, nothing = (
+        f"{of_text(state, seed('b'))}::numeric" for state in ("c.from_state", "c.to_state", "t.state", "''")
+    )
+    of_machine = f"FROM counted c WHERE c.machine = '{name}'"
     return f"""(
-                    SELECT coalesce(bool_and(coalesce(CASE WHEN m.id IS NULL THEN b.to_state = t.{field.column}
-                               ELSE m.from_state = b.to_state AND m.to_state = t.{field.column} AND b.id < m.id END,
-                               false)), true)
-                        AND count(*) = (SELECT count(*) FROM {table})
-                        AND count(b.id) + count(m.id) = (
-                            SELECT coalesce(sum(c.lines), 0) FROM counted c WHERE c.machine = '{name}')
-                    FROM {table} t
-                    LEFT JOIN {log} b ON b.subject_id = t.id AND b.machine = '{name}' AND b.from_state = ''
-                    LEFT JOIN {log} m ON m.subject_id = t.id AND m.machine = '{name}' AND m.from_state <> '')"""  # noqa: S608
+                    (SELECT coalesce(sum(c.subjects * ({reached} - {left})), 0) {of_machine})
+                        = (SELECT coalesce(sum(t.subjects * ({stands} - {nothing})), 0)
+                           FROM (SELECT {field.column} AS state, sum({of_id("id", seed("a"))}) AS subjects
+                                 FROM {table} GROUP BY 1) t)
+                    AND (SELECT coalesce(sum(c.lines), 0) {of_machine} AND c.from_state = '')
+                        = (SELECT count(*) FROM {table})
+                    AND (SELECT count(*) FROM {table}) = (SELECT count(*) FROM (SELECT id FROM {table} GROUP BY id) one)
+                    AND CASE WHEN EXISTS (SELECT {of_machine} AND c.from_state <> '') THEN (
+                            SELECT bool_and(life.lines <= 2 AND life.first = life.born) FROM (
+                                SELECT count(*) AS lines, min(s.id) AS first,
+                                       coalesce(max(CASE WHEN s.from_state = '' THEN s.id END), 0) AS born
+                                FROM {log} s WHERE s.machine = '{name}' GROUP BY s.subject_id) life)
+                        ELSE true END)"""  # noqa: S608
 
 
 def _in_order(model: type[models.Model], log: str) -> str:
