@@ -154,9 +154,6 @@ class SqlCheck:
         figures = rows(self.figures, self.parameters)[0]
         self._found = Result(self.name, self.title, figures, offending)
 
-    def _holds(self, proof: Proof) -> bool:
-        return _snapshot.get().proof(proof.sql, self.parameters)
-
     def result(self) -> Result:
         assert self._found is not None, "read() comes first"
         return self._found
