@@ -48,7 +48,7 @@ def main() -> int:
     )
     parser.add_argument("--slowest", type=float, default=15.0, help="leave out tests that take longer, in seconds")
     parser.add_argument("--patience", type=int, default=0, help="tests that a mutant is shown to; 0: all")
-    parser.add_argument("--report", action="store_true", help="say what is known, and run nothing")
+    parser.add_argument("--report", action="store_true", help="say what is known (of the sample), and run nothing")
     parser.add_argument("--folder", type=Path, default=results.KEPT_IN, help="where results are kept between runs")
     parser.add_argument("--tests", nargs="*", default=TESTS, help="what may notice")
     asked = parser.parse_args()
@@ -68,7 +68,7 @@ def main() -> int:
         failed = _work(selection, asked.tests, measure=not asked.unmeasured)
         if failed:
             return failed
-    sys.stdout.write(f"{report.text(folder)}\n")
+    sys.stdout.write(f"{report.text(folder, sample=asked.sample, seed=asked.seed)}\n")
     return 0
 
 
