@@ -306,6 +306,11 @@ def test_a_key_that_was_used_replays_and_another_request_under_it_is_refused() -
     assert isinstance(answers[0], Answer)
     assert answers[0].unit_id == first.unit_id
     assert isinstance(posting.post_many([other])[0], IdempotencyKeyReused)
+    # One that comes alone is posted alone: by another function than this, which answers as well.
+    assert outcomes(posting.post_many([sending(payer, payee, 1), other])) == [
+        "insufficient_funds",
+        "IdempotencyKeyReused",
+    ]
     assert money.balances(payer) == (100, 0)
 
 
