@@ -374,6 +374,14 @@ def test_a_payment_that_we_never_asked_for_is_booked_as_the_banks_book_says(sand
         "bank_key": "wallet-of-an-older-backup",
         "suspense_item": str(booked.id),
     }
+    # Of money that came in, whoever the bank says has paid it is told to whoever is to say whose it is.
+    order = RailOrder(reference="wallet-of-an-older-one", direction="collection", amount=50, currency="EUR")
+    configured_rail().submit(order)
+    sandbox.bank.decide(order.reference, "settled", "", {"name": "Ada Byron", "country": "DE"})
+    deliver(sandbox)
+    process()
+    details = Escalation.objects.exclude(details__direction="out").get().details
+    assert (details["direction"], details["payer"]["name"], suspense()) == ("in", "Ada Byron", -850)
     verify()
 
 

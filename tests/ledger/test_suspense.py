@@ -236,6 +236,7 @@ def test_a_return_that_the_bank_rejects_needs_somebody_again(sandbox: RunningSan
     assert flows.status(answered.adjustment.transaction_id) == "failed: bank_rejected"
     again = open_escalation()
     assert (in_suspense(), again.kind, again.details["bank_said"]) == (777, "unmatched_money", "account_closed")
+    assert again.details["why"] == "the bank did not return it to its sender"
     verify()
     account = make_account()
     agree(assign(again, account))

@@ -12,8 +12,8 @@ from tests.mutation.selection import Selection
 from tests.support.servers import ServersProcess
 
 #: Not the stateful model's tests and those of large tables, each of which takes longer than most mutants: who survives
-#: all others survives. Nor those of the rails' HTTP, which runs nothing that is mutated. Payers are the ledger's steps and
-#: compliance's tests.
+#: all others survives. Nor those of the rails' HTTP, which runs nothing that is mutated. What compliance alone asks the
+#: ledger for, of payers and of levels, is tried by its tests.
 TESTS = (
     "tests/ledger",
     "--ignore=tests/ledger/model",
@@ -21,6 +21,7 @@ TESTS = (
     "--ignore=tests/ledger/test_plans_when_large.py",
     "--ignore=tests/ledger/test_rail_contract.py",
     "--ignore=tests/ledger/test_rails_client.py",
+    "tests/compliance/test_levels.py",
     "tests/compliance/test_payers.py",
     "tests/accounts/test_beneficiaries.py",
     "tests/accounts/test_handles.py",
