@@ -107,6 +107,8 @@ def test_the_rest_of_a_partial_capture_is_released_at_once(payer: Account, payee
     money.clear()
     assert (money.balances(payer), money.balances(payee)) == ((850, 850), (150, 150))
     assert set(Entry.objects.filter(transaction=hold).values_list("amount", flat=True)) == {150}
+    capture(payee, held(payer, payee, 100), 99)
+    assert money.balances(payer) == (850, 751)
 
 
 @pytest.mark.parametrize(("amount", "fee"), [(400, 10), (399, 9), (40, 1), (1, 1)])
