@@ -327,6 +327,7 @@ def test_a_currency_that_the_wallet_does_not_keep_is_escalated_alone(sandbox: Ru
     process()
     escalation = Escalation.objects.get()
     assert (escalation.kind, escalation.subject_type) == ("unmatched_money", "bank_payment")
+    assert "suspense_item" not in escalation.details
     assert not Transaction.objects.exists()
     verify()
 
