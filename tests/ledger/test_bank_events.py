@@ -338,7 +338,8 @@ def test_money_that_nobody_expected_goes_to_suspense_once(sandbox: RunningSandbo
     assert deliver(sandbox) == [200, 200]
     process()
     assert suspense() == 888
-    assert Escalation.objects.filter(kind="unmatched_money").count() == 2
+    told = Escalation.objects.filter(kind="unmatched_money").values_list("details__why", flat=True)
+    assert list(told) == ["money came in that nobody expected"] * 2
     deliver(sandbox)
     process()
     assert suspense() == 888
