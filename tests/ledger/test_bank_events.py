@@ -376,14 +376,19 @@ def test_a_payment_that_we_never_asked_for_is_booked_as_the_banks_book_says(sand
         "bank_key": "wallet-of-an-older-backup",
         "suspense_item": str(booked.id),
     }
-    # Of money that came in, whoever the bank says has paid it is told to whoever is to say whose it is.
+    verify()
+
+
+def test_of_money_that_came_in_unasked_whoever_the_bank_says_has_paid_it_is_told(sandbox: RunningSandbox) -> None:
+    from ledger.rails import RailOrder
+
     order = RailOrder(reference="wallet-of-an-older-one", direction="collection", amount=50, currency="EUR")
     configured_rail().submit(order)
     sandbox.bank.decide(order.reference, "settled", "", {"name": "Ada Byron", "country": "DE"})
     deliver(sandbox)
     process()
-    details = Escalation.objects.exclude(details__direction="out").get().details
-    assert (details["direction"], details["payer"]["name"], suspense()) == ("in", "Ada Byron", -850)
+    details = Escalation.objects.get().details
+    assert (details["direction"], details["payer"]["name"], suspense()) == ("in", "Ada Byron", 50)
     verify()
 
 
