@@ -187,7 +187,11 @@ def test_where_the_lists_can_not_be_read_a_person_looks_for_the_payer(
     assert (looked.status, looked.versions, stage_of(made)) == ("in_review", None, "review")
     assert "could not be read" in looked.case.reason
     verify()
+    _, other, _ = paid(sandbox, "Bob Byron")
+    with transaction.atomic():
+        assert ledger.resume([other.id]) == set(), "what waits for an officer goes on by his word alone"
     decide(looked.case, "approve")
+    assert (stage_of(made), stage_of(other)) == ("clearing", "review"), "the word was about one of them"
     flows.settle_everything()
     assert flows.balances(account) == (4_000, 4_000)
     verify()

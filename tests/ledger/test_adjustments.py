@@ -219,8 +219,9 @@ def test_a_receiver_who_has_spent_it_leaves_the_proposal_standing_until_the_mone
 def test_the_wallet_bears_what_the_receiver_has_not() -> None:
     source, destination, third = make_account(funded=1_000), make_account(), make_account()
     made = paid(source, destination)
-    with pytest.raises(proposals.LossNotNeeded):
+    with pytest.raises(proposals.LossNotNeeded) as refused:
         reverse(made, at_loss=True)
+    assert refused.value.facts == {"available": 1_000}
     paid(destination, third, 700)
     agree(reverse(made, 300))
     agree(reverse(made, at_loss=True))

@@ -327,6 +327,7 @@ def test_a_currency_that_the_wallet_does_not_keep_is_escalated_alone(sandbox: Ru
     process()
     escalation = Escalation.objects.get()
     assert (escalation.kind, escalation.subject_type) == ("unmatched_money", "bank_payment")
+    assert "suspense_item" not in escalation.details
     assert not Transaction.objects.exists()
     verify()
 
@@ -337,7 +338,8 @@ def test_money_that_nobody_expected_goes_to_suspense_once(sandbox: RunningSandbo
     assert deliver(sandbox) == [200, 200]
     process()
     assert suspense() == 888
-    assert Escalation.objects.filter(kind="unmatched_money").count() == 2
+    told = Escalation.objects.filter(kind="unmatched_money").values_list("details__why", flat=True)
+    assert list(told) == ["money came in that nobody expected"] * 2
     deliver(sandbox)
     process()
     assert suspense() == 888
@@ -374,6 +376,19 @@ def test_a_payment_that_we_never_asked_for_is_booked_as_the_banks_book_says(sand
         "bank_key": "wallet-of-an-older-backup",
         "suspense_item": str(booked.id),
     }
+    verify()
+
+
+def test_of_money_that_came_in_unasked_whoever_the_bank_says_has_paid_it_is_told(sandbox: RunningSandbox) -> None:
+    from ledger.rails import RailOrder
+
+    order = RailOrder(reference="wallet-of-an-older-one", direction="collection", amount=50, currency="EUR")
+    configured_rail().submit(order)
+    sandbox.bank.decide(order.reference, "settled", "", {"name": "Ada Byron", "country": "DE"})
+    deliver(sandbox)
+    process()
+    details = Escalation.objects.get().details
+    assert (details["direction"], details["payer"]["name"], suspense()) == ("in", "Ada Byron", 50)
     verify()
 
 

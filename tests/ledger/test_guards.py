@@ -266,6 +266,19 @@ def test_the_functions_that_move_money_are_closed_to_the_public(owner_connection
         assert settings == ["search_path=pg_catalog, public, pg_temp"] or (only_reads and not definer), name
 
 
+def test_what_a_trigger_runs_looks_nowhere_else_for_its_names(owner_connection: psycopg.Connection) -> None:
+    """Whoever writes the row chooses the search path, and what he put into a schema of his own would be found first."""
+    settings_of = dict(
+        owner_connection.execute(
+            "SELECT p.oid::regprocedure::text, p.proconfig FROM pg_proc p "
+            "WHERE p.pronamespace = 'public'::regnamespace AND p.prorettype = 'trigger'::regtype"
+        ).fetchall()
+    )
+    assert "account_starts_empty()" in settings_of
+    path = "search_path=pg_catalog, public, pg_temp"
+    assert [name for name, settings in settings_of.items() if path not in (settings or [])] == []
+
+
 def test_a_stale_account_object_never_undoes_a_posting(accounts: tuple[Account, Account]) -> None:
     source, _ = accounts
     stale = Account.objects.get(id=source.id)

@@ -301,11 +301,17 @@ def test_a_key_that_was_used_replays_and_another_request_under_it_is_refused() -
     first = sending(payer, payee, 60, key="one")
     alone(first)
     again, other = sending(payer, payee, 60, key="one"), sending(payer, payee, 60, key="one", hashed=bytes(31) + b"x")
-    answers = posting.post_many([again, sending(payer, payee, 40)])
+    # Not halved, which would come out the same.
+    answers = post_at_once([again, sending(payer, payee, 40)])
     assert outcomes(answers) == ["replayed", "created"]
     assert isinstance(answers[0], Answer)
     assert answers[0].unit_id == first.unit_id
     assert isinstance(posting.post_many([other])[0], IdempotencyKeyReused)
+    # One that comes alone is posted alone: by another function than this, which answers as well.
+    assert outcomes(posting.post_many([sending(payer, payee, 1), other])) == [
+        "insufficient_funds",
+        "IdempotencyKeyReused",
+    ]
     assert money.balances(payer) == (100, 0)
 
 
@@ -447,6 +453,13 @@ def test_keys_come_before_accounts_and_in_order(app_dsn: str, admin_dsn: str) ->
         answers, said = at_once(lambda: posting.post_many(many), meanwhile)
     assert said == "in order"
     assert outcomes(answers) == ["created"] * 3
+
+
+def test_a_batch_waits_for_no_account_but_its_own(owner_connection: psycopg.Connection) -> None:
+    payer, payee, other = (money.new_account(amount) for amount in (10, 0, 0))
+    with owner_connection.transaction():
+        owner_connection.execute("SELECT FROM accounts_account WHERE id = %s FOR UPDATE", [other.id])
+        assert outcomes(post_at_once([sending(payer, payee, 1), sending(payer, payee, 2)])) == ["created"] * 2
 
 
 def test_a_key_that_is_held_too_long_is_told_as_that_and_nothing_is_recorded(app_connection: Any) -> None:

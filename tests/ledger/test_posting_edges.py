@@ -341,6 +341,15 @@ def test_an_account_of_the_wallet_s_own_is_never_too_frozen_to_pay(payer: Accoun
     assert money.clear() == {unit_of(posted): "cleared"}
 
 
+def test_neither_asking_for_a_deposit_nor_failing_it_waits_for_the_wallet_s_own_account(
+    payer: Account, owner_connection: psycopg.Connection
+) -> None:
+    with owner_connection.transaction():
+        owner_connection.execute("SELECT FROM accounts_account WHERE kind = 'system' FOR NO KEY UPDATE")
+        unit = unit_of(deposit(payer))
+        assert fail([unit]) == {unit}
+
+
 def test_an_account_that_is_not_there_is_said_before_one_that_is_not_open(payer: Account) -> None:
     payer.freeze()
     payer.save()

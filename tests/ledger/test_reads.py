@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
+import psycopg
 import pytest
 from django.db import transaction
 from rest_framework.test import APIClient
@@ -278,6 +279,18 @@ def test_a_page_is_one_question_to_the_database_whatever_its_rows_have(
     ):
         with django_assert_num_queries(queries):
             get(client, path)
+
+
+def test_how_long_a_transaction_waited_is_told_by_its_class(owner_connection: psycopg.Connection) -> None:
+    """What is given too high a class is found all the same, only by looking further back each time."""
+    waits = [("0", "1 minute"), ("61 s", "1 hour"), ("3601 s", "48 hours"), ("49 hours", "768 hours"), ("33 d", "1 y")]
+    for ended in ("now() + %s::interval, NULL", "NULL, now() + %s::interval"):
+        asked = f"SELECT ledger_wait(now(), {ended})"
+        classes = [owner_connection.execute(asked, [wait]).fetchone() for pair in waits for wait in pair]  # type: ignore[arg-type]
+        # What failed at birth was never pending; what failed later was, however soon.
+        second = 0 if ended.endswith("NULL") else 1
+        assert classes == [(kind,) for kind in (0, second, 1, 1, 2, 2, 3, 3, 4, 4)]
+    assert owner_connection.execute("SELECT ledger_wait(now(), NULL, NULL)").fetchone() == (0,)
 
 
 def test_a_balance_in_the_past_is_asked_for_by_its_instant() -> None:

@@ -236,6 +236,7 @@ def test_a_return_that_the_bank_rejects_needs_somebody_again(sandbox: RunningSan
     assert flows.status(answered.adjustment.transaction_id) == "failed: bank_rejected"
     again = open_escalation()
     assert (in_suspense(), again.kind, again.details["bank_said"]) == (777, "unmatched_money", "account_closed")
+    assert again.details["why"] == "the bank did not return it to its sender"
     verify()
     account = make_account()
     agree(assign(again, account))
@@ -288,6 +289,23 @@ def test_a_return_rejected_and_then_settled_after_all_asks_nobody_about_nothing(
     assert (in_suspense(), open_items(), sandbox.book.balance("EUR")) == (0, [], 0)
     assert Escalation.objects.count() == 2, "the money's own, and that of its rejected return"
     verify()
+
+
+def test_what_was_proposed_of_money_that_has_left_meanwhile_is_not_posted(sandbox: RunningSandbox) -> None:
+    agree(give_back(money_of_nobody(sandbox, 1_000), name="SBX-MANUAL"))
+    rails.dispatch_rails(rail=configured_rail(), now=timezone.now(), rng=Random(3))
+    row = RailTransfer.objects.get()
+    sandbox.bank.decide(row.key, "rejected")
+    deliver(sandbox)
+    process()
+    account = make_account()
+    proposed = assign(open_escalation(), account)
+    tell(sandbox, "payment.settled", report(row, "settled", amount=400))
+    process()
+    refusal = agree(proposed).refusal
+    assert isinstance(refusal, adjustments.ItemChanged)
+    assert refusal.facts == {"left": 600}
+    assert (flows.balances(account), in_suspense()) == ((0, 0), 600)
 
 
 def test_a_return_rejected_and_then_settled_is_borne_by_whoever_has_the_money(sandbox: RunningSandbox) -> None:

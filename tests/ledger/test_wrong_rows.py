@@ -128,6 +128,7 @@ def test_the_rows_that_the_others_are_made_from_may_be(house: House) -> None:
         (transaction(credit_account_id="@payer"), "transaction_accounts_differ"),
         (transaction(failure=""), "transaction_failure_says_why"),
         (transaction(failed_at=None), "transaction_failure_says_why"),
+        (transaction(failed_at=None, failure=""), "transaction_failure_says_why"),
         (pending(failure="cancelled"), "transaction_failure_says_why"),
         (pending(failed_at=NOW), "transaction_failure_says_why"),
         (pending(expires_at=LATER, captured_at=NOW, captured_amount=0), "transaction_captures_at_most_its_amount"),

@@ -12,7 +12,8 @@ from tests.mutation.selection import Selection
 from tests.support.servers import ServersProcess
 
 #: Not the stateful model's tests and those of large tables, each of which takes longer than most mutants: who survives
-#: all others survives. Nor those of the rails' HTTP, which runs nothing that is mutated.
+#: all others survives. Nor those of the rails' HTTP, which runs nothing that is mutated. What compliance alone asks the
+#: ledger for, of payers and of levels, is tried by its tests.
 TESTS = (
     "tests/ledger",
     "--ignore=tests/ledger/model",
@@ -20,6 +21,8 @@ TESTS = (
     "--ignore=tests/ledger/test_plans_when_large.py",
     "--ignore=tests/ledger/test_rail_contract.py",
     "--ignore=tests/ledger/test_rails_client.py",
+    "tests/compliance/test_levels.py",
+    "tests/compliance/test_payers.py",
     "tests/accounts/test_beneficiaries.py",
     "tests/accounts/test_handles.py",
     "tests/accounts/test_states.py",
@@ -48,7 +51,7 @@ def main() -> int:
     )
     parser.add_argument("--slowest", type=float, default=15.0, help="leave out tests that take longer, in seconds")
     parser.add_argument("--patience", type=int, default=0, help="tests that a mutant is shown to; 0: all")
-    parser.add_argument("--report", action="store_true", help="say what is known, and run nothing")
+    parser.add_argument("--report", action="store_true", help="say what is known (of the sample), and run nothing")
     parser.add_argument("--folder", type=Path, default=results.KEPT_IN, help="where results are kept between runs")
     parser.add_argument("--tests", nargs="*", default=TESTS, help="what may notice")
     asked = parser.parse_args()
@@ -68,7 +71,7 @@ def main() -> int:
         failed = _work(selection, asked.tests, measure=not asked.unmeasured)
         if failed:
             return failed
-    sys.stdout.write(f"{report.text(folder)}\n")
+    sys.stdout.write(f"{report.text(folder, sample=asked.sample, seed=asked.seed)}\n")
     return 0
 
 

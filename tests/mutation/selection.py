@@ -12,6 +12,11 @@ from tests.mutation.mutants import Mutant
 from tests.mutation.results import Result
 
 
+def place_in_sample(mutant: str, seed: int) -> float:
+    """Who is in a sample depends on its seed and on the mutant (its id) alone."""
+    return random.Random(f"{seed}{mutant}").random()
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
     """`only`: parts of names, one of which a mutant's must have; `sample` of those, drawn with `seed`; of these the
@@ -44,8 +49,7 @@ class Selection:
         wanted = [m for m in mutants if not self.only or any(part in f"{m.area}/{m.name}" for part in self.only)]
         if not self.sample or self.sample >= len(wanted):
             return wanted
-        # Who is in the sample depends on the seed and on the mutant alone.
-        return sorted(wanted, key=lambda m: random.Random(f"{self.seed}{m.id}").random())[: self.sample]
+        return sorted(wanted, key=lambda m: place_in_sample(m.id, self.seed))[: self.sample]
 
     def share_of(self, mutants: Sequence[Mutant]) -> list[Mutant]:
         return list(mutants)[self.share :: self.shares]

@@ -207,3 +207,9 @@ def test_the_report_counts_what_was_judged(tmp_path: Path) -> None:
     judged = report.read(tmp_path)
     row = report.table(judged, "file", "file").splitlines()[-1]
     assert row == f"| all | {len(mutants)} | 5 | 1 | 0 | 3 | 1 | 75.0 % |"
+    drawn = Selection("", sample=3, seed=5).drawn(mutants)
+    sampled = report.read(tmp_path, sample=3, seed=5)
+    assert len(sampled) == len(mutants)
+    assert {each.name for each in sampled if each.result} == {m.name for m in drawn} & {
+        each.name for each in judged if each.result
+    }
