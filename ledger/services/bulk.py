@@ -131,11 +131,10 @@ def _legs(items: Sequence[Item], actor: Actor) -> tuple[dict[int, list[Leg]], di
             continue
         legs[number] = [leg, fee_leg(leg, fee)] if fee else [leg]
     doubtful = [number for number in refused if number in legs]
-    if doubtful:
-        before = used(actor.principal_id, [items[number].key for number in doubtful])
-        for number in doubtful:
-            # Where money went then, and what it cost, is on record.
-            del (refused if items[number].key in before else legs)[number]
+    before = used(actor.principal_id, [items[number].key for number in doubtful])
+    for number in doubtful:
+        # Where money went then, and what it cost, is on record.
+        del (refused if items[number].key in before else legs)[number]
     return legs, refused
 
 

@@ -173,8 +173,8 @@ BEGIN
     RETURN QUERY
         WITH standing AS (
             SELECT coalesce(t.group_id, t.id) AS unit_id, bool_and(t.approved_at IS NOT NULL) AS approved,
-                   coalesce(bool_or(r.status IN ('queued', 'submitted')), false) AS at_bank,
-                   coalesce(bool_or(r.payer IS NOT NULL AND r.payer_passed_at IS NULL), false) AS of_somebody,
+                   bool_or(r.status IN ('queued', 'submitted')) AS at_bank,
+                   bool_or(r.payer IS NOT NULL AND r.payer_passed_at IS NULL) AS of_somebody,
                    min(t.expires_at) FILTER (WHERE t.captured_at IS NULL) AS held_until
             FROM ledger_transactions_of(v_units) t
             LEFT JOIN ledger_railtransfer r ON r.transaction_id = t.id
