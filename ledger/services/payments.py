@@ -195,9 +195,13 @@ def cancel(*, actor: Actor, transaction_id: UUID) -> TransactionView:
     """
     customer_id = customer_id_of(actor)
     with transaction.atomic(durable=True):
-        see(actor=actor, transaction_id=transaction_id)
+        seen = see(actor=actor, transaction_id=transaction_id)
         asked = Transaction.objects.filter(id=transaction_id, initiator__user__customer=customer_id)
-        unit = asked.values_list("group_id", flat=True).first() or transaction_id
+        mine = asked.values_list("group_id").first()
+        if mine is None:
+            # Its receiver's, who sees it as well.
+            raise NotCancellable(transaction_status=seen.status)
+        unit = mine[0] or transaction_id
         stage = steps.lock([unit]).get(unit)
         # What a payee counts on is captured, or waits for that.
         free = asked.filter(status=TransactionStatus.PENDING, captured_at=None).exists() and stage != Stage.HELD

@@ -5,8 +5,10 @@ from random import Random
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
+from ledger import steps
 from ledger.models import RailTransfer
 from ledger.rails import configured_rail
 from ledger.services import payments, rails
@@ -61,6 +63,22 @@ def test_what_has_cleared_or_failed_is_not_cancelled() -> None:
         assert answer.status_code == 409
         assert (answer.json()["code"], answer.json()["transaction_status"]) == ("not_cancellable", "cleared")
     assert flows.balances(destination) == (1_000, 1_000)
+    verify("--no-bank")
+
+
+def test_whoever_would_receive_it_cancels_nothing_also_when_its_payer_has() -> None:
+    source, destination = make_account(funded=5_000), make_account()
+    made = flows.transfer(source, destination, 1_000, expires_in=3_600)
+    flows.approve(made)
+    with transaction.atomic():
+        steps.park([made.id], error="a test")
+    path = f"/api/v1/transactions/{made.id}/cancel"
+    for status in ("pending", "failed"):
+        refused = api_client(destination.customer).post(path)
+        assert (refused.status_code, refused.json()["code"]) == (409, "not_cancellable")
+        assert refused.json()["transaction_status"] == status
+        assert api_client(source.customer).post(path).status_code == 200
+    assert flows.balances(source) == (5_000, 5_000)
     verify("--no-bank")
 
 
