@@ -198,7 +198,9 @@ def _call(
         if isinstance(cause, psycopg.Error) and cause.sqlstate == _NOT_ALL:
             raise NotAllAccepted(_refused(numbers, json.loads(cause.diag.message_detail or "[]"))) from error
         raise
-    return {numbers[row[0] - 1]: _answer(row) for row in made}
+    recorded_at = next((row[5] for row in made if row[5] is not None), None)
+    of = [numbers[row[0] - 1] for row in made]
+    return {number: _answer(row, asked[number].unit_id, recorded_at) for number, row in zip(of, made, strict=True)}
 
 
 def _refused(numbers: Sequence[int], told: list[dict[str, Any]]) -> dict[int, str | Exception]:
@@ -245,12 +247,14 @@ def _row(leg: Leg, asked: Asked, place: int, principal: str, customer: str) -> d
     }
 
 
-def _answer(row: tuple[Any, ...]) -> Answer | Exception:
-    _, outcome, reason, facts, result_id, created_at = row
+def _answer(row: tuple[Any, ...], unit_id: UUID, recorded_at: datetime | None) -> Answer | Exception:
+    _, outcome, reason, facts, earlier, _ = row
     if outcome == "rejected":
         # Django's connection gives jsonb as text.
         return _REJECTED[reason](**(json.loads(facts) if facts else {}))
-    return Answer(outcome, result_id, reason, created_at)
+    if outcome == "replayed":
+        return Answer(outcome, earlier, reason)
+    return Answer(outcome, unit_id, reason, recorded_at)
 
 
 def post_one(asked: Asked) -> Answer:

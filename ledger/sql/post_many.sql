@@ -11,7 +11,8 @@
 --   created  | refused (recorded as failed, `reason` is the failure)
 --   replayed (its key was used before, for `result_id`)
 --   rejected (left no trace; `reason` is the SQLSTATE that ledger_post_pending raises, `facts` its facts)
--- Where a key stands twice, one of the two claims it, and it is the answer to the other.
+-- `result_id` is told where it is news. What is recorded has one time, told with the first of it: to read it a thousand times
+-- is work for the caller. Where a key stands twice, one of the two claims it, and it is the answer to the other.
 -- Raises, leaving no trace of any: WL011 an account was closed or frozen while the locks were waited for, WL012 the whole's
 -- key was used before, and of all or none WL013 some are not accepted: DETAIL has [{place, reason, side}] of each.
 CREATE TYPE ledger_asked AS (
@@ -320,6 +321,6 @@ BEGIN
             SELECT 'transaction', leg.id, '', leg.status, leg.principal, leg.failure, leg.request_id FROM leg
         )
         SELECT DISTINCT leg.place, CASE leg.failed WHEN 0 THEN 'created' ELSE 'refused' END, leg.failure, NULL::jsonb,
-               leg.unit, v_now
+               NULL::uuid, CASE leg.place WHEN (v_legs[1]).place THEN v_now END
         FROM leg;
 END $$;
