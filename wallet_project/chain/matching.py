@@ -43,8 +43,8 @@ _SECTIONS: Final = """
 _COUNT: Final = "SELECT count(*) FROM {table} t WHERE t.xact < {up_to} AND t.xact >= {since}"
 _ERASED: Final = "SELECT source_id, count(*) FROM chain_salt WHERE salt IS NULL GROUP BY source_id"
 _FIRST: Final = -(2**63)
-#: Of all blocks, for as many connections as there are to share them out among; each asks once for each table. By rows, as
-#: a block holds what has come since the one before: a few, or sixty thousand.
+#: Of all blocks, for as many connections as there are to share them out among; each asks once for each table. By rows:
+#: a block holds what has come since the one before, which may be a few or sixty thousand.
 _MOST_PIECES: Final = 8
 _ROWS_OF_A_PIECE: Final = 100_000
 
