@@ -198,9 +198,13 @@ def _call(
         if isinstance(cause, psycopg.Error) and cause.sqlstate == _NOT_ALL:
             raise NotAllAccepted(_refused(numbers, json.loads(cause.diag.message_detail or "[]"))) from error
         raise
+    # One time for all, told with one of them.
     recorded_at = next((row[5] for row in made if row[5] is not None), None)
-    of = [numbers[row[0] - 1] for row in made]
-    return {number: _answer(row, asked[number].unit_id, recorded_at) for number, row in zip(of, made, strict=True)}
+    answers = {}
+    for row in made:
+        number = numbers[row[0] - 1]
+        answers[number] = _answer(row, asked[number].unit_id, recorded_at)
+    return answers
 
 
 def _refused(numbers: Sequence[int], told: list[dict[str, Any]]) -> dict[int, str | Exception]:
