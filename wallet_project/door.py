@@ -14,7 +14,7 @@ import contextvars
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from http.client import responses
 from io import BytesIO
@@ -30,12 +30,10 @@ from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, connection, reset_queries
 from django.http import HttpResponse
 from django.middleware.security import SecurityMiddleware
-from django_prometheus.middleware import PrometheusAfterMiddleware, PrometheusBeforeMiddleware, Time
 from django_structlog.middlewares import RequestMiddleware
 from rest_framework.renderers import JSONRenderer
 
-from wallet_project.api.authentication import ApiUser
-from wallet_project.api.direct import Answer, Call, JointView, Route, routes, was_replayed
+from wallet_project.api.direct import Call, JointView, Route, routes, was_replayed
 from wallet_project.api.idempotency import REPLAYED_HEADER
 from wallet_project.api.negotiation import takes_json
 from wallet_project.api.parsers import parse_object
@@ -43,11 +41,11 @@ from wallet_project.api.problems import PROBLEM_JSON, describe
 from wallet_project.api.throttling import Window, window_of
 from wallet_project.middleware import REQUEST_ID_HEADER, add_private_headers, chosen_request_id
 from wallet_project.tellers import NoWord, Tellers
+from wallet_project.traffic import Answered, Traffic, kind_of
 from wallet_project.utils import identity
 from wallet_project.utils.context import request_id
 from wallet_project.utils.errors import TooBusy
 from wallet_project.utils.identity import Identity
-from wallet_project.utils.logs import mask_personal_data
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -71,15 +69,11 @@ _logger: Final = logging.getLogger(RequestMiddleware.__module__)
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """What is answered; of a response, what the middleware looks at."""
+    """What is answered."""
 
-    status_code: int
+    status: int
     content: bytes
     headers: list[tuple[str, str]]
-    charset: str = "utf-8"
-    streaming: bool = False
-    #: The framework's responses have one, and it is counted.
-    template_name: None = None
 
 
 #: Whose the token is, and how often he has called, where that is known.
@@ -87,24 +81,20 @@ _Admission = tuple[Identity, int | None]
 
 
 class _Visit:
-    """A request at the door; of a request, what the middleware that counts and logs looks at."""
+    """A request at the door, and what has become of it."""
 
     def __init__(self, environ: Environ, route: Route | None = None, body: bytes = b"") -> None:
-        self.META = environ
+        self.environ = environ
         self.method: str = environ["REQUEST_METHOD"]
         self.request_id = chosen_request_id(environ)
-        length = environ.get("CONTENT_LENGTH", "")
-        measured = length.isascii() and length.isdigit()
-        self.headers = {"content-length": length if measured else "0", "x-request-id": self.request_id}
-        self.resolver_match = route
-        self.user: ApiUser | None = None
-        self.began = Time()
-        self.begun = False
-        self.prometheus_before_middleware_event = self.prometheus_after_middleware_event = self.began
+        self.route = route
         self.body = body
+        self.began = time.perf_counter()
+        self.user_id: str | None = None
         #: What its view has made of it, once its caller was let in.
         self.asked: Any = None
         self.sent: _Sent | None = None
+        self.answered: Answered | None = None
         self.context = contextvars.Context()
         self.context.run(self._bind)
 
@@ -112,11 +102,11 @@ class _Visit:
         request_id.set(self.request_id)
         structlog.contextvars.bind_contextvars(request_id=self.request_id)
 
-    def is_secure(self) -> bool:
-        return _is_secure(self.META)
-
-    def get_full_path(self) -> str:
-        return get_path_info(self.META)
+    @property
+    def length(self) -> int:
+        """As it says, which nobody needs to believe."""
+        length: str = self.environ.get("CONTENT_LENGTH", "")
+        return int(length) if length.isascii() and length.isdigit() else 0
 
 
 class Door:
@@ -158,19 +148,19 @@ class Door:
             self._tellers.visit(visit)
         except NoWord as error:
             # Its teller has the visit still, and tells in its own line of the log what became of it.
-            return self._refused(_Visit(visit.META, visit.resolver_match), error)
+            return self._refused(_Visit(visit.environ, visit.route), error)
         except TooBusy as error:
             return self._refused(visit, error)
         if visit.asked is not None and visit.sent is None:
-            visit.context.run(self._counter.serve_alone, visit)
+            self._counter.serve_alone(visit)
         return visit.sent
 
     def _refused(self, visit: _Visit, error: Exception) -> _Sent:
-        return visit.context.run(self._counter.refuse, visit, error)
+        return self._counter.refuse(visit, error)
 
 
 def _answer(sent: _Sent, start_response: StartResponse) -> Iterable[bytes]:
-    start_response(f"{sent.status_code} {responses[sent.status_code]}", sent.headers)
+    start_response(f"{sent.status} {responses[sent.status]}", sent.headers)
     return [sent.content]
 
 
@@ -198,9 +188,7 @@ class _Counter:
 
     def __init__(self, routes: Mapping[str, Route]) -> None:
         self._together = next(iter(routes.values())).view.together
-        self._before = PrometheusBeforeMiddleware(_nowhere)
-        self._after = _Figures(_nowhere)
-        self._log: Any = RequestMiddleware(_nowhere)
+        self._traffic = Traffic()
         self._headers = {secure: _standing_headers(secure) for secure in (False, True)}
 
     def serve(self, visits: Sequence[_Visit]) -> None:
@@ -219,13 +207,18 @@ class _Counter:
         except Exception as error:
             for visit in visits:
                 if visit.sent is None and visit.asked is None:
-                    visit.context.run(self.refuse, visit, error)
+                    visit.context.run(self._fail, visit, error)
         finally:
+            self._record(visits)
             # A teller keeps its connection from one time to the next, unless something went wrong with it.
             if connection.errors_occurred:
                 connection.close()
 
     def serve_alone(self, visit: _Visit) -> None:
+        visit.context.run(self._do_alone, visit)
+        self._record([visit])
+
+    def _do_alone(self, visit: _Visit) -> None:
         try:
             outcome = _view_of(visit).alone(visit.asked)
         except Exception as error:
@@ -236,42 +229,37 @@ class _Counter:
             close_old_connections()
 
     def refuse(self, visit: _Visit, error: Exception) -> _Sent:
-        self._begin(visit)
-        return self._finish(visit, *_of_error(error))
+        sent = visit.context.run(self._fail, visit, error)
+        self._record([visit])
+        return sent
+
+    def _record(self, visits: Sequence[_Visit]) -> None:
+        self._traffic.record([visit.answered for visit in visits if visit.answered])
 
     def _ask(self, visit: _Visit, window: Window | None, admission: _Admission, now: float) -> None:
         who, calls = admission
-        visit.user = ApiUser(who.user_id)
-        self._begin(visit)
+        visit.user_id = str(who.user_id)
         try:
             if window:
                 window.refuse(calls, now)
-            call = Call(parse_object(visit.body), visit.META.get("HTTP_IDEMPOTENCY_KEY"), who.user_id, who.actor())
+            call = Call(parse_object(visit.body), visit.environ.get("HTTP_IDEMPOTENCY_KEY"), who.user_id, who.actor())
             visit.asked = _view_of(visit).asked(call)
         except Exception as error:
-            self._finish(visit, *_of_error(error))
+            self._fail(visit, error)
 
     def _tell(self, visit: _Visit, outcome: Any) -> None:
         try:
             if isinstance(outcome, Exception):
                 raise outcome
-            told = _of_answer(_view_of(visit).told(visit.asked, outcome))
+            answer = _view_of(visit).told(visit.asked, outcome)
         except Exception as error:
-            told = _of_error(error)
-        self._finish(visit, *told)
+            self._fail(visit, error)
+        else:
+            self._finish(visit, answer.status, answer.body, _JSON, {}, answer.replayed)
 
-    def _begin(self, visit: _Visit) -> None:
-        if visit.begun:
-            return
-        visit.begun = True
-        self._before.process_request(visit)
-        if _logger.isEnabledFor(settings.DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL):
-            self._log.prepare(visit)
-        self._after.process_request(visit)
-        if visit.resolver_match:
-            self._after.process_view(visit, None)
-        # The token and the throttle were part of it.
-        visit.prometheus_before_middleware_event = visit.prometheus_after_middleware_event = visit.began
+    def _fail(self, visit: _Visit, error: Exception) -> _Sent:
+        body, headers = describe(error)
+        return self._finish(visit, body["status"], body, PROBLEM_JSON, headers, was_replayed(error))
 
     def _finish(
         self,
@@ -285,19 +273,25 @@ class _Counter:
         headers = {"Content-Type": media_type, "Allow": _ALLOWED, **own}
         if replayed:
             headers[REPLAYED_HEADER] = "true"
-        headers |= {**self._headers[visit.is_secure()], REQUEST_ID_HEADER: visit.request_id}
+        secure = _is_secure(visit.environ)
+        headers |= {**self._headers[secure], REQUEST_ID_HEADER: visit.request_id}
         sent = visit.sent = _Sent(status, _RENDERER.render(body), list(headers.items()))
-        self._after.process_template_response(visit, sent)
-        self._after.process_response(visit, sent)
-        _tell_of(visit, sent)
-        self._before.process_response(visit, sent)
+        visit.answered = Answered(
+            kind=kind_of(visit.method, secure, visit.route.view_name if visit.route else None, status),
+            line=f"{visit.method} {get_path_info(visit.environ)}",
+            user_id=visit.user_id,
+            context=visit.context,
+            bytes_asked=visit.length,
+            bytes_answered=len(sent.content),
+            took=time.perf_counter() - visit.began,
+        )
         return sent
 
 
 def _admitted(visits: Sequence[_Visit], windows: Mapping[str, Window | None]) -> list[_Admission | None]:
     """Whose each one's token is, and how often he has called as far as that is known; None when it is nobody's."""
     counters = {scope: window.counter() if window else None for scope, window in windows.items()}
-    wanted = [(visit.META["HTTP_X_SESSION_TOKEN"], counters[_scope_of(visit)]) for visit in visits]
+    wanted = [(visit.environ["HTTP_X_SESSION_TOKEN"], counters[_scope_of(visit)]) for visit in visits]
     admitted = identity.admit(wanted)
     unknown = [number for number, admission in enumerate(admitted) if admission is None]
     if unknown:
@@ -310,51 +304,12 @@ def _admitted(visits: Sequence[_Visit], windows: Mapping[str, Window | None]) ->
 
 
 def _view_of(visit: _Visit) -> type[JointView]:
-    assert visit.resolver_match is not None, "what is served has a route"
-    return visit.resolver_match.view
+    assert visit.route is not None, "what is served has a route"
+    return visit.route.view
 
 
 def _scope_of(visit: _Visit) -> str:
     return _view_of(visit).throttle_scope
-
-
-class _Figures(PrometheusAfterMiddleware):  # type: ignore[misc]
-    """Looks up what some labels are counted by once, and not for each request."""
-
-    def __init__(self, get_response: Callable[..., HttpResponse]) -> None:
-        super().__init__(get_response)
-        self._known: dict[tuple[Any, ...], Any] = {}
-
-    def label_metric(self, metric: Any, request: Any, response: Any = None, **labels: str) -> Any:
-        if not labels:
-            return metric
-        key = (metric, *labels.values())
-        if (found := self._known.get(key)) is None:
-            found = self._known[key] = metric.labels(**labels)
-        return found
-
-
-def _tell_of(seen: _Visit, sent: _Sent) -> None:
-    """The request's line in the log, as RequestMiddleware writes it, without looking up who writes it from where."""
-    level = _LEVELS.get(sent.status_code // 100, logging.ERROR)
-    if _logger.isEnabledFor(level):
-        if seen.user is not None:
-            structlog.contextvars.bind_contextvars(user_id=str(seen.user.pk))
-        name = logging.getLevelName(level).lower()
-        event: MutableMapping[str, Any] = {
-            "code": sent.status_code,
-            "request": f"{seen.method} {seen.get_full_path()}",
-            "event": "request_finished",
-            **structlog.contextvars.get_contextvars(),
-            "logger": _logger.name,
-            "level": name,
-        }
-        line = mask_personal_data(_logger, name, _STAMP(_logger, name, event))
-        record = logging.LogRecord(_logger.name, level, __file__, 0, line, (), None)
-        # What structlog's formatter knows its own lines by.
-        record._logger, record._name = _logger, name
-        _logger.handle(record)
-    structlog.contextvars.clear_contextvars()
 
 
 def _is_plain(environ: Environ, max_body_bytes: int) -> bool:
@@ -381,18 +336,6 @@ def _is_secure(environ: Environ) -> bool:
     if proxy and (said := environ.get(proxy[0])) is not None:
         return bool(said.split(",", 1)[0].strip() == proxy[1])
     return bool(environ["wsgi.url_scheme"] == "https")
-
-
-_Told = tuple[int, Mapping[str, Any], str, Mapping[str, str], bool]
-
-
-def _of_answer(answer: Answer) -> _Told:
-    return answer.status, answer.body, _JSON, {}, answer.replayed
-
-
-def _of_error(error: Exception) -> _Told:
-    body, headers = describe(error)
-    return body["status"], body, PROBLEM_JSON, headers, was_replayed(error)
 
 
 def _standing_headers(secure: bool) -> dict[str, str]:

@@ -3,10 +3,17 @@
 `logging_config` gives settings.LOGGING and sets structlog up; both kinds of loggers end in the same formatter.
 """
 
+import json
+import logging
 import re
-from collections.abc import MutableMapping
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, Final
 
+import orjson
 import structlog
 from structlog.types import EventDict, Processor, WrappedLogger
 
@@ -68,7 +75,7 @@ def drop_query_string(_logger: WrappedLogger, _method: str, event: EventDict) ->
 
 
 def _masked(key: str, value: Any, depth: int) -> Any:
-    if key.lower().replace("-", "_") in PERSONAL_KEYS and value is not None:
+    if _is_personal(key) and value is not None:
         return MASK
     if isinstance(value, str):
         return scrub(value)
@@ -81,6 +88,11 @@ def _masked(key: str, value: Any, depth: int) -> Any:
     return value
 
 
+@lru_cache(maxsize=1000)
+def _is_personal(key: str) -> bool:
+    return key.lower().replace("-", "_") in PERSONAL_KEYS
+
+
 def scrub(text: str) -> str:
     """`text` without e-mail addresses, IBANs and rows that the database quoted."""
     if "@" in text:
@@ -90,10 +102,70 @@ def scrub(text: str) -> str:
     return _IBAN.sub(MASK, text)
 
 
+class LineFormatter(structlog.stdlib.ProcessorFormatter):
+    """What structlog has made ready is written as it is: no record is made of it again, and looked through."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        if isinstance(record.msg, dict) and hasattr(record, "_logger"):
+            # A copy, as other handlers have the same record, and a renderer may take things out.
+            return str(self.processors[-1](record._logger, "", {**record.msg}))
+        return super().format(record)
+
+
+class LineHandler(logging.StreamHandler[Any]):
+    """Writes to standard error, a line a record."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if (held := getattr(_held, "lines", None)) is None:
+            super().emit(record)
+            return
+        try:
+            held[self].append(self.format(record))
+        except Exception:
+            self.handleError(record)
+
+    def write(self, lines: Sequence[str]) -> None:
+        text = self.terminator.join([*lines, ""])
+        self.acquire()
+        try:
+            self.stream.write(text)
+            self.flush()
+        except Exception:
+            self.handleError(logging.makeLogRecord({"msg": text}))
+        finally:
+            self.release()
+
+
+_held: Final = threading.local()
+
+
+@contextmanager
+def lines_together() -> Iterator[None]:
+    """What this thread logs meanwhile is written at the end, all at once: each write is a call of the system, and lets
+    Python's other threads in."""
+    held: dict[LineHandler, list[str]] = defaultdict(list)
+    _held.lines = held
+    try:
+        yield
+    finally:
+        _held.lines = None
+        for handler, lines in held.items():
+            handler.write(lines)
+
+
+def _as_json(event: EventDict, default: Callable[[Any], Any]) -> str:
+    try:
+        return orjson.dumps(event, default=default, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:  # A number beyond 64 bits, half of a surrogate pair: rather that than no line.
+        return json.dumps(event, default=default)
+
+
 def logging_config(log_format: str, *, level: str = "INFO") -> dict[str, Any]:
     """settings.LOGGING for `log_format` json or console. Sets structlog up as well."""
     if log_format not in ("json", "console"):
         raise ValueError(f"LOG_FORMAT is json or console, not {log_format!r}")
+    # No line says which thread or process wrote it, so nobody needs to look.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -105,7 +177,7 @@ def logging_config(log_format: str, *, level: str = "INFO") -> dict[str, Any]:
         mask_personal_data,
     ]
     renderer: Processor = (
-        structlog.processors.JSONRenderer(default=str)
+        structlog.processors.JSONRenderer(_as_json, default=str)
         if log_format == "json"
         else structlog.dev.ConsoleRenderer(colors=False)
     )
@@ -120,7 +192,7 @@ def logging_config(log_format: str, *, level: str = "INFO") -> dict[str, Any]:
         cache_logger_on_first_use=True,
     )
     formatter = {
-        "()": structlog.stdlib.ProcessorFormatter,
+        "()": LineFormatter,
         "foreign_pre_chain": shared,
         "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
     }
@@ -128,7 +200,7 @@ def logging_config(log_format: str, *, level: str = "INFO") -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"line": formatter},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "handlers": {"stderr": {"()": LineHandler, "formatter": "line"}},
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
             # Django's own handlers would write each line twice, and in another form.
