@@ -31,13 +31,13 @@ from django.db import close_old_connections, connection, reset_queries
 from django.http import HttpResponse
 from django.middleware.security import SecurityMiddleware
 from django_structlog.middlewares import RequestMiddleware
-from rest_framework.renderers import JSONRenderer
 
 from wallet_project.api.direct import Call, JointView, Route, routes, was_replayed
 from wallet_project.api.idempotency import REPLAYED_HEADER
 from wallet_project.api.negotiation import takes_json
 from wallet_project.api.parsers import parse_object
 from wallet_project.api.problems import PROBLEM_JSON, describe
+from wallet_project.api.renderers import JSONRenderer
 from wallet_project.api.throttling import Window, window_of
 from wallet_project.middleware import REQUEST_ID_HEADER, add_private_headers, chosen_request_id
 from wallet_project.tellers import NoWord, Tellers

@@ -4,7 +4,6 @@ A batch is leased, judged and decided as `leased` says: what is under way is the
 once, as it was decided.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ from ledger.steps import Claimed
 from wallet_project.utils.context import request_id, system_actor
 from wallet_project.utils.errors import translate_database_error
 from wallet_project.utils.ids import uuid7
+from wallet_project.utils.jsons import json_text
 
 logger = structlog.get_logger(__name__)
 
@@ -159,7 +159,7 @@ def _record(
         return
     by_transaction = {item.leg.transaction_id: item for item in judged}
     # As one text: to pass hundreds of rows as arrays takes several times as long.
-    rows = json.dumps(
+    rows = json_text(
         [
             {
                 "id": str(uuid7()),

@@ -25,6 +25,7 @@ from ledger.posting.requests import (
 from ledger.states import TransactionKind
 from wallet_project.utils.context import Actor
 from wallet_project.utils.errors import DomainError, Unavailable, translate_database_error
+from wallet_project.utils.jsons import json_text
 
 _REJECTED: Final[dict[str, type[DomainError]]] = {
     "WL001": AccountNotFound,
@@ -188,7 +189,7 @@ def _call(
         "hash": whole.request_hash.hex(),
         "result": str(whole.result_id),
     }
-    parameters = [json.dumps(legs), json.dumps(said) if said else None, all_or_none]
+    parameters = [json_text(legs), json_text(said) if said else None, all_or_none]
     try:
         made = rows("SELECT * FROM ledger_post_many(%s, %s, %s)", parameters)
     except DatabaseError as error:

@@ -1,6 +1,5 @@
 """Requests for money: one round trip that claims the key, reserves the funds and records what was asked."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -24,6 +23,7 @@ from wallet_project.utils.errors import (
     on_sqlstate,
     translate_database_error,
 )
+from wallet_project.utils.jsons import json_text
 
 Outcome = Literal["created", "refused", "replayed"]
 
@@ -163,7 +163,7 @@ def ask(
         operation,
         request_hash,
         unit,
-        json.dumps([leg.row() for leg in legs], default=str),
+        json_text([leg.row() for leg in legs]),
         request_id,
     ]
     with database_refusals():

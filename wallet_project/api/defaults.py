@@ -47,7 +47,7 @@ REST_FRAMEWORK: Final[dict[str, Any]] = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["wallet_project.api.authentication.SessionTokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PARSER_CLASSES": ["wallet_project.api.parsers.StrictJSONParser"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_RENDERER_CLASSES": ["wallet_project.api.renderers.JSONRenderer"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "wallet_project.api.negotiation.JsonNegotiation",
     "DEFAULT_PAGINATION_CLASS": "wallet_project.api.pagination.IdCursorPagination",
     "DEFAULT_THROTTLE_CLASSES": ["wallet_project.api.throttling.FixedWindowThrottle"],
