@@ -1,6 +1,6 @@
 """What the API takes and gives of transfers in bulk."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from rest_framework import serializers
@@ -13,7 +13,7 @@ from ledger.services.groups import Part
 from wallet_project.api.fields import BoundedListField, IdempotencyKeyField, ProblemField, TextField
 from wallet_project.api.idempotency import request_hash
 from wallet_project.api.problems import describe
-from wallet_project.api.serializers import StrictSerializer
+from wallet_project.api.serializers import NotPlain, StrictSerializer
 from wallet_project.utils.money import Money
 
 _TWICE: Final = "An earlier transfer of this bulk has the same key."
@@ -24,7 +24,7 @@ class BulkTransferInput(GroupedTransferInput):
 
 
 class TransfersField(BoundedListField):
-    """A thousand of them: each is read by its fields alone, and by the whole serializer only to say what is wrong."""
+    """A thousand of them."""
 
     child = BulkTransferInput()
 
@@ -42,8 +42,8 @@ class TransfersField(BoundedListField):
 
     def run_child_validation(self, data: list[Any]) -> list[dict[str, Any]]:
         try:
-            return [_read(item) for item in data]
-        except (ValidationError, LookupError, TypeError, AttributeError):
+            return [self.child.read_plain(item) for item in data]
+        except (NotPlain, ValidationError, TypeError, AttributeError):
             values: list[dict[str, Any]] = super().run_child_validation(data)
             return values
 
@@ -98,22 +98,6 @@ def _shown(result: bulk.Result) -> dict[str, Any]:
         "transaction": shown(result.seen) if result.seen else None,
         "problem": describe(result.refusal)[0] if result.refusal else None,
     }
-
-
-_FIELDS: Final = BulkTransferInput().fields
-_DEFAULTS: Final[dict[str, Callable[[], Any]]] = {"reference": str, "metadata": dict}
-_REQUIRED: Final = frozenset(("key", "source", "destination", "amount", "currency"))
-
-
-def _read(item: dict[str, Any]) -> dict[str, Any]:
-    """What the serializer would make of it. Raises what its fields do, or KeyError, where it is not as it has to be."""
-    values = {name: _FIELDS[name].to_internal_value(value) for name, value in item.items()}
-    if not values.keys() >= _REQUIRED:
-        raise KeyError
-    for name, default in _DEFAULTS.items():
-        if name not in values:
-            values[name] = default()
-    return values
 
 
 def _item(value: Mapping[str, Any]) -> bulk.Item:

@@ -281,6 +281,8 @@ class MetadataField(StrictField):
 def has_control_character(text: str) -> bool:
     """Control characters (NUL among them) and lone surrogates, which PostgreSQL cannot store or a log would obey; line
     breaks; and what turns the direction of writing, by which a receiver or an officer would read another text."""
+    if text.isascii() and text.isprintable():
+        return False
     return any(
         unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
         # U+202A..U+202E, U+2066..U+2069; the plain marks U+200E and U+200F are part of how people write.

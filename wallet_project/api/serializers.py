@@ -1,7 +1,7 @@
 """The bases of every serializer that reads a body or query parameters."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any, Final
 
@@ -9,11 +9,33 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.request import Request
 
-from wallet_project.api.fields import MetadataField
+from wallet_project.api.fields import MetadataField, StrictField
 from wallet_project.api.queries import parameters
 
 _MAX_NAME: Final = 100
+_REQUIRED: Final = object()
+_LEFT_OUT: Final = object()
 _MEMBER: Final = re.compile(r"([a-z_]+)\[([^\[\]]*)\]", re.ASCII)
+
+
+class NotPlain(Exception):
+    """Whether it is right, the framework is to say."""
+
+
+def _is_plain(field: serializers.Field[Any, Any, Any, Any]) -> bool:
+    """Whether to validate a value that is not null is to read it, and no more."""
+    return (
+        isinstance(field, StrictField)
+        and not field.validators
+        and field.source_attrs == [field.field_name]
+        and not getattr(field.default, "requires_context", False)
+    )
+
+
+def _default_of(field: serializers.Field[Any, Any, Any, Any]) -> Any:
+    if field.required:
+        return _REQUIRED
+    return _LEFT_OUT if field.default is serializers.empty else field.default
 
 
 class StrictSerializer(serializers.Serializer):  # type: ignore[type-arg]
@@ -25,7 +47,38 @@ class StrictSerializer(serializers.Serializer):  # type: ignore[type-arg]
     def _known(self) -> frozenset[str]:
         return frozenset(str(field.field_name) for field in self._writable_fields)
 
+    @cached_property
+    def _plain_fields(self) -> list[tuple[str, Callable[[Any], Any], Any]]:
+        """Name, reading and default of each field; none unless reading them is all that there is to do."""
+        fields = list(self._writable_fields)
+        if any(not _is_plain(field) or hasattr(self, f"validate_{field.field_name}") for field in fields):
+            return []
+        return [(str(field.field_name), field.to_internal_value, _default_of(field)) for field in fields]
+
+    def read_plain(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """What `to_internal_value` gives, where nothing is wrong: the framework looks at each field for several times
+        as long as reading it takes. Raises NotPlain or ValidationError where that has to say what is wrong."""
+        if not self._plain_fields:
+            raise NotPlain
+        values, found = {}, 0
+        for name, read, default in self._plain_fields:
+            if (value := data.get(name)) is not None:
+                values[name] = read(value)
+                found += 1
+            elif default is _REQUIRED:
+                raise NotPlain
+            elif default is not _LEFT_OUT:
+                values[name] = default() if callable(default) else default
+        if found != len(data):  # Another name, or a null.
+            raise NotPlain
+        return values
+
     def to_internal_value(self, data: Any) -> Any:
+        if type(data) is dict:
+            try:
+                return self.read_plain(data)
+            except (NotPlain, ValidationError):
+                pass
         problems: dict[str, Any] = {}
         if isinstance(data, Mapping) and not data.keys() <= self._known:
             problems = {
