@@ -1,14 +1,17 @@
 """Logs say what happened and to which transaction, and not to whom."""
 
 import json
+import logging
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from wallet_project.utils.logs import MASK, logging_config, mask_personal_data, scrub
+from wallet_project.utils.logs import MASK, LineHandler, lines_together, logging_config, mask_personal_data, scrub
 
 
 def masked(**event: Any) -> dict[str, Any]:
@@ -70,6 +73,7 @@ with structlog.contextvars.bound_contextvars(request_id="r-1"):
     except ValueError:
         structlog.get_logger("c").exception("failed")
     logging.getLogger("d").debug("nothing")
+    structlog.get_logger("e").info("odd", large=2**70, half="\\ud800", members={1: {2}})
 """
 
 
@@ -90,11 +94,13 @@ def test_json_logs_are_one_object_a_line() -> None:
         ("cleared", "info", "a"),
         (f"told {MASK}", "warning", "b"),
         ("failed", "error", "c"),
+        ("odd", "info", "e"),
     ]
     assert {line["request_id"] for line in lines} == {"r-1"}
     assert lines[0]["transaction_id"] == "t-1"
     assert lines[0]["timestamp"].endswith("Z")
     assert "ValueError" in lines[2]["exception"]
+    assert (lines[3]["large"], lines[3]["half"], lines[3]["members"]) == (2**70, "\ud800", {"1": "{2}"})
     assert "a@b.example" not in json.dumps(lines)
 
 
@@ -102,3 +108,75 @@ def test_console_logs_say_the_same() -> None:
     printed = logged("console")
     assert "cleared" in printed
     assert "a@b.example" not in printed
+
+
+class Stream:
+    """Standard error, which counts how often it is written to."""
+
+    def __init__(self) -> None:
+        self.written: list[str] = []
+        self.full = False
+
+    def write(self, text: str) -> None:
+        if self.full:
+            raise OSError("No space left on device")
+        self.written.append(text)
+
+    def flush(self) -> None:
+        pass
+
+
+@pytest.fixture
+def stream() -> Stream:
+    return Stream()
+
+
+@pytest.fixture
+def log(stream: Stream) -> Iterator[logging.Logger]:
+    handler = LineHandler()
+    handler.setStream(stream)
+    made = logging.getLogger("lines")
+    made.addHandler(handler)
+    made.setLevel(logging.INFO)
+    made.propagate = False
+    yield made
+    made.removeHandler(handler)
+
+
+def test_lines_together_are_written_once_and_those_of_other_threads_at_once(
+    log: logging.Logger, stream: Stream
+) -> None:
+    with lines_together():
+        log.info("one")
+        other = threading.Thread(target=log.info, args=("another's",))
+        other.start()
+        other.join()
+        log.info("two")
+        assert stream.written == ["another's\n"]
+    log.info("three")
+    assert stream.written == ["another's\n", "one\ntwo\n", "three\n"]
+
+
+def test_lines_are_written_whatever_ends_what_they_are_of(log: logging.Logger, stream: Stream) -> None:
+    def fail() -> None:
+        with lines_together():
+            log.info("one")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    with lines_together():
+        pass
+    assert stream.written == ["one\n"]
+
+
+def test_a_log_that_can_not_be_written_ends_nothing(
+    log: logging.Logger, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    stream.full = True
+    with lines_together():
+        log.info("one")
+    stream.full = False
+    log.info("two")
+    assert stream.written == ["two\n"]

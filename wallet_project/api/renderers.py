@@ -22,7 +22,7 @@ class JSONRenderer(renderers.JSONRenderer):
         if data is None or self.get_indent(accepted_media_type or "", renderer_context or {}) is not None:
             return bytes(super().render(data, accepted_media_type, renderer_context))
         try:
-            text = orjson.dumps(data, default=_default)
+            text = orjson.dumps(data, default=_default, option=orjson.OPT_PASSTHROUGH_DATETIME)
         except TypeError:
             return bytes(super().render(data, accepted_media_type, renderer_context))
         # As the framework does: to a reader of JavaScript these would end a line.
