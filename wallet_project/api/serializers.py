@@ -73,6 +73,11 @@ class StrictSerializer(serializers.Serializer):  # type: ignore[type-arg]
             raise NotPlain
         return values
 
+    def run_validators(self, value: Any) -> None:
+        # The framework gathers what they would be asked about, also where there are none.
+        if self.validators:
+            super().run_validators(value)
+
     def to_internal_value(self, data: Any) -> Any:
         if type(data) is dict:
             try:
