@@ -1,5 +1,6 @@
 """The format is the one that docs/chain.md describes: computed here by hand, with nothing of the chain's own code."""
 
+from datetime import UTC, datetime
 from hashlib import sha256
 
 import psycopg
@@ -8,8 +9,8 @@ import pytest
 from tests.chain.chains import seal_all
 from tests.chain.conftest import Tamper
 from tests.chain.test_seal import LOG
-from wallet_project.chain.verification import LateCheck
-from wallet_project.utils.verification import rows, verify
+from wallet_project.chain.verification import ChainCheck, LateCheck
+from wallet_project.utils.verification import Result, rows, verify
 
 pytestmark = pytest.mark.django_db
 
@@ -58,6 +59,55 @@ def test_a_block_is_hashed_as_the_page_says(block: dict[str, object]) -> None:
         f"previous={bytes(previous['hash']).hex()}\ncontent={content['hex']}\n"
     )
     assert bytes(content["hash"]) == sha256(b"\x03" + text.encode()).digest()
+
+
+ROW = """
+    INSERT INTO ledger_statechange (machine, subject_id, from_state, to_state, actor_id, reason, request_id, at)
+    VALUES ('test', gen_random_uuid(), '', 'made', gen_random_uuid(), '', %s, %s)
+"""
+
+
+def test_values_of_every_length_are_hashed_alike_by_the_quick_way(
+    superuser: psycopg.Connection, tamper: Tamper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moments = [
+        datetime(2026, 11, 22, 9, 0, 0, microsecond, UTC) for microsecond in (0, 1, 10, 100, 1000, 12340, 500000)
+    ]
+    texts = ["", "a", "é", "a\nid=1:7\\x41", "s" * 22, "s" * 23, "s" * 24, "€" * 7, "€" * 8, "s" * 63]
+    for text, moment in [("", moment) for moment in moments] + [(text, moments[-1]) for text in texts]:
+        superuser.execute(ROW, [text, moment])
+    seal_all()
+    # Whatever the quick way does not see as it was sealed is read row by row, which would hide that it is wrong.
+    slow: list[bool] = []
+    every_row = ChainCheck._read_every_row
+    monkeypatch.setattr(ChainCheck, "_read_every_row", lambda *given: slow.append(True) or every_row(*given))
+    assert result_of_quick_way().holds
+    assert not slow
+    for statement, back in [
+        ("at = at + interval '1 microsecond'", "at = at - interval '1 microsecond'"),
+        ("at = at + interval '1 year'", "at = at - interval '1 year'"),
+        ("at = at + interval '10000 years'", "at = at - interval '10000 years'"),
+        ("request_id = request_id || 's'", "request_id = left(request_id, -1)"),
+    ]:
+        tamper(f"UPDATE ledger_statechange SET {statement} WHERE machine = 'test'")
+        assert not result_of_quick_way().holds, statement
+        tamper(f"UPDATE ledger_statechange SET {back} WHERE machine = 'test'")
+        slow.clear()
+        assert result_of_quick_way().holds, back
+        assert not slow, back
+
+
+@pytest.mark.parametrize("moment", ["12026-11-22 09:00:00.1+00", "0044-03-15 09:00:00.123+00 BC"])
+def test_a_time_that_the_quick_way_does_not_know_is_settled_row_by_row(
+    superuser: psycopg.Connection, moment: str
+) -> None:
+    superuser.execute(ROW, ["", moment])
+    seal_all()
+    assert result_of_quick_way().holds
+
+
+def result_of_quick_way() -> Result:
+    return verify([ChainCheck(quickly=True)], timeout_seconds=30)[0]
 
 
 def test_rows_that_wait_for_their_seal_too_long_are_seen(app_connection: psycopg.Connection, tamper: Tamper) -> None:

@@ -5,7 +5,7 @@ verifier that computes every hash by itself (`verification`).
 What hashes here is PostgreSQL's own `sha256`, named with its schema, and no function of the chain's own."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from itertools import chain, pairwise
 from typing import Any, Final
@@ -15,10 +15,8 @@ from psycopg import sql
 
 from wallet_project.chain import hashing, reading
 from wallet_project.chain.hashing import SECTION, Definition, Header
+from wallet_project.chain.lines import row_text
 from wallet_project.utils.verification import spread
-
-#: Values whose text has one length, so that it need not be measured.
-_LENGTHS: Final = {"uuid": 36, "time": 27}
 
 # A section is as it was when its leaves give its digest, and its rows its leaves. Rows before the first block's range
 # would be its own.
@@ -31,12 +29,12 @@ _SECTIONS: Final = """
         SELECT count(*) AS many, string_agg(r.leaf, ''::bytea ORDER BY r.xact, r.key) AS leaves,
                array_agg(r.id ORDER BY r.xact, r.key) AS ids
         FROM (
-            SELECT u.xact, u.key, u.{id} AS id, pg_catalog.sha256('\\x00'::bytea || convert_to({lines}, 'UTF8')) AS leaf
+            -- By OFFSET 0 each text is made once, however often its line names it, and what is sorted is leaves.
+            SELECT u.xact, u.key, u.{id} AS id, pg_catalog.sha256({hashed}) AS leaf
             FROM (
-                -- By OFFSET 0 each text is made once, however often its line names it.
                 SELECT t.xact, t.{key} AS key, {texts} FROM {table} t
                 WHERE t.xact >= b.from_xact AND t.xact < b.to_xact OFFSET 0
-            ) u
+            ) u OFFSET 0
         ) r
     ) f
     WHERE b.number >= {first} AND b.number < {end}"""
@@ -143,53 +141,19 @@ def _sections(
     if definition.table not in there:
         return []
     versions = [each.source_id for each in definitions.values() if each.table == definition.table]
-    texts_were_erased = any(erased.get(version) for version in versions)
-    named = [
-        (f"text{number}", column, kind)
-        for number, (column, kind) in enumerate(zip(definition.columns, definition.kinds, strict=True))
-    ]
-    texts = [sql.SQL("{} AS {}").format(reading.text_of(column, kind), sql.Identifier(t)) for t, column, kind in named]
-    lines = [_line(sql.Identifier("u", t), column, kind, versions, texts_were_erased) for t, column, kind in named]
+    row = row_text(definition, versions, texts_were_erased=any(erased.get(version) for version in versions))
     query = sql.SQL(_SECTIONS).format(
         head=sql.Literal(SECTION + definition.digest),
         source=definition.source_id,
         key=sql.Identifier(definition.key),
-        id=sql.Identifier(f"text{list(definition.columns).index(definition.key)}"),
         table=sql.Identifier(definition.table),
-        texts=sql.SQL(", ").join(texts),
-        lines=sql.SQL(" || ").join(lines),
+        texts=row.texts,
+        hashed=row.hashed,
+        id=row.id,
         first=first,
         end=end,
     )
     return _rows(query)
-
-
-def _line(
-    text: sql.Composable, column: str, kind: str, versions: Sequence[int], texts_were_erased: bool
-) -> sql.Composable:
-    """A column's line, as docs/chain.md has it, from the column as text."""
-    length = _LENGTHS.get(kind)
-    # `||` and not concat(), which asks the type of each piece how it is written, and measures it to copy it.
-    measured = sql.SQL("octet_length({}) || ':'").format(text) if length is None else sql.Literal(f"{length}:")
-    plain = sql.SQL("{name} || coalesce({measured} || {text}, '-') || {end}").format(
-        name=sql.Literal(f"{column}="), measured=measured, text=text, end=sql.Literal("\n")
-    )
-    if not kind.startswith("salted "):
-        return plain
-    kept = sql.SQL(
-        "SELECT {name} || encode(s.digest, 'hex') || {end} FROM chain_salt s WHERE s.source_id = ANY({versions})"
-        " AND s.row_id = u.key::text AND s.column_name = {column} AND "
-    ).format(
-        name=sql.Literal(f"{column}#"),
-        end=sql.Literal("\n"),
-        versions=sql.Literal(list(versions)),
-        column=sql.Literal(column),
-    )
-    blank = sql.SQL("coalesce(({} s.salt IS NULL), {})").format(kept, plain) if texts_were_erased else plain
-    return sql.SQL(
-        "CASE WHEN coalesce({text}, '') IN ('', '{{}}', '[]') THEN {blank}"
-        " ELSE ({kept} s.digest = pg_catalog.sha256(s.salt || convert_to({text}, 'UTF8'))) END"
-    ).format(text=text, blank=blank, kept=kept)
 
 
 def _rows(query: sql.Composable) -> list[tuple[Any, ...]]:

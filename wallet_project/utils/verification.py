@@ -34,6 +34,8 @@ _SETTINGS: Final = {
     "effective_io_concurrency": "0",
     # Compiling costs more than it saves, and is done anew for each query.
     "jit": "off",
+    # Times are compared as text.
+    "DateStyle": "ISO",
     # Whoever began the snapshot waits for those who read in it.
     "idle_in_transaction_session_timeout": "0",
 }
