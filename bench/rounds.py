@@ -5,21 +5,18 @@ import random
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import bulk, desk, growth, http_load, in_process, overload, raw_http
+from bench import books, bulk, desk, growth, http_load, in_process, overload, raw_http
 from bench.catalogue import percentile
 from bench.peer import Hordak
 from bench.servers import Servers, Wallet
 from bench.stopwatch import Stopwatch
 from bench.town import Person, one_cent
-from wallet_project.embedded import processes
-from wallet_project.utils.verification import Result, Verified, checks_by_app, checks_since, verify
+from wallet_project.utils.verification import Verified
 
 #: Has rounds of its own, as it changes what is screened by.
 FULL_SCREENING = "screening_30_rules"
@@ -35,8 +32,6 @@ _THROUGH_WORKERS = (
 )  # fmt: skip
 _WARM_SECONDS = 2.0
 _READS_A_SECOND = 50.0
-_BLOCK = 10_000
-_LANES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +109,7 @@ class Bench:
             return
         self._catch_up()
         uniform = self._measure(in_process.uniform(self.people))
-        waiting = waiting_units()
+        waiting = books.waiting_units()
         if self._wants("hot_receiver"):
             yield "hot_receiver", self._measure(in_process.to_one(self.people)) / uniform
         if self._wants("hot_sender"):
@@ -194,13 +189,13 @@ class Bench:
         self._catch_up()
         wallet.start_workers()
         self._load(base_url, 8, _WARM_SECONDS, "uniform")
-        wait_until_cleared()  # So the workers are up.
-        began = database_time()
+        books.wait_until_cleared()  # So the workers are up.
+        began = books.database_time()
         load = self._load(base_url, 32, self.lengths.sustained, "uniform")
-        per_second = cleared_since(began) / load.seconds
+        per_second = books.cleared_since(began) / load.seconds
         self._note_failures("pipeline", load)
         yield "pipeline", per_second / self._reference()
-        wait_until_cleared()
+        books.wait_until_cleared()
         times = self._times_to_cleared(base_url, rate=per_second / 2)
         yield "time_to_cleared_p50_s", percentile(times, 0.5)
         yield "time_to_cleared_p99_s", percentile(times, 0.99)
@@ -221,9 +216,9 @@ class Bench:
         """Once, after the last round: five million entries take a while to read."""
         for database in self.grown:
             with growth.inside(database):
-                _seal_all()
+                books.seal_all()
                 with self.watch.timing("verifying"):
-                    broken = verify_ledger()
+                    broken = books.verify_ledger()
                 if broken:
                     self.void["growth_5m"] = f"verify_ledger in {database}: {broken}"
 
@@ -239,8 +234,8 @@ class Bench:
             found = overload.attack(base_url, make, rate=2 * carried, seconds=self.lengths.overload)
             wallet.check()
             # Each key answered 202 has its claim, and none that was answered 503: what claims made, I4 compares.
-            made = claimed(found.keys(202))
-            half_done = len(found.keys(202)) - made + claimed(found.keys(503))
+            made = books.claimed(found.keys(202))
+            half_done = len(found.keys(202)) - made + books.claimed(found.keys(503))
         self._catch_up()
         self.overloaded = {"carried_per_second": round(carried), **overload.report(found, half_done=half_done)}
         if broken := self._verify():
@@ -330,129 +325,39 @@ class Bench:
     def _times_to_cleared(self, base_url: str, *, rate: float) -> list[float]:
         """Seconds from a transfer's record to its clearing, by the database's clock, of an even load."""
         rng = random.Random()  # noqa: S311 - whom to pay is no secret
-        began = database_time()
+        began = books.database_time()
 
         def send(connection: http.client.HTTPConnection, _: int) -> None:
             payer, payee = rng.sample(self.people, 2)
             http_load.post(connection, "/transfers", payer.token, one_cent(payer.accounts[0], payee.accounts[1]))
 
         http_load.latencies(base_url, send, rate=rate, seconds=self.lengths.sustained)
-        wait_until_cleared()
-        return times_since(began)
+        books.wait_until_cleared()
+        return books.times_since(began)
 
     def _catch_up(self) -> None:
         """Nothing waits from what came before, and its rows are sealed."""
         with self.watch.timing("catching up"):
             # Two pairs of processes take a second to find that there is nothing.
-            if waiting_units():
+            if books.waiting_units():
                 in_process.screened()
                 in_process.cleared()
-            _seal_all()
+            books.seal_all()
 
     def _verify(self) -> str:
         """What came since the last time, when all that came before held; `verify_all` reads everything, once."""
         with self.watch.timing("verifying"):
-            broken = verify_new(self.verified) if self.verified else verify_ledger()
+            broken = books.verify_new(self.verified) if self.verified else books.verify_ledger()
             if not broken:
-                self.verified = sealed_so_far()
+                self.verified = books.sealed_so_far()
         return broken
 
     def verify_all(self) -> None:
         """At the very end: no figure counts unless all that any round has written verifies."""
         with self.watch.timing("verifying"):
-            if broken := verify_ledger():
+            if broken := books.verify_ledger():
                 for key in (*self.values, "overload"):
                     self.void.setdefault(key, f"verify_ledger: {broken}")
 
     def _wants(self, *keys: str) -> bool:
         return any(key in self.wanted for key in keys)
-
-
-def _seal_all() -> None:
-    from wallet_project.chain.sealing import seal_all
-
-    # As long blocks as there are: nobody waits for these.
-    seal_all(rows=_BLOCK)
-
-
-def verify_ledger() -> str:
-    """What does not hold, by name; empty when all does. The bank's book is left out: nothing here goes over a bank."""
-    from django.conf import settings
-
-    with fresh_connection():
-        checks = [check for _, check in checks_by_app(settings.LEDGER_CHECKS)]
-        return _broken(verify(checks, timeout_seconds=300, lanes=_LANES))
-
-
-def verify_new(verified: Verified) -> str:
-    """The same of what came since a moment at which all held."""
-    from django.conf import settings
-
-    with fresh_connection():
-        checks = checks_since(settings.LEDGER_CHECKS_SINCE, verified)
-        return _broken(verify(checks, timeout_seconds=300, lanes=_LANES, of_new_rows=True))
-
-
-def _broken(results: list[Result]) -> str:
-    return ", ".join(f"{result.name} {result.unread}".strip() for result in results if not result.holds)
-
-
-def sealed_so_far() -> Verified:
-    from wallet_project.chain.reading import last_header
-
-    with fresh_connection():
-        head = last_header()
-    assert head is not None, "the chain has a first block"
-    return Verified(since=head.to_xact, moment=datetime.fromisoformat(head.sealed_at))
-
-
-def database_time() -> datetime:
-    now: datetime = _value("SELECT clock_timestamp()")
-    return now
-
-
-def cleared_since(began: datetime) -> int:
-    return _value("SELECT count(*) FROM ledger_transaction WHERE cleared_at >= %s", began)
-
-
-def claimed(keys: list[str]) -> int:
-    """How many of the keys have been used."""
-    return _value("SELECT count(*) FROM accounts_idempotencyclaim WHERE key = ANY(%s)", keys)
-
-
-def times_since(began: datetime) -> list[float]:
-    with fresh_connection() as cursor:
-        cursor.execute(
-            "SELECT extract(epoch FROM cleared_at - created_at) FROM ledger_transaction WHERE created_at >= %s", [began]
-        )
-        return [float(row[0]) for row in cursor.fetchall()]
-
-
-def waiting_units() -> int:
-    return _value("SELECT count(*) FROM ledger_workitem")
-
-
-def wait_until_cleared() -> None:
-    def nothing_waits() -> bool:
-        return waiting_units() == 0
-
-    if not processes.wait_until(nothing_waits, seconds=120, every=0.1):
-        raise RuntimeError("the workers did not clear what was asked for")
-
-
-def _value(sql: str, *parameters: object) -> Any:
-    with fresh_connection() as cursor:
-        cursor.execute(sql, list(parameters))
-        return cursor.fetchone()[0]
-
-
-@contextmanager
-def fresh_connection() -> Iterator["object"]:
-    """A cursor whose connection no forked process shares."""
-    from django.db import connection
-
-    try:
-        with connection.cursor() as cursor:
-            yield cursor
-    finally:
-        connection.close()
