@@ -5,12 +5,13 @@ import random
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from bench import books, bulk, desk, growth, http_load, in_process, overload, raw_http
+from bench import books, bulk, databases, desk, http_load, in_process, overload, raw_http
 from bench.catalogue import percentile
 from bench.peer import Hordak
 from bench.servers import Servers, Wallet
@@ -30,7 +31,9 @@ _OVER_HTTP = (
 _THROUGH_WORKERS = (
     "pipeline", "time_to_cleared_p50_s", "time_to_cleared_p99_s", "web_worker_mb", "celery_worker_mb",
 )  # fmt: skip
+_T = TypeVar("_T")
 _WARM_SECONDS = 2.0
+_WARM_CONNECTIONS = 128
 _READS_A_SECOND = 50.0
 
 
@@ -44,7 +47,7 @@ class Lengths:
     overload: float
 
 
-FULL = Lengths(slice=1.5, reference=1.5, sustained=4, overload=20)
+FULL = Lengths(slice=1.5, reference=1.5, sustained=4, overload=60)
 QUICK = Lengths(slice=1, reference=1, sustained=3, overload=5)
 
 
@@ -66,6 +69,8 @@ class Bench:
     void: dict[str, str] = field(default_factory=dict)
     tpcb: list[float] = field(default_factory=list)
     watch: Stopwatch = field(default_factory=Stopwatch)
+    #: What does not hold after this round.
+    broken: list[str] = field(default_factory=list)
     verified: Verified | None = None
 
     @property
@@ -74,6 +79,7 @@ class Bench:
 
     def round(self) -> None:
         found: dict[str, float] = {}
+        self.broken = []
         with self.watch.timing("clean tables"):
             self.servers.settle()
         broke_off = []
@@ -86,14 +92,14 @@ class Bench:
                 broke_off.append(f"{part.__name__.strip('_')} broke off: {type(error).__name__}: {error}"[:500])
                 sys.stdout.write(f"  {broke_off[-1]}\n")
         self._catch_up()
-        broken = self._verify()
+        self._verify()
         for key in self.in_rounds:
             if key not in found:
                 self.void[key] = "; ".join(broke_off) or "not measured in each round"
                 continue
             self.values[key].append(found[key])
-            if broken:
-                self.void[key] = f"verify_ledger: {broken}"
+            if self.broken:
+                self.void[key] = f"verify_ledger: {'; '.join(self.broken)}"
 
     def _take(self, part: Iterator[tuple[str, float]], found: dict[str, float]) -> None:
         for key, value in part:
@@ -103,30 +109,35 @@ class Bench:
             sys.stdout.flush()
 
     def _in_process(self) -> Iterator[tuple[str, float]]:
-        """Transfers that are posted with nothing waiting, as a round begins; the very same are screened and cleared
-        before those to one and from one, which come right after them."""
+        """Transfers that are posted with nothing waiting, as a round begins. The very same are screened and cleared,
+        after those that nobody is to clear have been posted in a fork."""
         if not self._wants(*_IN_PROCESS):
             return
         self._catch_up()
-        uniform = self._measure(in_process.uniform(self.people))
-        waiting = books.waiting_units()
-        if self._wants("hot_receiver"):
-            yield "hot_receiver", self._measure(in_process.to_one(self.people)) / uniform
-        if self._wants("hot_sender"):
-            yield "hot_sender", self._measure(in_process.from_one(self.people)) / uniform
-        yield "transfer_in_process", uniform / self._reference()
+        with self._fork():
+            uniform = self._measure(in_process.uniform(self.people))
+            with databases.inside(databases.FORK):
+                yield from self._in_a_fork(uniform)
         peer = self._peer_rate() if self._wants("hordak_transfer", "hordak_clearing") else None
         if peer:
             yield "hordak_transfer", uniform / peer
         if self._wants("screening", "clearing_uniform", "clearing_hot", "hordak_clearing"):
-            yield from self._background(waiting, peer)
+            yield from self._background(peer)
+
+    def _in_a_fork(self, uniform: float) -> Iterator[tuple[str, float]]:
+        if self._wants("hot_receiver"):
+            yield "hot_receiver", self._measure(in_process.to_one(self.people)) / uniform
+        if self._wants("hot_sender"):
+            yield "hot_sender", self._measure(in_process.from_one(self.people)) / uniform
+        reference = self._reference()
+        yield "transfer_in_process", uniform / reference
         if self._wants("bulk_in_process"):
             self.servers.checkpoint()
-            made = bulk.in_processes(self.people, seconds=self.lengths.slice)
-            yield "bulk_in_process", made / self._reference()
+            yield "bulk_in_process", bulk.in_processes(self.people, seconds=self.lengths.slice) / reference
+        self._verify_fork()
 
-    def _background(self, waiting: int, peer: float | None) -> Iterator[tuple[str, float]]:
-        screened = self._settled(partial(in_process.screened, at_most=waiting))
+    def _background(self, peer: float | None) -> Iterator[tuple[str, float]]:
+        screened = self._settled(in_process.screened)
         cleared = self._settled(in_process.cleared)
         if peer:
             yield "hordak_clearing", cleared / peer
@@ -134,21 +145,24 @@ class Bench:
         yield "screening", screened / reference
         yield "clearing_uniform", cleared / reference
         if self._wants("clearing_hot"):
-            self._catch_up()
             self._measure(in_process.to_one(self.people, share=0.8))
             in_process.screened()
             yield "clearing_hot", self._settled(in_process.cleared) / self._reference()
 
     def _served(self) -> Iterator[tuple[str, float]]:
-        """What is asked over HTTP, of one web server; the workers are started for the last part."""
+        """What is asked over HTTP, of one web server, in a fork. The workers are there for the first part alone: what
+        is posted afterwards need not be cleared by anybody."""
         if not self._wants(*_OVER_HTTP, *_THROUGH_WORKERS):
             return
         self._catch_up()
-        wallet = Wallet(self.servers)
-        with wallet.web() as base_url:
-            self._load(base_url, 8, 1, "uniform")  # Each process has answered something before it counts.
-            yield from self._http(base_url)
-            yield from self._pipeline(wallet, base_url)
+        with self._fork(), databases.inside(databases.FORK):
+            wallet = Wallet(self.servers, databases.FORK)
+            with self._web(wallet) as base_url:
+                if self._wants(*_THROUGH_WORKERS):
+                    yield from self._pipeline(wallet, base_url)
+                yield from self._http(base_url)
+                yield "web_worker_mb", wallet.web_mb()
+            self._verify_fork()
 
     def _http(self, base_url: str) -> Iterator[tuple[str, float]]:
         def transfers(key: str, connections: int, draw: str) -> float:
@@ -184,38 +198,33 @@ class Bench:
         yield from ((key, rate / reference) for key, rate in rates.items())
 
     def _pipeline(self, wallet: Wallet, base_url: str) -> Iterator[tuple[str, float]]:
-        if not self._wants(*_THROUGH_WORKERS):
-            return
-        self._catch_up()
-        wallet.start_workers()
-        self._load(base_url, 8, _WARM_SECONDS, "uniform")
-        books.wait_until_cleared()  # So the workers are up.
-        began = books.database_time()
-        load = self._load(base_url, 32, self.lengths.sustained, "uniform")
-        per_second = books.cleared_since(began) / load.seconds
-        self._note_failures("pipeline", load)
-        yield "pipeline", per_second / self._reference()
-        books.wait_until_cleared()
-        times = self._times_to_cleared(base_url, rate=per_second / 2)
-        yield "time_to_cleared_p50_s", percentile(times, 0.5)
-        yield "time_to_cleared_p99_s", percentile(times, 0.99)
-        wallet.check()
-        yield "web_worker_mb", wallet.memory_mb("web")
-        yield "celery_worker_mb", wallet.memory_mb("worker")
+        with self._during(wallet.workers()):
+            self._load(base_url, 8, _WARM_SECONDS)
+            books.wait_until_cleared()  # So the workers are up.
+            began = books.database_time()
+            load = self._load(base_url, 32, self.lengths.sustained)
+            per_second = books.cleared_since(began) / load.seconds
+            self._note_failures("pipeline", load)
+            yield "pipeline", per_second / self._reference()
+            books.wait_until_cleared()
+            times = self._times_to_cleared(base_url, rate=per_second / 2)
+            yield "time_to_cleared_p50_s", percentile(times, 0.5)
+            yield "time_to_cleared_p99_s", percentile(times, 0.99)
+            yield "celery_worker_mb", wallet.worker_mb()
 
     def _growth(self) -> Iterator[tuple[str, float]]:
         if not self._wants("growth_5m"):
             return
         rates = {}
         for database, people in self.grown.items():
-            with growth.inside(database):
+            with databases.inside(database):
                 rates[database] = self._measure(in_process.uniform(people))
         yield "growth_5m", rates["large"] / rates["small"]
 
     def verify_grown(self) -> None:
         """Once, after the last round: five million entries take a while to read."""
         for database in self.grown:
-            with growth.inside(database):
+            with databases.inside(database):
                 books.seal_all()
                 with self.watch.timing("verifying"):
                     broken = books.verify_ledger()
@@ -225,34 +234,34 @@ class Bench:
     def overload(self) -> None:
         """Twice what was just carried, once, after the rounds; the books are compared with the answers."""
         self._catch_up()
-        wallet = Wallet(self.servers)
-        with wallet.web() as base_url:
-            wallet.start_workers()
-            self._load(base_url, 8, 1, "uniform")
-            carried = self._load(base_url, 128, self.lengths.slice, "uniform").per_second
-            make = raw_http.transfers(base_url, in_process.uniform(self.people))
-            found = overload.attack(base_url, make, rate=2 * carried, seconds=self.lengths.overload)
-            wallet.check()
+        self.broken = []
+        with self._fork(), databases.inside(databases.FORK):
+            wallet = Wallet(self.servers, databases.FORK)
+            with self._web(wallet) as base_url, self._during(wallet.workers()):
+                books.wait_until_cleared()  # So the workers are up.
+                carried = self._load(base_url, 128, self.lengths.slice).per_second
+                make = raw_http.transfers(base_url, in_process.uniform(self.people))
+                found = overload.attack(base_url, make, rate=2 * carried, seconds=self.lengths.overload)
             # Each key answered 202 has its claim, and none that was answered 503: what claims made, I4 compares.
             made = books.claimed(found.keys(202))
             half_done = len(found.keys(202)) - made + books.claimed(found.keys(503))
-        self._catch_up()
+            self._verify_fork()
         self.overloaded = {"carried_per_second": round(carried), **overload.report(found, half_done=half_done)}
-        if broken := self._verify():
-            self.void["overload"] = f"verify_ledger: {broken}"
+        if self.broken:
+            self.void["overload"] = f"verify_ledger: {'; '.join(self.broken)}"
 
     def full_screening(self, rounds: int) -> None:
         """Screening with more rules and a list, beside the requests of 128 connections; after the rounds, whose
         screening goes by the rules that a new wallet has."""
         key = FULL_SCREENING
         self._catch_up()
+        self.broken = []
         names = desk.furnish(self.servers.folder)
-        with Wallet(self.servers).web() as base_url:
-            self._load(base_url, 8, 1, "uniform")
+        with self._web(Wallet(self.servers)) as base_url:
             for _ in range(rounds):
                 self._catch_up()
                 self.servers.checkpoint()
-                load = self._load(base_url, 128, self.lengths.slice, "uniform")
+                load = self._load(base_url, 128, self.lengths.slice)
                 self._note_failures(key, load)
                 payouts = desk.ask_payouts(self.people, names, load.requests // desk.ONE_PAYOUT_IN)
                 screened = self._settled(in_process.screened)
@@ -260,8 +269,9 @@ class Bench:
                 self.values[key].append(screened / load.per_second)
                 sys.stdout.write(f"  {key:<24}{self.values[key][-1]:10.3f}\n")
         self._catch_up()
-        if broken := self._verify():
-            self.void[key] = f"verify_ledger: {broken}"
+        self._verify()
+        if self.broken:
+            self.void[key] = f"verify_ledger: {'; '.join(self.broken)}"
 
     def _peer_rate(self) -> float:
         assert self.peer is not None
@@ -286,7 +296,29 @@ class Bench:
         self.tpcb.append(rate)
         return rate
 
-    def _load(self, base_url: str, connections: int, seconds: float, draw: str) -> http_load.Load:
+    @contextmanager
+    def _fork(self) -> Iterator[None]:
+        with self._during(databases.forked(self.servers), "making forks"):
+            yield
+
+    @contextmanager
+    def _web(self, wallet: Wallet) -> Iterator[str]:
+        """A web server as it is after a while: it knows who comes, and has at hand whatever it needs."""
+        with self._during(wallet.web()) as base_url:
+            self._load(base_url, _WARM_CONNECTIONS, _WARM_SECONDS)
+            yield base_url
+
+    @contextmanager
+    def _during(self, context: AbstractContextManager[_T], what: str = "starting and stopping") -> Iterator[_T]:
+        """Within `context`, whose beginning and end are timed apart from what is done in it."""
+        with ExitStack() as stack:
+            with self.watch.timing(what):
+                entered = stack.enter_context(context)
+            yield entered
+            with self.watch.timing(what):
+                stack.close()
+
+    def _load(self, base_url: str, connections: int, seconds: float, draw: str = "uniform") -> http_load.Load:
         draws = {
             "uniform": in_process.uniform,
             "hot_sender": in_process.from_one,
@@ -342,15 +374,28 @@ class Bench:
             if books.waiting_units():
                 in_process.screened()
                 in_process.cleared()
+        self._seal()
+
+    def _seal(self) -> None:
+        with self.watch.timing("sealing"):
             books.seal_all()
 
-    def _verify(self) -> str:
+    def _verify(self) -> None:
         """What came since the last time, when all that came before held; `verify_all` reads everything, once."""
+        if self._holds():
+            self.verified = books.sealed_so_far()
+
+    def _verify_fork(self) -> None:
+        """What has been written in it, and in what it was made from since that was verified."""
+        self._seal()
+        self._holds()
+
+    def _holds(self) -> bool:
         with self.watch.timing("verifying"):
             broken = books.verify_new(self.verified) if self.verified else books.verify_ledger()
-            if not broken:
-                self.verified = books.sealed_so_far()
-        return broken
+        if broken:
+            self.broken.append(broken)
+        return not broken
 
     def verify_all(self) -> None:
         """At the very end: no figure counts unless all that any round has written verifies."""
