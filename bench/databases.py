@@ -6,7 +6,6 @@ from contextlib import contextmanager
 import psycopg
 from psycopg import sql
 
-from bench.servers import Servers
 from wallet_project.embedded import roles
 
 FORK = "fork"
@@ -28,17 +27,17 @@ def inside(database: str) -> Iterator[None]:
 
 
 @contextmanager
-def forked(servers: Servers) -> Iterator[None]:
+def forked(admin_url: str, *, of: str = roles.DATABASE) -> Iterator[None]:
     """A copy of the wallet's database, FORK, as it is now: people, history, functions, grants and statistics. Whatever
     is asked for in it and waits there is gone with it when the block ends."""
     from django.db import connections
 
     connections.close_all()
     drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(FORK))
-    with psycopg.connect(servers.postgres.admin_url, autocommit=True) as admin:
-        roles.create_database(admin, FORK, template=roles.DATABASE)
+    with psycopg.connect(admin_url, autocommit=True) as admin:
+        roles.create_database(admin, FORK, template=of)
     try:
         yield
     finally:
-        with psycopg.connect(servers.postgres.admin_url, autocommit=True) as admin:
+        with psycopg.connect(admin_url, autocommit=True) as admin:
             admin.execute(drop)

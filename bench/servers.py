@@ -122,28 +122,27 @@ class Wallet:
         self.base_url = ""
 
     @contextmanager
-    def web(self) -> Iterator[str]:
-        with ports.reserved() as port:
-            self.base_url = f"http://{ports.LOOPBACK}:{port}"
-            try:
+    def web(self, *, workers: bool = False) -> Iterator[str]:
+        """Its address. `workers`: the worker that screens and clears, and beat, start beside it; they end with it, or
+        with `end_workers`."""
+        try:
+            if workers:
+                self._workers.start(specs.worker(self._environment(), queues=("celery",)))
+                self._workers.start(specs.beat(self._environment(), schedule=self._servers.folder / "beat"))
+            with ports.reserved() as port:
+                self.base_url = f"http://{ports.LOOPBACK}:{port}"
                 self._web.start(specs.web(self._environment(), port=port))
                 self._wait("The web server", lambda: ports.is_well(f"{self.base_url}/healthz"))
                 yield self.base_url
                 self._web.check()
-            finally:
-                self._web.stop()
-
-    @contextmanager
-    def workers(self) -> Iterator[None]:
-        """The worker that screens and clears, and beat."""
-        environment = self._environment()
-        try:
-            self._workers.start(specs.worker(environment, queues=("celery",)))
-            self._workers.start(specs.beat(environment, schedule=self._servers.folder / "beat"))
-            yield
-            self._workers.check()
+                self._workers.check()
         finally:
             self._workers.stop()
+            self._web.stop()
+
+    def end_workers(self) -> None:
+        self._workers.check()
+        self._workers.stop()
 
     def web_mb(self) -> float:
         return self._largest_mb("web", "web")
