@@ -32,9 +32,9 @@ _THROUGH_WORKERS = (
     "pipeline", "time_to_cleared_p50_s", "time_to_cleared_p99_s", "web_worker_mb", "celery_worker_mb",
 )  # fmt: skip
 _T = TypeVar("_T")
+_UNVERIFIED = "a fork was not verified"
 _WARM_SECONDS = 2.0
 _WARM_CONNECTIONS = 128
-_READS_A_SECOND = 50.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,6 @@ class Bench:
         if self._wants("bulk_in_process"):
             self.servers.checkpoint()
             yield "bulk_in_process", bulk.in_processes(self.people, seconds=self.lengths.slice) / reference
-        self._verify_fork()
 
     def _background(self, peer: float | None) -> Iterator[tuple[str, float]]:
         screened = self._settled(in_process.screened)
@@ -162,7 +161,6 @@ class Bench:
                     yield from self._pipeline(wallet, base_url)
                 yield from self._http(base_url)
                 yield "web_worker_mb", wallet.web_mb()
-            self._verify_fork()
 
     def _http(self, base_url: str) -> Iterator[tuple[str, float]]:
         def transfers(key: str, connections: int, draw: str) -> float:
@@ -184,7 +182,9 @@ class Bench:
         for some in (wanted[:2], wanted[2:]):
             yield from self._beside_reference({key: slices[key] for key in some})
         if self._wants("read_p99"):
-            yield "read_p99", self._reading(base_url)
+            make = raw_http.transfers(base_url, in_process.uniform(self.people))
+            seconds = self.lengths.sustained
+            yield "read_p99", http_load.reading(base_url, self.people, self.people_file, seconds=seconds, make=make)
 
     def _beside_reference(self, slices: Mapping[str, Callable[[], float]]) -> Iterator[tuple[str, float]]:
         """Two or three, with the reference in their middle."""
@@ -245,7 +245,6 @@ class Bench:
             # Each key answered 202 has its claim, and none that was answered 503: what claims made, I4 compares.
             made = books.claimed(found.keys(202))
             half_done = len(found.keys(202)) - made + books.claimed(found.keys(503))
-            self._verify_fork()
         self.overloaded = {"carried_per_second": round(carried), **overload.report(found, half_done=half_done)}
         if self.broken:
             self.void["overload"] = f"verify_ledger: {'; '.join(self.broken)}"
@@ -298,8 +297,17 @@ class Bench:
 
     @contextmanager
     def _fork(self) -> Iterator[None]:
+        """What was written in it has to verify, however its block ends, with what had been written in the wallet since
+        that was verified."""
         with self._during(databases.forked(self.servers.postgres.admin_url), "making forks"):
-            yield
+            self.broken.append(_UNVERIFIED)
+            try:
+                yield
+            finally:
+                with databases.inside(databases.FORK):
+                    self._seal()
+                    self._holds()
+                self.broken.remove(_UNVERIFIED)
 
     @contextmanager
     def _web(self, wallet: Wallet, *, workers: bool = False) -> Iterator[str]:
@@ -333,27 +341,6 @@ class Bench:
         if load.refused or load.broken:
             self.void[key] = f"{load.refused} of {load.requests} requests were refused, {load.broken} not answered"
 
-    def _reading(self, base_url: str) -> float:
-        """The p99 of reading a balance while eight connections write, by the p99 when nobody does."""
-
-        def read(connection: http.client.HTTPConnection, number: int) -> None:
-            person = self.people[number % len(self.people)]
-            http_load.get(connection, f"/accounts/{person.accounts[0]}", person.token)
-
-        def p99(*, pace: int = 1) -> float:
-            """Of as many reads whatever the pace."""
-            seconds = self.lengths.sustained / pace
-            found = http_load.latencies(base_url, read, rate=pace * _READS_A_SECOND, seconds=seconds)
-            return percentile(found, 0.99)
-
-        p99(pace=8)  # Whom each token belongs to is remembered from here on.
-        idle = p99()
-        seconds = self.lengths.sustained + 1
-        make = raw_http.transfers(base_url, in_process.uniform(self.people))
-        with http_load.writing(base_url, self.people_file, connections=8, seconds=seconds, make=make):
-            busy = p99()
-        return busy / idle
-
     def _times_to_cleared(self, base_url: str, *, rate: float) -> list[float]:
         """Seconds from a transfer's record to its clearing, by the database's clock, of an even load."""
         rng = random.Random()  # noqa: S311 - whom to pay is no secret
@@ -384,11 +371,6 @@ class Bench:
         """What came since the last time, when all that came before held; `verify_all` reads everything, once."""
         if self._holds():
             self.verified = books.sealed_so_far()
-
-    def _verify_fork(self) -> None:
-        """What has been written in it, and in what it was made from since that was verified."""
-        self._seal()
-        self._holds()
 
     def _holds(self) -> bool:
         with self.watch.timing("verifying"):
