@@ -156,7 +156,7 @@ class Bench:
         self._catch_up()
         with self._fork(), databases.inside(databases.FORK):
             wallet = Wallet(self.servers, databases.FORK)
-            with self._web(wallet, workers=self._wants(*_THROUGH_WORKERS)) as base_url:
+            with self._web(wallet) as base_url:
                 if self._wants(*_THROUGH_WORKERS):
                     yield from self._pipeline(wallet, base_url)
                 yield from self._http(base_url)
@@ -198,7 +198,9 @@ class Bench:
         yield from ((key, rate / reference) for key, rate in rates.items())
 
     def _pipeline(self, wallet: Wallet, base_url: str) -> Iterator[tuple[str, float]]:
-        books.wait_until_cleared()  # So the workers are up, and have done all of it before.
+        wallet.start_workers()
+        self._load(base_url, 8, _WARM_SECONDS)
+        books.wait_until_cleared()  # So the workers are up.
         began = books.database_time()
         load = self._load(base_url, 32, self.lengths.sustained)
         per_second = books.cleared_since(began) / load.seconds
@@ -237,7 +239,8 @@ class Bench:
         self.broken = []
         with self._fork(), databases.inside(databases.FORK):
             wallet = Wallet(self.servers, databases.FORK)
-            with self._web(wallet, workers=True) as base_url:
+            with self._web(wallet) as base_url:
+                wallet.start_workers()
                 books.wait_until_cleared()  # So the workers are up.
                 carried = self._load(base_url, 128, self.lengths.slice).per_second
                 make = raw_http.transfers(base_url, in_process.uniform(self.people))
@@ -310,9 +313,9 @@ class Bench:
                 self.broken.remove(_UNVERIFIED)
 
     @contextmanager
-    def _web(self, wallet: Wallet, *, workers: bool = False) -> Iterator[str]:
+    def _web(self, wallet: Wallet) -> Iterator[str]:
         """A web server as it is after a while: it knows who comes, and has at hand whatever it needs."""
-        with self._during(wallet.web(workers=workers)) as base_url:
+        with self._during(wallet.web()) as base_url:
             self._load(base_url, _WARM_CONNECTIONS, _WARM_SECONDS)
             yield base_url
 

@@ -122,13 +122,9 @@ class Wallet:
         self.base_url = ""
 
     @contextmanager
-    def web(self, *, workers: bool = False) -> Iterator[str]:
-        """Its address. `workers`: the worker that screens and clears, and beat, start beside it; they end with it, or
-        with `end_workers`."""
+    def web(self) -> Iterator[str]:
+        """Its address."""
         try:
-            if workers:
-                self._workers.start(specs.worker(self._environment(), queues=("celery",)))
-                self._workers.start(specs.beat(self._environment(), schedule=self._servers.folder / "beat"))
             with ports.reserved() as port:
                 self.base_url = f"http://{ports.LOOPBACK}:{port}"
                 self._web.start(specs.web(self._environment(), port=port))
@@ -139,6 +135,11 @@ class Wallet:
         finally:
             self._workers.stop()
             self._web.stop()
+
+    def start_workers(self) -> None:
+        """The worker that screens and clears, and beat; they end with the web server, or with `end_workers`."""
+        self._workers.start(specs.worker(self._environment(), queues=("celery",)))
+        self._workers.start(specs.beat(self._environment(), schedule=self._servers.folder / "beat"))
 
     def end_workers(self) -> None:
         self._workers.check()
