@@ -5,8 +5,6 @@ Filling the large one takes minutes, and so does reading all of it, so this one 
 
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
 import psycopg
@@ -46,21 +44,6 @@ def prepare(servers: Servers) -> dict[str, list[Person]]:
         with psycopg.connect(servers.postgres.url(roles.APPLICATION, name)) as connection:
             people[name] = _people(connection)
     return people
-
-
-@contextmanager
-def inside(database: str) -> Iterator[None]:
-    """Whatever Django asks within the block, here and in processes that are forked, it asks this database."""
-    from django.db import connection
-
-    connection.close()
-    own = connection.settings_dict["NAME"]
-    connection.settings_dict["NAME"] = database
-    try:
-        yield
-    finally:
-        connection.close()
-        connection.settings_dict["NAME"] = own
 
 
 def _people(connection: psycopg.Connection) -> list[Person]:

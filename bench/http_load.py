@@ -13,7 +13,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -22,9 +22,12 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+from bench.catalogue import percentile
 from bench.raw_http import Make, closed_loop
+from bench.town import Person
 
 _SCRIPT: Final = Path(__file__).with_name("transfer.lua")
+_READS_A_SECOND: Final = 50.0
 _FIGURES: Final = re.compile(r"^FIGURES (\d+) (\d+) (\d+) (\d+)$", re.MULTILINE)
 
 
@@ -110,6 +113,24 @@ def latencies(base_url: str, send: Send, *, rate: float, seconds: float, senders
     with ThreadPoolExecutor(senders) as threads:
         list(threads.map(work, range(senders)))
     return found
+
+
+def reading(base_url: str, people: Sequence[Person], file: Path, *, seconds: float, make: Make) -> float:
+    """The p99 of reading a balance while eight connections write, by the p99 when nobody does."""
+
+    def read(connection: http.client.HTTPConnection, number: int) -> None:
+        person = people[number % len(people)]
+        get(connection, f"/accounts/{person.accounts[0]}", person.token)
+
+    def p99(*, pace: int = 1) -> float:
+        """Of as many reads whatever the pace."""
+        return percentile(latencies(base_url, read, rate=pace * _READS_A_SECOND, seconds=seconds / pace), 0.99)
+
+    p99(pace=8)  # Whatever a read needs has been loaded from here on.
+    idle = p99()
+    with writing(base_url, file, connections=8, seconds=seconds + 1, make=make):
+        busy = p99()
+    return busy / idle
 
 
 def get(connection: http.client.HTTPConnection, path: str, token: str) -> bytes:

@@ -57,10 +57,9 @@ def transfers(draw: Draw, *, seconds: float) -> float:
     return rate(_transfer_for, draw, seconds)
 
 
-def screened(*, at_most: int | None = None) -> float:
-    """Transactions screened a second, those first that wait longest: until none is due, or about so many are done."""
-    share = None if at_most is None else -(-at_most // PROCESSES)
-    return rate(_screen_all, share, first=_screen_one)
+def screened() -> float:
+    """Transactions screened a second, until none is due."""
+    return rate(_screen_all, first=_screen_one)
 
 
 def cleared() -> float:
@@ -158,16 +157,10 @@ def _asked(drawn: tuple[Person, str, str], amount: "Money") -> "Asked":
     )
 
 
-def _screen_all(at_most: int | None) -> int:
-    from compliance.services.screening import BATCH, screen_due
+def _screen_all() -> int:
+    from compliance.services.screening import screen_due
 
-    made, limit = 0, BATCH if at_most is None else min(BATCH, at_most)
-    while found := screen_due(now=datetime.now(UTC), limit=limit):
-        made += found
-        limit = BATCH if at_most is None else min(BATCH, at_most - made)
-        if limit <= 0:
-            break
-    return made
+    return _until_none(lambda: screen_due(now=datetime.now(UTC)))
 
 
 def _clear_all() -> int:

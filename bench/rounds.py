@@ -5,21 +5,19 @@ import random
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from bench import bulk, desk, growth, http_load, in_process, overload, raw_http
+from bench import books, bulk, databases, desk, http_load, in_process, overload, raw_http
 from bench.catalogue import percentile
 from bench.peer import Hordak
 from bench.servers import Servers, Wallet
 from bench.stopwatch import Stopwatch
 from bench.town import Person, one_cent
-from wallet_project.embedded import processes
-from wallet_project.utils.verification import Result, Verified, checks_by_app, checks_since, verify
+from wallet_project.utils.verification import Verified
 
 #: Has rounds of its own, as it changes what is screened by.
 FULL_SCREENING = "screening_30_rules"
@@ -33,10 +31,10 @@ _OVER_HTTP = (
 _THROUGH_WORKERS = (
     "pipeline", "time_to_cleared_p50_s", "time_to_cleared_p99_s", "web_worker_mb", "celery_worker_mb",
 )  # fmt: skip
+_T = TypeVar("_T")
+_UNVERIFIED = "a fork was not verified"
 _WARM_SECONDS = 2.0
-_READS_A_SECOND = 50.0
-_BLOCK = 10_000
-_LANES = 2
+_WARM_CONNECTIONS = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +47,7 @@ class Lengths:
     overload: float
 
 
-FULL = Lengths(slice=1.5, reference=1.5, sustained=4, overload=20)
+FULL = Lengths(slice=1.5, reference=1.5, sustained=4, overload=60)
 QUICK = Lengths(slice=1, reference=1, sustained=3, overload=5)
 
 
@@ -71,6 +69,8 @@ class Bench:
     void: dict[str, str] = field(default_factory=dict)
     tpcb: list[float] = field(default_factory=list)
     watch: Stopwatch = field(default_factory=Stopwatch)
+    #: What does not hold after this round.
+    broken: list[str] = field(default_factory=list)
     verified: Verified | None = None
 
     @property
@@ -79,6 +79,7 @@ class Bench:
 
     def round(self) -> None:
         found: dict[str, float] = {}
+        self.broken = []
         with self.watch.timing("clean tables"):
             self.servers.settle()
         broke_off = []
@@ -91,14 +92,14 @@ class Bench:
                 broke_off.append(f"{part.__name__.strip('_')} broke off: {type(error).__name__}: {error}"[:500])
                 sys.stdout.write(f"  {broke_off[-1]}\n")
         self._catch_up()
-        broken = self._verify()
+        self._verify()
         for key in self.in_rounds:
             if key not in found:
                 self.void[key] = "; ".join(broke_off) or "not measured in each round"
                 continue
             self.values[key].append(found[key])
-            if broken:
-                self.void[key] = f"verify_ledger: {broken}"
+            if self.broken:
+                self.void[key] = f"verify_ledger: {'; '.join(self.broken)}"
 
     def _take(self, part: Iterator[tuple[str, float]], found: dict[str, float]) -> None:
         for key, value in part:
@@ -108,30 +109,34 @@ class Bench:
             sys.stdout.flush()
 
     def _in_process(self) -> Iterator[tuple[str, float]]:
-        """Transfers that are posted with nothing waiting, as a round begins; the very same are screened and cleared
-        before those to one and from one, which come right after them."""
+        """Transfers that are posted with nothing waiting, as a round begins. The very same are screened and cleared,
+        after those that nobody is to clear have been posted in a fork."""
         if not self._wants(*_IN_PROCESS):
             return
         self._catch_up()
-        uniform = self._measure(in_process.uniform(self.people))
-        waiting = waiting_units()
-        if self._wants("hot_receiver"):
-            yield "hot_receiver", self._measure(in_process.to_one(self.people)) / uniform
-        if self._wants("hot_sender"):
-            yield "hot_sender", self._measure(in_process.from_one(self.people)) / uniform
-        yield "transfer_in_process", uniform / self._reference()
+        with self._fork():
+            uniform = self._measure(in_process.uniform(self.people))
+            with databases.inside(databases.FORK):
+                yield from self._in_a_fork(uniform)
         peer = self._peer_rate() if self._wants("hordak_transfer", "hordak_clearing") else None
         if peer:
             yield "hordak_transfer", uniform / peer
         if self._wants("screening", "clearing_uniform", "clearing_hot", "hordak_clearing"):
-            yield from self._background(waiting, peer)
+            yield from self._background(peer)
+
+    def _in_a_fork(self, uniform: float) -> Iterator[tuple[str, float]]:
+        if self._wants("hot_receiver"):
+            yield "hot_receiver", self._measure(in_process.to_one(self.people)) / uniform
+        if self._wants("hot_sender"):
+            yield "hot_sender", self._measure(in_process.from_one(self.people)) / uniform
+        reference = self._reference()
+        yield "transfer_in_process", uniform / reference
         if self._wants("bulk_in_process"):
             self.servers.checkpoint()
-            made = bulk.in_processes(self.people, seconds=self.lengths.slice)
-            yield "bulk_in_process", made / self._reference()
+            yield "bulk_in_process", bulk.in_processes(self.people, seconds=self.lengths.slice) / reference
 
-    def _background(self, waiting: int, peer: float | None) -> Iterator[tuple[str, float]]:
-        screened = self._settled(partial(in_process.screened, at_most=waiting))
+    def _background(self, peer: float | None) -> Iterator[tuple[str, float]]:
+        screened = self._settled(in_process.screened)
         cleared = self._settled(in_process.cleared)
         if peer:
             yield "hordak_clearing", cleared / peer
@@ -139,21 +144,23 @@ class Bench:
         yield "screening", screened / reference
         yield "clearing_uniform", cleared / reference
         if self._wants("clearing_hot"):
-            self._catch_up()
             self._measure(in_process.to_one(self.people, share=0.8))
             in_process.screened()
             yield "clearing_hot", self._settled(in_process.cleared) / self._reference()
 
     def _served(self) -> Iterator[tuple[str, float]]:
-        """What is asked over HTTP, of one web server; the workers are started for the last part."""
+        """What is asked over HTTP, of one web server, in a fork. The workers are there for the first part alone: what
+        is posted afterwards need not be cleared by anybody."""
         if not self._wants(*_OVER_HTTP, *_THROUGH_WORKERS):
             return
         self._catch_up()
-        wallet = Wallet(self.servers)
-        with wallet.web() as base_url:
-            self._load(base_url, 8, 1, "uniform")  # Each process has answered something before it counts.
-            yield from self._http(base_url)
-            yield from self._pipeline(wallet, base_url)
+        with self._fork(), databases.inside(databases.FORK):
+            wallet = Wallet(self.servers, databases.FORK)
+            with self._web(wallet) as base_url:
+                if self._wants(*_THROUGH_WORKERS):
+                    yield from self._pipeline(wallet, base_url)
+                yield from self._http(base_url)
+                yield "web_worker_mb", wallet.web_mb()
 
     def _http(self, base_url: str) -> Iterator[tuple[str, float]]:
         def transfers(key: str, connections: int, draw: str) -> float:
@@ -175,7 +182,9 @@ class Bench:
         for some in (wanted[:2], wanted[2:]):
             yield from self._beside_reference({key: slices[key] for key in some})
         if self._wants("read_p99"):
-            yield "read_p99", self._reading(base_url)
+            make = raw_http.transfers(base_url, in_process.uniform(self.people))
+            seconds = self.lengths.sustained
+            yield "read_p99", http_load.reading(base_url, self.people, self.people_file, seconds=seconds, make=make)
 
     def _beside_reference(self, slices: Mapping[str, Callable[[], float]]) -> Iterator[tuple[str, float]]:
         """Two or three, with the reference in their middle."""
@@ -189,75 +198,72 @@ class Bench:
         yield from ((key, rate / reference) for key, rate in rates.items())
 
     def _pipeline(self, wallet: Wallet, base_url: str) -> Iterator[tuple[str, float]]:
-        if not self._wants(*_THROUGH_WORKERS):
-            return
-        self._catch_up()
         wallet.start_workers()
-        self._load(base_url, 8, _WARM_SECONDS, "uniform")
-        wait_until_cleared()  # So the workers are up.
-        began = database_time()
-        load = self._load(base_url, 32, self.lengths.sustained, "uniform")
-        per_second = cleared_since(began) / load.seconds
+        self._load(base_url, 8, _WARM_SECONDS)
+        books.wait_until_cleared()  # So the workers are up.
+        began = books.database_time()
+        load = self._load(base_url, 32, self.lengths.sustained)
+        per_second = books.cleared_since(began) / load.seconds
         self._note_failures("pipeline", load)
         yield "pipeline", per_second / self._reference()
-        wait_until_cleared()
+        books.wait_until_cleared()
         times = self._times_to_cleared(base_url, rate=per_second / 2)
         yield "time_to_cleared_p50_s", percentile(times, 0.5)
         yield "time_to_cleared_p99_s", percentile(times, 0.99)
-        wallet.check()
-        yield "web_worker_mb", wallet.memory_mb("web")
-        yield "celery_worker_mb", wallet.memory_mb("worker")
+        yield "celery_worker_mb", wallet.worker_mb()
+        with self.watch.timing("starting and stopping"):
+            wallet.end_workers()
 
     def _growth(self) -> Iterator[tuple[str, float]]:
         if not self._wants("growth_5m"):
             return
         rates = {}
         for database, people in self.grown.items():
-            with growth.inside(database):
+            with databases.inside(database):
                 rates[database] = self._measure(in_process.uniform(people))
         yield "growth_5m", rates["large"] / rates["small"]
 
     def verify_grown(self) -> None:
         """Once, after the last round: five million entries take a while to read."""
         for database in self.grown:
-            with growth.inside(database):
-                _seal_all()
+            with databases.inside(database):
+                books.seal_all()
                 with self.watch.timing("verifying"):
-                    broken = verify_ledger()
+                    broken = books.verify_ledger()
                 if broken:
                     self.void["growth_5m"] = f"verify_ledger in {database}: {broken}"
 
     def overload(self) -> None:
         """Twice what was just carried, once, after the rounds; the books are compared with the answers."""
         self._catch_up()
-        wallet = Wallet(self.servers)
-        with wallet.web() as base_url:
-            wallet.start_workers()
-            self._load(base_url, 8, 1, "uniform")
-            carried = self._load(base_url, 128, self.lengths.slice, "uniform").per_second
-            make = raw_http.transfers(base_url, in_process.uniform(self.people))
-            found = overload.attack(base_url, make, rate=2 * carried, seconds=self.lengths.overload)
-            wallet.check()
+        self.broken = []
+        with self._fork(), databases.inside(databases.FORK):
+            wallet = Wallet(self.servers, databases.FORK)
+            with self._web(wallet) as base_url:
+                wallet.start_workers()
+                books.wait_until_cleared()  # So the workers are up.
+                carried = self._load(base_url, 128, self.lengths.slice).per_second
+                make = raw_http.transfers(base_url, in_process.uniform(self.people))
+                found = overload.attack(base_url, make, rate=2 * carried, seconds=self.lengths.overload)
             # Each key answered 202 has its claim, and none that was answered 503: what claims made, I4 compares.
-            made = claimed(found.keys(202))
-            half_done = len(found.keys(202)) - made + claimed(found.keys(503))
-        self._catch_up()
+            made = books.claimed(found.keys(202))
+            half_done = len(found.keys(202)) - made + books.claimed(found.keys(503))
         self.overloaded = {"carried_per_second": round(carried), **overload.report(found, half_done=half_done)}
-        if broken := self._verify():
-            self.void["overload"] = f"verify_ledger: {broken}"
+        if self.broken:
+            self.void["overload"] = f"verify_ledger: {'; '.join(self.broken)}"
 
     def full_screening(self, rounds: int) -> None:
         """Screening with more rules and a list, beside the requests of 128 connections; after the rounds, whose
         screening goes by the rules that a new wallet has."""
         key = FULL_SCREENING
         self._catch_up()
+        self.broken = []
         names = desk.furnish(self.servers.folder)
-        with Wallet(self.servers).web() as base_url:
-            self._load(base_url, 8, 1, "uniform")
+        with self._web(Wallet(self.servers)) as base_url:
             for _ in range(rounds):
                 self._catch_up()
                 self.servers.checkpoint()
-                load = self._load(base_url, 128, self.lengths.slice, "uniform")
+                load = self._load(base_url, 128, self.lengths.slice)
                 self._note_failures(key, load)
                 payouts = desk.ask_payouts(self.people, names, load.requests // desk.ONE_PAYOUT_IN)
                 screened = self._settled(in_process.screened)
@@ -265,8 +271,9 @@ class Bench:
                 self.values[key].append(screened / load.per_second)
                 sys.stdout.write(f"  {key:<24}{self.values[key][-1]:10.3f}\n")
         self._catch_up()
-        if broken := self._verify():
-            self.void[key] = f"verify_ledger: {broken}"
+        self._verify()
+        if self.broken:
+            self.void[key] = f"verify_ledger: {'; '.join(self.broken)}"
 
     def _peer_rate(self) -> float:
         assert self.peer is not None
@@ -291,7 +298,38 @@ class Bench:
         self.tpcb.append(rate)
         return rate
 
-    def _load(self, base_url: str, connections: int, seconds: float, draw: str) -> http_load.Load:
+    @contextmanager
+    def _fork(self) -> Iterator[None]:
+        """What was written in it has to verify, however its block ends, with what had been written in the wallet since
+        that was verified."""
+        with self._during(databases.forked(self.servers.postgres.admin_url), "making forks"):
+            self.broken.append(_UNVERIFIED)
+            try:
+                yield
+            finally:
+                with databases.inside(databases.FORK):
+                    self._seal()
+                    self._holds()
+                self.broken.remove(_UNVERIFIED)
+
+    @contextmanager
+    def _web(self, wallet: Wallet) -> Iterator[str]:
+        """A web server as it is after a while: it knows who comes, and has at hand whatever it needs."""
+        with self._during(wallet.web()) as base_url:
+            self._load(base_url, _WARM_CONNECTIONS, _WARM_SECONDS)
+            yield base_url
+
+    @contextmanager
+    def _during(self, context: AbstractContextManager[_T], what: str = "starting and stopping") -> Iterator[_T]:
+        """Within `context`, whose beginning and end are timed apart from what is done in it."""
+        with ExitStack() as stack:
+            with self.watch.timing(what):
+                entered = stack.enter_context(context)
+            yield entered
+            with self.watch.timing(what):
+                stack.close()
+
+    def _load(self, base_url: str, connections: int, seconds: float, draw: str = "uniform") -> http_load.Load:
         draws = {
             "uniform": in_process.uniform,
             "hot_sender": in_process.from_one,
@@ -306,153 +344,50 @@ class Bench:
         if load.refused or load.broken:
             self.void[key] = f"{load.refused} of {load.requests} requests were refused, {load.broken} not answered"
 
-    def _reading(self, base_url: str) -> float:
-        """The p99 of reading a balance while eight connections write, by the p99 when nobody does."""
-
-        def read(connection: http.client.HTTPConnection, number: int) -> None:
-            person = self.people[number % len(self.people)]
-            http_load.get(connection, f"/accounts/{person.accounts[0]}", person.token)
-
-        def p99(*, pace: int = 1) -> float:
-            """Of as many reads whatever the pace."""
-            seconds = self.lengths.sustained / pace
-            found = http_load.latencies(base_url, read, rate=pace * _READS_A_SECOND, seconds=seconds)
-            return percentile(found, 0.99)
-
-        p99(pace=4)  # Whom each token belongs to is remembered from here on.
-        idle = p99()
-        seconds = self.lengths.sustained + 1
-        make = raw_http.transfers(base_url, in_process.uniform(self.people))
-        with http_load.writing(base_url, self.people_file, connections=8, seconds=seconds, make=make):
-            busy = p99()
-        return busy / idle
-
     def _times_to_cleared(self, base_url: str, *, rate: float) -> list[float]:
         """Seconds from a transfer's record to its clearing, by the database's clock, of an even load."""
         rng = random.Random()  # noqa: S311 - whom to pay is no secret
-        began = database_time()
+        began = books.database_time()
 
         def send(connection: http.client.HTTPConnection, _: int) -> None:
             payer, payee = rng.sample(self.people, 2)
             http_load.post(connection, "/transfers", payer.token, one_cent(payer.accounts[0], payee.accounts[1]))
 
         http_load.latencies(base_url, send, rate=rate, seconds=self.lengths.sustained)
-        wait_until_cleared()
-        return times_since(began)
+        books.wait_until_cleared()
+        return books.times_since(began)
 
     def _catch_up(self) -> None:
         """Nothing waits from what came before, and its rows are sealed."""
         with self.watch.timing("catching up"):
             # Two pairs of processes take a second to find that there is nothing.
-            if waiting_units():
+            if books.waiting_units():
                 in_process.screened()
                 in_process.cleared()
-            _seal_all()
+        self._seal()
 
-    def _verify(self) -> str:
+    def _seal(self) -> None:
+        with self.watch.timing("sealing"):
+            books.seal_all()
+
+    def _verify(self) -> None:
         """What came since the last time, when all that came before held; `verify_all` reads everything, once."""
+        if self._holds():
+            self.verified = books.sealed_so_far()
+
+    def _holds(self) -> bool:
         with self.watch.timing("verifying"):
-            broken = verify_new(self.verified) if self.verified else verify_ledger()
-            if not broken:
-                self.verified = sealed_so_far()
-        return broken
+            broken = books.verify_new(self.verified) if self.verified else books.verify_ledger()
+        if broken:
+            self.broken.append(broken)
+        return not broken
 
     def verify_all(self) -> None:
         """At the very end: no figure counts unless all that any round has written verifies."""
         with self.watch.timing("verifying"):
-            if broken := verify_ledger():
+            if broken := books.verify_ledger():
                 for key in (*self.values, "overload"):
                     self.void.setdefault(key, f"verify_ledger: {broken}")
 
     def _wants(self, *keys: str) -> bool:
         return any(key in self.wanted for key in keys)
-
-
-def _seal_all() -> None:
-    from wallet_project.chain.sealing import seal_all
-
-    # As long blocks as there are: nobody waits for these.
-    seal_all(rows=_BLOCK)
-
-
-def verify_ledger() -> str:
-    """What does not hold, by name; empty when all does. The bank's book is left out: nothing here goes over a bank."""
-    from django.conf import settings
-
-    with fresh_connection():
-        checks = [check for _, check in checks_by_app(settings.LEDGER_CHECKS)]
-        return _broken(verify(checks, timeout_seconds=300, lanes=_LANES))
-
-
-def verify_new(verified: Verified) -> str:
-    """The same of what came since a moment at which all held."""
-    from django.conf import settings
-
-    with fresh_connection():
-        checks = checks_since(settings.LEDGER_CHECKS_SINCE, verified)
-        return _broken(verify(checks, timeout_seconds=300, lanes=_LANES, of_new_rows=True))
-
-
-def _broken(results: list[Result]) -> str:
-    return ", ".join(f"{result.name} {result.unread}".strip() for result in results if not result.holds)
-
-
-def sealed_so_far() -> Verified:
-    from wallet_project.chain.reading import last_header
-
-    with fresh_connection():
-        head = last_header()
-    assert head is not None, "the chain has a first block"
-    return Verified(since=head.to_xact, moment=datetime.fromisoformat(head.sealed_at))
-
-
-def database_time() -> datetime:
-    now: datetime = _value("SELECT clock_timestamp()")
-    return now
-
-
-def cleared_since(began: datetime) -> int:
-    return _value("SELECT count(*) FROM ledger_transaction WHERE cleared_at >= %s", began)
-
-
-def claimed(keys: list[str]) -> int:
-    """How many of the keys have been used."""
-    return _value("SELECT count(*) FROM accounts_idempotencyclaim WHERE key = ANY(%s)", keys)
-
-
-def times_since(began: datetime) -> list[float]:
-    with fresh_connection() as cursor:
-        cursor.execute(
-            "SELECT extract(epoch FROM cleared_at - created_at) FROM ledger_transaction WHERE created_at >= %s", [began]
-        )
-        return [float(row[0]) for row in cursor.fetchall()]
-
-
-def waiting_units() -> int:
-    return _value("SELECT count(*) FROM ledger_workitem")
-
-
-def wait_until_cleared() -> None:
-    def nothing_waits() -> bool:
-        return waiting_units() == 0
-
-    if not processes.wait_until(nothing_waits, seconds=120, every=0.1):
-        raise RuntimeError("the workers did not clear what was asked for")
-
-
-def _value(sql: str, *parameters: object) -> Any:
-    with fresh_connection() as cursor:
-        cursor.execute(sql, list(parameters))
-        return cursor.fetchone()[0]
-
-
-@contextmanager
-def fresh_connection() -> Iterator["object"]:
-    """A cursor whose connection no forked process shares."""
-    from django.db import connection
-
-    try:
-        with connection.cursor() as cursor:
-            yield cursor
-    finally:
-        connection.close()

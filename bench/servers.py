@@ -114,45 +114,66 @@ def running(folder: Path) -> Iterator[Servers]:
 class Wallet:
     """The wallet's processes, as `make run` starts them, without what talks to the outside."""
 
-    def __init__(self, servers: Servers) -> None:
+    def __init__(self, servers: Servers, database: str = roles.DATABASE) -> None:
         self._servers = servers
-        self._supervisor = Supervisor(
-            root=ROOT, logs=servers.folder / "log", register=servers.folder / "processes.json"
-        )
+        self._database = database
+        self._web = self._supervisor("web")
+        self._workers = self._supervisor("workers")
         self.base_url = ""
 
     @contextmanager
     def web(self) -> Iterator[str]:
-        with ports.reserved() as port:
-            self.base_url = f"http://{ports.LOOPBACK}:{port}"
-            self._supervisor.start(specs.web(self._environment(), port=port))
-            self._wait("The web server", lambda: ports.is_well(f"{self.base_url}/healthz"))
-            try:
+        """Its address."""
+        try:
+            with ports.reserved() as port:
+                self.base_url = f"http://{ports.LOOPBACK}:{port}"
+                self._web.start(specs.web(self._environment(), port=port))
+                self._wait("The web server", lambda: ports.is_well(f"{self.base_url}/healthz"))
                 yield self.base_url
-            finally:
-                self._supervisor.stop()
+                self._web.check()
+                self._workers.check()
+        finally:
+            self._workers.stop()
+            self._web.stop()
 
     def start_workers(self) -> None:
-        """The worker that screens and clears, and beat; they end with the web server."""
-        environment = self._environment()
-        self._supervisor.start(specs.worker(environment, queues=("celery",)))
-        self._supervisor.start(specs.beat(environment, schedule=self._servers.folder / "beat"))
+        """The worker that screens and clears, and beat; they end with the web server, or with `end_workers`."""
+        self._workers.start(specs.worker(self._environment(), queues=("celery",)))
+        self._workers.start(specs.beat(self._environment(), schedule=self._servers.folder / "beat"))
 
-    def check(self) -> None:
-        self._supervisor.check()
+    def end_workers(self) -> None:
+        self._workers.check()
+        self._workers.stop()
 
-    def memory_mb(self, name: str) -> float:
+    def web_mb(self) -> float:
+        return self._largest_mb("web", "web")
+
+    def worker_mb(self) -> float:
+        return self._largest_mb("workers", "worker")
+
+    def _supervisor(self, name: str) -> Supervisor:
+        return Supervisor(root=ROOT, logs=self._servers.folder / "log", register=self._register(name))
+
+    def _register(self, name: str) -> Path:
+        return self._servers.folder / f"{name}.json"
+
+    def _largest_mb(self, supervisor: str, name: str) -> float:
         """Resident memory of the largest of the processes that one of this name has become."""
-        register = json.loads((self._servers.folder / "processes.json").read_text())
+        register = json.loads(self._register(supervisor).read_text())
         return max(_resident_mb(pid) for pid in processes.group(register[name][0]))
 
     def _environment(self) -> dict[str, str]:
         metrics = self._servers.folder / "metrics"
         metrics.mkdir(exist_ok=True)
-        return {**self._servers.environment, "DATABASE_OWNER_URL": "", "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
+        own = {
+            "DATABASE_URL": self._servers.postgres.url(roles.APPLICATION, self._database),
+            "DATABASE_OWNER_URL": "",
+            "PROMETHEUS_MULTIPROC_DIR": str(metrics),
+        }
+        return {**self._servers.environment, **own}
 
     def _wait(self, what: str, condition: Callable[[], bool]) -> None:
-        self._supervisor.wait_for(what, condition, seconds=_START_SECONDS, stop=Event())
+        self._web.wait_for(what, condition, seconds=_START_SECONDS, stop=Event())
 
 
 def _environment(folder: Path, postgres: PostgresServer, valkey: ValkeyServer) -> dict[str, str]:
