@@ -11,6 +11,7 @@ never overwrites. Of a user, a generation is changed after the commit; an entry 
 
 import hashlib
 import json
+import random
 import re
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -34,7 +35,8 @@ from django.utils.module_loading import import_string
 from wallet_project.utils import volatile
 from wallet_project.utils.context import Actor
 
-#: How long an entry is believed; the longest that a forgotten one can survive when Redis could not be told.
+#: How long an entry is believed at most, and half as long at least; so long can a forgotten one survive when Redis
+#: could not be told.
 ENTRY_SECONDS: Final = 30
 # Longer than any entry or any request in flight that might still write one.
 _FORGOTTEN_SECONDS: Final = 120
@@ -225,7 +227,9 @@ def _may_log_in(session: SessionBase, user: Any) -> bool:
 
 
 def _entry_seconds(session: SessionBase) -> int:
-    return max(1, min(ENTRY_SECONDS, session.get_expiry_age()))
+    # Those that came together, as after a start, are not to be asked for together again.
+    drawn = random.randint(ENTRY_SECONDS // 2, ENTRY_SECONDS)  # noqa: S311 - not a secret
+    return max(1, min(drawn, session.get_expiry_age()))
 
 
 def _loader() -> IdentityLoader:
