@@ -4,8 +4,9 @@ import asyncio
 import json
 import multiprocessing
 import random
+import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from bench.town import one_cent
 
 _TIMEOUT: Final = 10.0
 _PROCESSES: Final = 2
+_LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,57 +54,113 @@ def transfers(base_url: str, draw: Draw) -> Make:
     return make
 
 
+class _Line(asyncio.Protocol):
+    """A connection that is kept; one request is under way on it at a time. The streams of asyncio would take as much of
+    the processors as the web server does."""
+
+    def __init__(self) -> None:
+        self._got = bytearray()
+        self._answer: asyncio.Future[tuple[int, bool]] | None = None
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def ask(self, raw: bytes) -> "asyncio.Future[tuple[int, bool]]":
+        """Its status, and whether it says when to come again. Raises OSError, ValueError."""
+        assert self._transport is not None
+        self._answer = asyncio.get_running_loop().create_future()
+        if self._transport.is_closing():
+            self._answer.set_exception(ConnectionResetError())
+        self._transport.write(raw)
+        return self._answer
+
+    def data_received(self, data: bytes) -> None:
+        self._got += data
+        try:
+            answer = whole_answer(self._got)
+        except ValueError as error:
+            self._end(error)
+            self.close()
+            return
+        if answer is not None:
+            self._got.clear()
+            if self._answer is not None and not self._answer.done():
+                self._answer.set_result(answer)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end(exc or ConnectionResetError())
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def _end(self, error: Exception) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(error)
+
+
 class Lines:
     """Connections that are kept; one is opened when none is free, up to `most`."""
 
     def __init__(self, base_url: str, *, most: int) -> None:
         address = urlsplit(base_url)
         self._address = (address.hostname, address.port)
-        self._free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        self._free: list[_Line] = []
         self._places = asyncio.Semaphore(most)
 
     async def ask(self, request: Request, due: float) -> Answer:
         async with self._places:
             try:
-                status, retry_after = await asyncio.wait_for(self._ask(request.raw), _TIMEOUT)
-            except (TimeoutError, OSError, EOFError, ValueError):
+                async with asyncio.timeout(_TIMEOUT):
+                    status, retry_after = await self._ask(request.raw)
+            except (TimeoutError, OSError, ValueError):
                 status, retry_after = 0, False
         return Answer(request.key, status, time.perf_counter() - due, retry_after)
 
     async def _ask(self, raw: bytes) -> tuple[int, bool]:
-        reader, writer = self._free.pop() if self._free else await asyncio.open_connection(*self._address)
+        line = self._free.pop() if self._free else await self._open()
         try:
-            writer.write(raw)
-            status, headers = read_head(await reader.readuntil(b"\r\n\r\n"))
-            await skip_body(reader, headers)
+            answer = await line.ask(raw)
         except BaseException:
-            writer.close()  # Half an answer may be under way on it.
+            line.close()  # Half an answer may be under way on it.
             raise
-        self._free.append((reader, writer))
-        return status, "retry-after" in headers
+        self._free.append(line)
+        return answer
+
+    async def _open(self) -> _Line:
+        _, line = await asyncio.get_running_loop().create_connection(_Line, *self._address)
+        return line
 
     def close(self) -> None:
-        for _, writer in self._free:
-            writer.close()
+        for line in self._free:
+            line.close()
 
 
-def read_head(head: bytes) -> tuple[int, dict[str, str]]:
-    """The status and the headers by their names in small letters."""
-    first, *lines = head.decode("latin-1").strip().split("\r\n")
-    pairs = (line.partition(":") for line in lines)
-    return int(first.split()[1]), {name.lower(): value.strip() for name, _, value in pairs}
-
-
-async def skip_body(reader: asyncio.StreamReader, headers: Mapping[str, str]) -> None:
-    """Read to the end of an answer (RFC 9112, 6.3): the next one on the connection begins there. Raises ValueError."""
-    if headers.get("transfer-encoding", "").lower() == "chunked":
-        while size := int((await reader.readline()).split(b";")[0], 16):
-            await reader.readexactly(size + 2)
-        await reader.readline()
-    elif "content-length" in headers:
-        await reader.readexactly(int(headers["content-length"]))
+def whole_answer(got: bytes | bytearray) -> tuple[int, bool] | None:
+    """The status of the answer that begins there and whether it says when to come again; None until all of it has come
+    (RFC 9112, 6.3). Raises ValueError for one whose length is not told."""
+    end = got.find(b"\r\n\r\n")
+    if end < 0:
+        return None
+    head = bytes(got[:end]).lower()
+    if (length := _LENGTH.search(head)) is not None:
+        whole = len(got) >= end + 4 + int(length[1])
+    elif b"\r\ntransfer-encoding: chunked" in head:
+        whole = _has_last_chunk(got, end + 4)
     else:
         raise ValueError("an answer without a length")
+    return (int(head.split(None, 2)[1]), b"\r\nretry-after:" in head) if whole else None
+
+
+def _has_last_chunk(got: bytes | bytearray, at: int) -> bool:
+    while (end := got.find(b"\r\n", at)) >= 0:
+        size = int(got[at:end].split(b";")[0], 16)
+        at = end + 2 + size + 2
+        if size == 0:
+            return len(got) >= at
+    return False
 
 
 def closed_loop(base_url: str, make: Make, *, connections: int, seconds: float) -> tuple[int, float, int, int]:
