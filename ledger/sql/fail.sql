@@ -15,8 +15,9 @@ BEGIN
     PERFORM FROM ledger_railtransfer r
     WHERE r.transaction_id IN (SELECT t.id FROM ledger_transactions_of(v_units) t) ORDER BY r.id FOR NO KEY UPDATE;
     SELECT array_agg(u) INTO v_units FROM unnest(v_units) u
-    WHERE NOT EXISTS (
-        SELECT FROM ledger_transactions_of(ARRAY[u]) t JOIN ledger_railtransfer r ON r.transaction_id = t.id
+    WHERE u NOT IN (
+        SELECT coalesce(t.group_id, t.id)
+        FROM ledger_transactions_of(v_units) t JOIN ledger_railtransfer r ON r.transaction_id = t.id
         WHERE r.status = 'submitted'
             OR (r.status = 'confirmed' AND (t.kind = 'withdrawal' OR NOT EXISTS (
                 SELECT FROM accounts_idempotencyclaim c JOIN accounts_principal p ON p.id = c.principal_id
