@@ -109,6 +109,12 @@ class _Visit:
         return int(length) if length.isascii() and length.isdigit() else 0
 
 
+def tellers_with_connections(serve: Callable[[Sequence[_Visit]], None], **own: Any) -> Tellers[_Visit]:
+    """Each keeps his connection for as long as he serves. A thread that ends does not give it back by itself, and the
+    pool would have one less for good."""
+    return Tellers(serve, part=lambda: connection.close(), **own)
+
+
 class Door:
     """A WSGI application in front of Django's: POSTs to `paths` in plain form are answered by their views together."""
 
@@ -118,7 +124,7 @@ class Door:
         paths: list[str],
         *,
         at_once: int,
-        tellers: Callable[[Callable[[Sequence[_Visit]], None]], Tellers[_Visit]] = Tellers,
+        tellers: Callable[[Callable[[Sequence[_Visit]], None]], Tellers[_Visit]] = tellers_with_connections,
     ) -> None:
         self._django = django
         self._routes = routes(paths)

@@ -52,12 +52,14 @@ class _Waiting(Generic[Visitor]):
 
 
 class Tellers(Generic[Visitor]):
-    """`serve` is given those that wait, in the order in which they came; what is wrong with one it tells that one."""
+    """`serve` is given those that wait, in the order in which they came; what is wrong with one it tells that one.
+    `part` is called by each teller when he ends: what he has kept from one time to the next goes back."""
 
     def __init__(
         self,
         serve: Callable[[Sequence[Visitor]], None],
         *,
+        part: Callable[[], None] = lambda: None,
         most_together: int = MOST_TOGETHER,
         company_seconds: float = COMPANY_SECONDS,
         slow_seconds: float = SLOW_SECONDS,
@@ -65,6 +67,7 @@ class Tellers(Generic[Visitor]):
         answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
         self._serve = serve
+        self._part = part
         self._most_together = most_together
         self._company_seconds = company_seconds
         self._slow_seconds = slow_seconds
@@ -123,8 +126,11 @@ class Tellers(Generic[Visitor]):
             while self._present is me:
                 self._serve_those(self._next(), me)
         finally:
-            with self._lock:
-                self._threads -= 1
+            try:
+                self._part()
+            finally:
+                with self._lock:
+                    self._threads -= 1
 
     def _next(self) -> list[_Waiting[Visitor]]:
         """Waits for one, and for the company it is likely to have. Takes all that are there, save those that went."""

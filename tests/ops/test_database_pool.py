@@ -12,6 +12,8 @@ from django.db import connection, connections
 from ledger.models import Transaction
 from tests.support import factories
 from tests.support.door import DoorClient
+from wallet_project.door import tellers_with_connections
+from wallet_project.embedded.processes import wait_until
 from wallet_project.settings import pool_options
 
 SIZE = 2
@@ -112,3 +114,33 @@ def test_a_payment_after_a_restart_finds_no_connection_that_died(pay: Callable[[
         for pid in sessions(admin_dsn):
             admin.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
     assert pay().status_code == 202
+
+
+def test_a_teller_whose_place_was_taken_gives_his_connection_back(pooled: dict[str, Any]) -> None:
+    """He was held up; after as many times as it has connections the pool would have none for anybody."""
+    connection.close()
+    connection.close_pool()  # type: ignore[attr-defined]
+    pooled["timeout"] = 0.5
+    failed: list[Exception] = []
+
+    def serve(visitors: Any) -> None:
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+        except Exception as error:
+            failed.append(error)
+        for may_go_on in visitors:
+            assert may_go_on.wait(30)
+
+    tellers: Any = tellers_with_connections(serve, slow_seconds=0.05, wait_seconds=30, answer_seconds=60)
+    with ThreadPoolExecutor(1) as threads:
+        for _ in range(2 * SIZE):
+            held_up, free = Event(), Event()
+            first = threads.submit(tellers.visit, held_up)
+            assert wait_until(lambda: tellers._since is not None and not tellers._queue, seconds=30)
+            free.set()
+            tellers.visit(free)
+            held_up.set()
+            first.result(30)
+            assert wait_until(lambda: tellers._threads == 1, seconds=30)
+    assert failed == []
