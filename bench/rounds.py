@@ -98,8 +98,7 @@ class Bench:
                 self.void[key] = "; ".join(broke_off) or "not measured in each round"
                 continue
             self.values[key].append(found[key])
-            if self.broken:
-                self.void[key] = f"verify_ledger: {'; '.join(self.broken)}"
+            self._void_if_broken(key)
 
     def _take(self, part: Iterator[tuple[str, float]], found: dict[str, float]) -> None:
         for key, value in part:
@@ -249,8 +248,7 @@ class Bench:
             made = books.claimed(found.keys(202))
             half_done = len(found.keys(202)) - made + books.claimed(found.keys(503))
         self.overloaded = {"carried_per_second": round(carried), **overload.report(found, half_done=half_done)}
-        if self.broken:
-            self.void["overload"] = f"verify_ledger: {'; '.join(self.broken)}"
+        self._void_if_broken("overload")
 
     def full_screening(self, rounds: int) -> None:
         """Screening with more rules and a list, beside the requests of 128 connections; after the rounds, whose
@@ -271,8 +269,7 @@ class Bench:
                 sys.stdout.write(f"  {key:<24}{self.values[key][-1]:10.3f}\n")
         self._catch_up()
         self._verify()
-        if self.broken:
-            self.void[key] = f"verify_ledger: {'; '.join(self.broken)}"
+        self._void_if_broken(key)
 
     def _peer_rate(self) -> float:
         assert self.peer is not None
@@ -380,6 +377,10 @@ class Bench:
         if broken:
             self.broken.append(broken)
         return not broken
+
+    def _void_if_broken(self, key: str) -> None:
+        if self.broken:
+            self.void[key] = f"verify_ledger: {'; '.join(self.broken)}"
 
     def verify_all(self) -> None:
         """At the very end: no figure counts unless all that any round has written verifies."""

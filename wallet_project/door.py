@@ -102,12 +102,6 @@ class _Visit:
         request_id.set(self.request_id)
         structlog.contextvars.bind_contextvars(request_id=self.request_id)
 
-    @property
-    def length(self) -> int:
-        """As it says, which nobody needs to believe."""
-        length: str = self.environ.get("CONTENT_LENGTH", "")
-        return int(length) if length.isascii() and length.isdigit() else 0
-
 
 def tellers_with_connections(serve: Callable[[Sequence[_Visit]], None], **own: Any) -> Tellers[_Visit]:
     """Each keeps his connection for as long as he serves. A thread that ends does not give it back by itself, and the
@@ -141,7 +135,7 @@ class Door:
             route = self._routes.get(environ["PATH_INFO"]) if environ["REQUEST_METHOD"] == "POST" else None
             if route is None or not _is_plain(environ, route.view.max_body_bytes):
                 return self._django(environ, start_response)
-            visit = _Visit(environ, route, environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
+            visit = _Visit(environ, route, environ["wsgi.input"].read(_length_of(environ)))
             if (sent := self._served(visit)) is not None:
                 return _answer(sent, start_response)
             return self._django({**environ, "wsgi.input": BytesIO(visit.body)}, start_response)
@@ -287,7 +281,7 @@ class _Counter:
             line=f"{visit.method} {get_path_info(visit.environ)}",
             user_id=visit.user_id,
             context=visit.context,
-            bytes_asked=visit.length,
+            bytes_asked=_length_of(visit.environ),
             bytes_answered=len(sent.content),
             took=time.perf_counter() - visit.began,
         )
@@ -320,12 +314,9 @@ def _scope_of(visit: _Visit) -> str:
 
 def _is_plain(environ: Environ, max_body_bytes: int) -> bool:
     """Whether it is sent as programs send it; what is not may be right too, or wrong in a way that Django tells of."""
-    length = environ.get("CONTENT_LENGTH", "")
     return (
         environ.get("CONTENT_TYPE") == _JSON
-        and length.isascii()
-        and length.isdigit()
-        and 0 < int(length) <= max_body_bytes
+        and 0 < _length_of(environ) <= max_body_bytes
         and "HTTP_X_SESSION_TOKEN" in environ
         and not environ.get("QUERY_STRING")
         and not environ.get("SCRIPT_NAME")
@@ -334,6 +325,12 @@ def _is_plain(environ: Environ, max_body_bytes: int) -> bool:
         and (_is_secure(environ) or not settings.SECURE_SSL_REDIRECT)
         and not _somebody_listens()
     )
+
+
+def _length_of(environ: Environ) -> int:
+    """Of its body, as it says; 0 where it does not say so in plain digits."""
+    length: str = environ.get("CONTENT_LENGTH", "")
+    return int(length) if length.isascii() and length.isdigit() else 0
 
 
 def _is_secure(environ: Environ) -> bool:

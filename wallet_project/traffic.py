@@ -70,7 +70,7 @@ class Traffic:
     def _count(self, kind: Kind, requests: Sequence[Answered]) -> None:
         if (meters := self._meters.get(kind)) is None:
             # Asked for by their labels once, and not for each request.
-            meters = self._meters[kind] = self._counters(*kind), self._latency(*kind)
+            meters = self._meters[kind] = self._metered(*kind)
         counters, latency = meters
         for counter in counters:
             counter.inc(len(requests))
@@ -80,11 +80,12 @@ class Traffic:
             self._metrics.requests_latency_before.observe(request.took)
             latency.observe(request.took)
 
-    def _counters(self, method: str, secure: bool, view: str | None, status: int) -> list[Any]:
+    def _metered(self, method: str, secure: bool, view: str | None, status: int) -> tuple[Sequence[Any], Any]:
+        """What such requests are counted by, and what their time is observed by."""
         metrics, name, told = self._metrics, view or _NO_VIEW, str(status)
         transport = "https" if secure else "http"
         by_view = metrics.requests_by_view_transport_method
-        return [
+        counters = [
             metrics.requests_total,
             metrics.responses_total,
             metrics.requests_by_method.labels(method=method),
@@ -95,9 +96,7 @@ class Traffic:
             metrics.responses_by_status_view_method.labels(status=told, view=name, method=method),
             metrics.responses_by_charset.labels(charset="utf-8"),
         ]
-
-    def _latency(self, method: str, _secure: bool, view: str | None, _status: int) -> Any:
-        return self._metrics.requests_latency_by_view_method.labels(view=view or _NO_VIEW, method=method)
+        return counters, metrics.requests_latency_by_view_method.labels(view=name, method=method)
 
 
 def _write(request: Answered, stamp: Mapping[str, Any]) -> None:
