@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from wallet_project.utils.state_paths import state_path_offences, state_path_offences_since, state_paths_hold
-from wallet_project.utils.verification import Check, SqlCheck
+from wallet_project.utils.verification import Check, SqlCheck, without
 
 #: How far behind its due time something may be before it counts as stuck: sweeps come every few seconds, and a worker
 #: that died gives its lease back after a minute.
@@ -31,31 +31,31 @@ _DIGEST: Final = """
         ORDER BY c.external_id, o.number DESC
      ) h JOIN compliance_sanctionsentry e ON e.id = h.entry_id)"""
 
+#: About money.
+_OPEN_CASES: Final = """
+    SELECT c.id AS case_id, s.transaction_id, s.status FROM compliance_case c
+    JOIN compliance_screening s ON s.id = c.screening_id WHERE NOT c.status = 'resolved'
+    UNION ALL
+    SELECT c.id, p.transaction_id, p.status FROM compliance_case c
+    JOIN compliance_payerscreening p ON p.id = c.payer_screening_id WHERE NOT c.status = 'resolved'"""
+
 _OFFENCES: Final = {
-    "held for review without an open case": """
-        SELECT w.unit_id FROM ledger_workitem w
-        WHERE w.stage = 'review' AND NOT EXISTS (
-            SELECT FROM ledger_transactions_of(ARRAY[w.unit_id]) t
-            JOIN compliance_screening s ON s.transaction_id = t.id AND s.status = 'in_review'
-            JOIN compliance_case c ON c.screening_id = s.id AND NOT c.status = 'resolved')
-        AND NOT EXISTS (
-            SELECT FROM ledger_transactions_of(ARRAY[w.unit_id]) t
-            JOIN compliance_payerscreening p ON p.transaction_id = t.id AND p.status = 'in_review'
-            JOIN compliance_case c ON c.payer_screening_id = p.id AND NOT c.status = 'resolved')
-    """,
-    "an open case about money that no longer waits for it": """
-        SELECT c.id AS case_id, t.id AS transaction_id, t.status
-        FROM compliance_case c
-        LEFT JOIN compliance_screening s ON s.id = c.screening_id
-        LEFT JOIN compliance_payerscreening p ON p.id = c.payer_screening_id
-        JOIN ledger_transaction t ON t.id = coalesce(s.transaction_id, p.transaction_id)
+    "held for review without an open case": without(
+        "SELECT w.unit_id FROM ledger_workitem w WHERE w.stage = 'review'",
+        f"""SELECT coalesce(t.group_id, t.id) AS unit_id FROM ({_OPEN_CASES}) o
+            JOIN ledger_transaction t ON t.id = o.transaction_id WHERE o.status = 'in_review'""",  # noqa: S608
+        on="unit_id",
+    ),
+    "an open case about money that no longer waits for it": f"""
+        SELECT o.case_id, t.id AS transaction_id, t.status FROM ({_OPEN_CASES}) o
+        JOIN ledger_transaction t ON t.id = o.transaction_id
         LEFT JOIN ledger_workitem w ON w.unit_id = coalesce(t.group_id, t.id)
-        WHERE NOT c.status = 'resolved' AND w.stage IS DISTINCT FROM 'review'
+        WHERE w.stage IS DISTINCT FROM 'review'
             -- A payer may cancel at any moment; the sweep closes the case soon after.
             AND NOT EXISTS (
                 SELECT FROM ledger_statechange l
                 WHERE l.subject_id = t.id AND l.to_state = t.status AND l.at > now() - %(late)s::interval)
-    """,
+    """,  # noqa: S608
     "an identity check that nothing will move on": """
         SELECT k.id AS check_id, k.status, k.next_at FROM compliance_kyccheck k
         LEFT JOIN compliance_case c ON c.kyc_check_id = k.id AND NOT c.status = 'resolved'

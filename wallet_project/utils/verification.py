@@ -161,6 +161,15 @@ class SqlCheck:
         return self._found
 
 
+def without(these: str, those: str, *, on: str) -> str:
+    """SQL for the rows of `these` for whose value of `on` there is none among `those`.
+
+    A FULL JOIN is never carried out by looking through all of one for each of the other. NOT EXISTS is, where the
+    planner believes that next to nothing waits, as was so when it last looked."""
+    those = f"SELECT those.{on}, true AS there FROM ({those}) those"  # noqa: S608
+    return f"SELECT these.* FROM ({these}) these FULL JOIN ({those}) those USING ({on}) WHERE those.there IS NULL"  # noqa: S608
+
+
 def rows(sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
     """The rows of a query by the names of its columns."""
     with connection.cursor() as cursor:
