@@ -85,8 +85,9 @@ class Migration(migrations.Migration):
                 DROP FUNCTION ledger_expire; DROP FUNCTION ledger_void; DROP FUNCTION ledger_capture;
                 DROP FUNCTION ledger_set_limit; DROP FUNCTION ledger_give_back; DROP FUNCTION ledger_over_limit;
                 DROP FUNCTION ledger_within_limits; DROP FUNCTION ledger_lock_usage; DROP FUNCTION ledger_count;
-                DROP FUNCTION ledger_clear; DROP FUNCTION ledger_fail; DROP FUNCTION ledger_resume;
-                DROP FUNCTION ledger_park; DROP FUNCTION ledger_hold_for_review; DROP FUNCTION ledger_pass_payers;
+                DROP FUNCTION ledger_clear; DROP FUNCTION ledger_sides; DROP TYPE ledger_side;
+                DROP FUNCTION ledger_fail; DROP FUNCTION ledger_resume; DROP FUNCTION ledger_park;
+                DROP FUNCTION ledger_hold_for_review; DROP FUNCTION ledger_pass_payers;
                 DROP FUNCTION ledger_approve; DROP FUNCTION ledger_is_done; DROP FUNCTION ledger_end_pending;
                 DROP FUNCTION ledger_transactions_of; DROP FUNCTION ledger_lock; DROP FUNCTION ledger_claim;
                 DROP FUNCTION ledger_post_pending;

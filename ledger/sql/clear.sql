@@ -9,12 +9,43 @@ BEGIN
     SELECT 'transaction', id, 'pending', 'cleared', p_actor, '', p_request_id FROM unnest(p_txs) id;
 END $$;
 
+-- Both sides of a transaction. `place`: of its account among all of them, in id order. The others are of the account's sides
+-- up to this one, in id order of transactions: how many, what they change and what they release; `ends`: it is the last one.
+CREATE TYPE ledger_side AS (
+    transaction_id uuid, account_id uuid, direction text, amount bigint, place int, number bigint, change bigint,
+    released bigint, ends boolean);
+
+-- ledger_sides: of transactions, by position, in order of accounts. Reads no rows.
+CREATE OR REPLACE FUNCTION ledger_sides(p_txs uuid[], p_debits uuid[], p_credits uuid[], p_amounts bigint[])
+RETURNS ledger_side[] LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    v_sides ledger_side[];
+BEGIN
+    WITH side AS (
+        SELECT id, account_id, 'debit' AS direction, amount, -amount AS change, amount AS released
+        FROM unnest(p_txs, p_debits, p_amounts) AS debited (id, account_id, amount)
+        UNION ALL
+        SELECT id, account_id, 'credit', amount, amount, 0
+        FROM unnest(p_txs, p_credits, p_amounts) AS credited (id, account_id, amount)
+    )
+    SELECT array_agg(ROW(counted.*)::ledger_side) INTO v_sides FROM (
+        SELECT s.id, s.account_id, s.direction, s.amount, dense_rank() OVER (ORDER BY s.account_id)::int,
+               row_number() OVER in_account, (sum(s.change) OVER so_far)::bigint, (sum(s.released) OVER so_far)::bigint,
+               lead(s.id) OVER in_account IS NULL
+        FROM side s
+        WINDOW in_account AS (PARTITION BY s.account_id ORDER BY s.id, s.direction),
+            so_far AS (in_account ROWS UNBOUNDED PRECEDING)
+    ) counted;
+    RETURN v_sides;
+END $$;
+
 -- ledger_clear: post a batch of approved units: entries, running balances, balances, states, log, in one transaction.
 -- Locks: due work items of stage `clearing` (SKIP LOCKED, so in any order), then every account touched FOR NO KEY UPDATE in id
 -- order as a statement of its own; one update per account per batch, so a receiver that everyone pays costs no more.
--- Two batches nearly always have an account in common, and the second waits until the first has committed. So what has nothing
--- to do with accounts is done before they are locked, where all of them are open and no limit is set. Should that have changed
--- when they are locked, all is undone: WL021, and the caller comes again with p_only.
+-- Two batches nearly always have an account in common, and the second waits until the first has committed. So as little as
+-- can be is left for then: the sides are counted before the accounts are locked, and what has nothing to do with accounts is
+-- done, where all of them are open and no limit is set. Should that have changed when they are locked, all is undone: WL021,
+-- and the caller comes again with p_only.
 -- p_only: consider just these units (a batch being halved, or the wallet's own movement). Demands approved_at, and the
 -- bank's confirmation for deposits and withdrawals, and that whoever paid in was looked for, whoever calls.
 -- Returns each claimed unit with a verdict: cleared | frozen (debit account) | closed (credit account) | limited (it is more
@@ -38,6 +69,10 @@ DECLARE
     v_debits uuid[];
     v_credits uuid[];
     v_amounts bigint[];
+    v_sides ledger_side[];
+    -- Of the accounts, in id order.
+    v_cleared bigint[];
+    v_sequences bigint[];
     v_ready boolean;
     v_all_open boolean;
     v_early boolean;
@@ -76,9 +111,13 @@ BEGIN
     IF v_early THEN
         PERFORM ledger_is_done(v_txs, v_debits, v_units, p_actor, p_request_id);
     END IF;
+    v_sides := ledger_sides(v_txs, v_debits, v_credits, v_amounts);
     -- What it returns is as it stands once it is locked.
-    SELECT bool_and(locked.status = 'open') INTO v_all_open FROM (
-        SELECT a.status FROM accounts_account a WHERE a.id = ANY (v_debits || v_credits)
+    SELECT bool_and(locked.status = 'open'), array_agg(locked.cleared ORDER BY locked.id),
+           array_agg(locked.last_sequence ORDER BY locked.id)
+    INTO v_all_open, v_cleared, v_sequences
+    FROM (
+        SELECT a.id, a.status, a.cleared, a.last_sequence FROM accounts_account a WHERE a.id = ANY (v_debits || v_credits)
         ORDER BY a.id FOR NO KEY UPDATE
     ) locked;
     -- Times never go back along an account's lines: this one is taken under its lock.
@@ -118,38 +157,23 @@ BEGIN
         INTO v_txs, v_debits, v_credits, v_amounts
         FROM unnest(v_txs, v_unit_of, v_debits, v_credits, v_amounts) AS l (id, unit_id, debit, credit, amount)
         WHERE l.unit_id = ANY (v_good);
+        v_sides := ledger_sides(v_txs, v_debits, v_credits, v_amounts);
+        SELECT array_agg(a.cleared ORDER BY a.id), array_agg(a.last_sequence ORDER BY a.id) INTO v_cleared, v_sequences
+        FROM accounts_account a WHERE a.id = ANY (v_debits || v_credits);
+    END IF;
+    IF v_sides[cardinality(v_sides)].place <> cardinality(v_cleared) THEN
+        RAISE EXCEPTION 'an account is missing: places would be those of others' USING ERRCODE = 'data_exception';
     END IF;
 
-    WITH sides AS (
-        SELECT id, account_id, 'debit' AS direction, amount, -amount AS change
-        FROM unnest(v_txs, v_debits, v_amounts) AS debited (id, account_id, amount)
-        UNION ALL
-        SELECT id, account_id, 'credit', amount, amount
-        FROM unnest(v_txs, v_credits, v_amounts) AS credited (id, account_id, amount)
-    ), numbered AS (
-        SELECT s.*, row_number() OVER in_account AS number,
-               sum(s.change) OVER (in_account ROWS UNBOUNDED PRECEDING)::bigint AS running
-        FROM sides s WINDOW in_account AS (PARTITION BY s.account_id ORDER BY s.id, s.direction)
-    )
     INSERT INTO ledger_entry (transaction_id, account_id, direction, amount, balance_after, sequence, created_at)
-    SELECT n.id, n.account_id, n.direction, n.amount, a.cleared + n.running, a.last_sequence + n.number, v_now
-    FROM numbered n JOIN accounts_account a ON a.id = n.account_id
-    ORDER BY n.account_id, n.number;
+    SELECT s.transaction_id, s.account_id, s.direction, s.amount, v_cleared[s.place] + s.change, v_sequences[s.place] + s.number,
+           v_now
+    FROM unnest(v_sides) AS s;
 
     UPDATE accounts_account a
     SET cleared = a.cleared + s.change, reserved = a.reserved - CASE a.kind WHEN 'customer' THEN s.released ELSE 0 END,
-        last_sequence = a.last_sequence + s.entries
-    FROM (
-        SELECT side.account_id, sum(side.change)::bigint AS change, sum(side.released)::bigint AS released, count(*) AS entries
-        FROM (
-            SELECT account_id, -amount AS change, amount AS released
-            FROM unnest(v_debits, v_amounts) AS debited (account_id, amount)
-            UNION ALL
-            SELECT account_id, amount, 0 FROM unnest(v_credits, v_amounts) AS credited (account_id, amount)
-        ) AS side
-        GROUP BY side.account_id
-    ) s
-    WHERE a.id = s.account_id;
+        last_sequence = a.last_sequence + s.number
+    FROM unnest(v_sides) AS s WHERE s.ends AND a.id = s.account_id;
 
     UPDATE ledger_transaction t
     SET status = 'cleared', cleared_at = v_now, waited = ledger_wait(t.created_at, v_now, NULL)

@@ -137,7 +137,7 @@ DECLARE
 BEGIN
     SELECT array_agg(locked.unit_id) INTO v_units FROM (
         SELECT w.unit_id FROM ledger_workitem w
-        WHERE w.unit_id IN (
+        WHERE w.unit_id = ANY (ARRAY(
             SELECT coalesce(t.group_id, t.id) FROM ledger_transaction t
             -- A hold is pending while it was neither captured nor failed, and is found by that (transaction_hold_expiry).
             WHERE t.failed_at IS NULL AND t.captured_at IS NULL AND t.expires_at <= v_now
@@ -148,7 +148,7 @@ BEGIN
                     SELECT FROM ledger_escalation e
                     WHERE e.kind = 'poisoned_unit' AND e.subject_id = t.id::text AND e.status = 'open'
                         AND e.details ->> 'at' = 'expiry')
-            ORDER BY t.expires_at LIMIT p_limit)
+            ORDER BY t.expires_at LIMIT p_limit))
         FOR NO KEY UPDATE SKIP LOCKED
     ) locked;
     -- A statement of its own: it sees what was captured before the lock was had.

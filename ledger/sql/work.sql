@@ -3,29 +3,34 @@
 -- (a human or the bank decides); a unit whose lease has passed to somebody else is left alone and not returned.
 
 -- Lease due units of a stage: they come back by themselves when the lease runs out. Never waits (SKIP LOCKED).
+-- The queue may have been empty when it was analyzed last, and hold a million now: it is read along its index up to the
+-- limit, and joined with nothing. What is told in arrays of units is looked up by `= ANY` everywhere below, for the same reason.
 CREATE OR REPLACE FUNCTION ledger_claim(p_stage text, p_limit int, p_lease interval)
 RETURNS TABLE (unit_id uuid, token uuid, attempts int)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 #variable_conflict use_column
 DECLARE
     v_now timestamptz := clock_timestamp();
+    v_due uuid[];
 BEGIN
+    v_due := ARRAY(
+        SELECT w.unit_id FROM ledger_workitem w
+        WHERE w.stage = p_stage AND w.next_at <= v_now
+        ORDER BY w.next_at LIMIT p_limit FOR NO KEY UPDATE SKIP LOCKED
+    );
     RETURN QUERY
-        WITH due AS (
-            SELECT w.unit_id FROM ledger_workitem w
-            WHERE w.stage = p_stage AND w.next_at <= v_now
-            ORDER BY w.next_at LIMIT p_limit FOR NO KEY UPDATE SKIP LOCKED
-        )
         UPDATE ledger_workitem w
         SET lease_token = gen_random_uuid(), next_at = v_now + p_lease, attempts = w.attempts + 1
-        FROM due WHERE w.unit_id = due.unit_id
+        WHERE w.unit_id = ANY (v_due)
         RETURNING w.unit_id, w.lease_token, w.attempts;
 END $$;
 
 -- Lock units for the rest of the transaction, in id order; returns those that still wait, with their stage.
 CREATE OR REPLACE FUNCTION ledger_lock(p_units uuid[], p_tokens uuid[])
 RETURNS TABLE (unit_id uuid, stage varchar)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+SET enable_seqscan = off AS $$
 #variable_conflict use_column
 BEGIN
     IF p_tokens IS NULL THEN
@@ -33,11 +38,13 @@ BEGIN
             SELECT w.unit_id, w.stage FROM ledger_workitem w
             WHERE w.unit_id = ANY (p_units) ORDER BY w.unit_id FOR NO KEY UPDATE;
     ELSE
-        -- By a join: to look for each unit's place in an array takes as long again for each one that is in it.
+        -- By a join: to look for each unit's place in an array takes as long again for each one that is in it. And by the
+        -- array, too: a join alone may begin with all that waits, where that was taken to be nothing.
         RETURN QUERY
             SELECT w.unit_id, w.stage
             FROM unnest(p_units, p_tokens) AS held (unit_id, token)
             JOIN ledger_workitem w ON w.unit_id = held.unit_id AND w.lease_token = held.token
+            WHERE w.unit_id = ANY (p_units)
             ORDER BY w.unit_id FOR NO KEY UPDATE OF w;
     END IF;
 END $$;
@@ -101,7 +108,7 @@ BEGIN
                           ELSE now() END,
                 lease_token = NULL, attempts = 0, last_error = ''
             FROM unnest(v_units) u (id) LEFT JOIN hold ON hold.unit_id = u.id
-            WHERE w.unit_id = u.id
+            WHERE w.unit_id = u.id AND w.unit_id = ANY (v_units)
             RETURNING w.unit_id;
     ELSE
         RETURN QUERY
@@ -140,9 +147,9 @@ CREATE OR REPLACE FUNCTION ledger_hold_for_review(p_units uuid[], p_tokens uuid[
 RETURNS SETOF uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
     RETURN QUERY
-        WITH held AS (SELECT l.unit_id FROM ledger_lock(p_units, p_tokens) l WHERE l.stage IN ('screening', 'payer'))
         UPDATE ledger_workitem w SET stage = 'review', next_at = NULL, lease_token = NULL, attempts = 0
-        FROM held WHERE w.unit_id = held.unit_id
+        WHERE w.unit_id = ANY (ARRAY(
+            SELECT l.unit_id FROM ledger_lock(p_units, p_tokens) l WHERE l.stage IN ('screening', 'payer')))
         RETURNING w.unit_id;
 END $$;
 
@@ -151,9 +158,8 @@ CREATE OR REPLACE FUNCTION ledger_park(p_units uuid[], p_error text)
 RETURNS SETOF uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
     RETURN QUERY
-        WITH held AS (SELECT l.unit_id FROM ledger_lock(p_units, NULL) l)
         UPDATE ledger_workitem w SET stage = 'parked', next_at = NULL, lease_token = NULL, last_error = left(p_error, 500)
-        FROM held WHERE w.unit_id = held.unit_id
+        WHERE w.unit_id = ANY (ARRAY(SELECT l.unit_id FROM ledger_lock(p_units, NULL) l))
         RETURNING w.unit_id;
 END $$;
 
@@ -185,6 +191,6 @@ BEGIN
                     WHEN s.of_somebody THEN 'payer' WHEN s.held_until IS NOT NULL THEN 'held' ELSE 'clearing' END,
             next_at = CASE WHEN NOT s.approved THEN now() WHEN s.at_bank THEN NULL ELSE coalesce(s.held_until, now()) END,
             lease_token = NULL, attempts = 0, last_error = ''
-        FROM standing s WHERE w.unit_id = s.unit_id
+        FROM standing s WHERE w.unit_id = s.unit_id AND w.unit_id = ANY (v_units)
         RETURNING w.unit_id;
 END $$;
