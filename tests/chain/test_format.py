@@ -5,10 +5,12 @@ from hashlib import sha256
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from tests.chain.chains import seal_all
 from tests.chain.conftest import Tamper
 from tests.chain.test_seal import LOG
+from wallet_project.chain.reading import text_of
 from wallet_project.chain.verification import ChainCheck, LateCheck
 from wallet_project.utils.verification import Result, rows, verify
 
@@ -104,6 +106,26 @@ def test_a_time_that_the_quick_way_does_not_know_is_settled_row_by_row(
     superuser.execute(ROW, ["", moment])
     seal_all()
     assert result_of_quick_way().holds
+
+
+@pytest.mark.parametrize(
+    ("kind", "sealed", "changed"),
+    [
+        ("time", "2026-11-22 09:00:00+00", "2026-11-22 09:00:00+00 BC"),
+        ("time", "infinity", "-infinity"),
+        ("date", "2026-11-22", "2026-11-22 BC"),
+        ("date", None, "infinity"),
+    ],
+)
+def test_no_time_is_written_as_another_one(
+    superuser: psycopg.Connection, kind: str, sealed: str | None, changed: str
+) -> None:
+    (by_seal,) = superuser.execute("SELECT chain_text('value', %s)", [kind]).fetchone() or ("",)
+    value = sql.SQL("SELECT %s::{}").format(sql.SQL({"time": "timestamptz", "date": "date"}[kind]))
+    query = sql.SQL("SELECT {}, {} FROM ({}) t (value)").format(text_of("value", kind), sql.SQL(by_seal), value)
+    texts = [superuser.execute(query, [each]).fetchone() for each in (sealed, changed)]
+    assert all(each and each[0] == each[1] for each in texts)
+    assert texts[0] != texts[1]
 
 
 def result_of_quick_way() -> Result:

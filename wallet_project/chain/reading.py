@@ -16,9 +16,12 @@ from wallet_project.chain.hashing import Definition, Header
 CHUNK: Final = 2_000
 _FIRST: Final = -(2**63)
 _LAST: Final = 2**63 - 1
-_TIME: Final = "to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
+# to_char() has no text for infinity, and the same for a year before Christ as for the one after.
+_TIME: Final = """coalesce(to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+    || CASE WHEN {0} < '0001-01-01Z' THEN ' BC' ELSE '' END, {0}::text)"""
+_DATE: Final = "coalesce(to_char({0}, 'YYYY-MM-DD') || CASE WHEN {0} < '0001-01-01' THEN ' BC' ELSE '' END, {0}::text)"
 #: A value as text, by its column's kind; the same whatever a session has set.
-_TEXT: Final = {"time": _TIME, "date": "to_char({}, 'YYYY-MM-DD')", "bytes": "encode({}, 'hex')"}
+_TEXT: Final = {"time": _TIME, "date": _DATE, "bytes": "encode({}, 'hex')"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,16 @@
 -- The chain's functions. What is hashed and how: docs/chain.md, which wallet_project/chain/hashing.py follows by itself.
 
--- SQL for a column's value as text, the same whatever a session has set; `t` is the table.
+-- SQL for a column's value as text, the same whatever a session has set; `t` is the table. to_char() has no text for
+-- infinity, and the same for a year before Christ as for the one after.
 CREATE OR REPLACE FUNCTION chain_text(p_column text, p_kind text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT CASE p_kind
-        WHEN 'time' THEN format('to_char(t.%I AT TIME ZONE ''UTC'', ''YYYY-MM-DD"T"HH24:MI:SS.US"Z"'')', p_column)
-        WHEN 'date' THEN format('to_char(t.%I, ''YYYY-MM-DD'')', p_column)
+        WHEN 'time' THEN format(
+            'coalesce(to_char(t.%1$I AT TIME ZONE ''UTC'', ''YYYY-MM-DD"T"HH24:MI:SS.US"Z"'')'
+            ' || CASE WHEN t.%1$I < ''0001-01-01Z'' THEN '' BC'' ELSE '''' END, t.%1$I::text)', p_column)
+        WHEN 'date' THEN format(
+            'coalesce(to_char(t.%1$I, ''YYYY-MM-DD'')'
+            ' || CASE WHEN t.%1$I < ''0001-01-01'' THEN '' BC'' ELSE '''' END, t.%1$I::text)', p_column)
         WHEN 'bytes' THEN format('encode(t.%I, ''hex'')', p_column)
         ELSE format('t.%I::text', p_column)
     END
