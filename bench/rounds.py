@@ -47,7 +47,7 @@ class Lengths:
     overload: float
 
 
-FULL = Lengths(slice=1.5, reference=1.5, sustained=4, overload=60)
+FULL = Lengths(slice=1.5, reference=1.5, sustained=3, overload=60)
 QUICK = Lengths(slice=1, reference=1, sustained=2, overload=5)
 
 
