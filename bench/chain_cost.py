@@ -35,7 +35,6 @@ VARIANTS = {
     "brin": [f"DROP INDEX {table}_by_xact; CREATE INDEX ON {table} USING brin (xact)" for table in TABLES],
 }
 SYSTEM = "00000000-0000-7000-8000-000000000001"
-_TICK = os.sysconf("SC_CLK_TCK")
 
 
 class Bench:

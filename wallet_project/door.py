@@ -11,7 +11,6 @@ It also bounds how much is worked on at once: what is more is refused at once, w
 """
 
 import contextvars
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -30,7 +29,6 @@ from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, connection, reset_queries
 from django.http import HttpResponse
 from django.middleware.security import SecurityMiddleware
-from django_structlog.middlewares import RequestMiddleware
 
 from wallet_project.api.direct import Call, JointView, Route, routes, was_replayed
 from wallet_project.api.idempotency import REPLAYED_HEADER
@@ -61,10 +59,6 @@ _RENDERER: Final = JSONRenderer()
 #: What Django itself does when a request begins and ends. Of this only looking after connections is about one that has
 #: gone past it: our cache needs no closing, and no URL was resolved for it.
 _DJANGOS_OWN: Final = {id(told) for told in (reset_queries, close_old_connections, close_caches, reset_urlconf)}
-_STAMP: Final = structlog.processors.TimeStamper(fmt="iso", utc=True)
-#: By the first digit of the status, as RequestMiddleware has them.
-_LEVELS: Final = {2: logging.INFO, 4: logging.WARNING, 5: logging.ERROR}
-_logger: Final = logging.getLogger(RequestMiddleware.__module__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -211,6 +211,6 @@ CREATE TRIGGER cleared_has_entries AFTER UPDATE ON ledger_transaction
     FOR EACH STATEMENT EXECUTE FUNCTION cleared_has_entries();
 
 -- Rows that are updated a few times in their life: room on the page keeps the updates off the indexes. A transaction is twice:
--- with 60 clearing wrote a third more to the log than its larger pages take (docs/performance.md).
+-- with 60, clearing wrote a third more to the log (docs/performance.md).
 ALTER TABLE ledger_transaction SET (fillfactor = 45);
 ALTER TABLE ledger_workitem SET (fillfactor = 70);

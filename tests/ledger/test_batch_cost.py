@@ -54,10 +54,6 @@ def post(accounts: list[Account]) -> list[UUID]:
     return [each.unit_id for each in asked]
 
 
-def approve(units: Collection[UUID]) -> set[UUID]:
-    return posting.approve(list(units))
-
-
 def clear(limit: int) -> set[UUID]:
     return {unit for unit, _ in posting.clear(limit=limit, actor=system_actor(), request_id="")}
 
@@ -71,7 +67,7 @@ def test_it_reads_what_it_works_on_when_the_queue_was_empty_at_the_last_look(
 ) -> None:
     accounts = [money.new_account(2 * WAITING) for _ in range(7)]
     with transaction.atomic():
-        approve(post(accounts))
+        posting.approve(post(accounts))
     with transaction.atomic():
         assert len(clear(WAITING)) == WAITING
     owner_connection.execute("ANALYZE")
@@ -91,7 +87,7 @@ def test_it_reads_what_it_works_on_when_the_queue_was_empty_at_the_last_look(
     claimed = step("claim again", lambda: posting.claim("screening", limit=BATCH, lease=timedelta(minutes=1)))
     held = {each.unit_id: each.token for each in claimed}
     step("review", lambda: posting.hold_for_review(list(held), list(held.values())))
-    approve(waiting[WAITING // 2 :])
+    posting.approve(waiting[WAITING // 2 :])
     cleared = step("clear", lambda: clear(BATCH))
     others = [unit for unit in waiting[WAITING // 2 :] if unit not in cleared]
     step("park", lambda: posting.park(others[:BATCH], "held up"))

@@ -1,6 +1,5 @@
 """Reads stay cheap when the tables are large: each goes through its index, and what it reads does not grow."""
 
-import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,6 +16,7 @@ from ledger.selectors.lists import Filters
 from ledger.selectors.transactions import IN_ORDER
 from tests.support.database import Databases
 from tests.support.factories import make_account
+from tests.support.function_plans import told_plan
 
 pytestmark = pytest.mark.thorough
 
@@ -98,9 +98,8 @@ def plans_of(read: Callable[[], Any]) -> Iterator[dict[str, Any]]:
             cursor.execute(f"{first}EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {text.removeprefix(IN_ORDER)}", params)
             if first:
                 cursor.nextset()
-            [plan] = cursor.fetchone() or []
-        [parsed] = plan if isinstance(plan, list) else json.loads(plan)
-        yield parsed["Plan"]
+            told = told_plan(cursor)
+        yield told
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

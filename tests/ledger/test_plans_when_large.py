@@ -1,7 +1,6 @@
 """Every list and every hot query, on a database of `--entries` (a million in `make test-deep`): what each touches is
 the same however much there is, and no table that grows is read from end to end."""
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,7 +23,7 @@ from ledger.selectors import balances, entries, lists, movements, transactions, 
 from ledger.selectors.lists import Filters
 from tests.ledger.test_plans import nodes, plans_of
 from tests.support.database import Databases
-from tests.support.function_plans import plan_inside
+from tests.support.function_plans import plan_inside, told_plan
 from wallet_project.chain.selectors import oldest_unsealed_seconds
 from wallet_project.load.generate import generate
 from wallet_project.utils.context import system_actor
@@ -230,6 +229,4 @@ def touched(sql: str, values: list[Any]) -> int:
     """Pages that a function touches, which it is asked for once."""
     with connection.cursor() as cursor:
         cursor.execute("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + sql, values)
-        [plan] = cursor.fetchone() or []
-    [parsed] = plan if isinstance(plan, list) else json.loads(plan)
-    return pages([parsed["Plan"]])
+        return pages([told_plan(cursor)])

@@ -1,6 +1,5 @@
 """What `verify_ledger` looks at grows with what there is and no faster, also where the planner is mistaken about it."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +13,7 @@ from ledger.services import payments
 from tests.ledger.test_plans import nodes
 from tests.ledger.test_post_many import sending
 from tests.support import money
+from tests.support.function_plans import told_plan
 from tests.support.pipeline import run_until_idle
 from wallet_project.utils.verification import _SETTINGS, SqlCheck, checks_by_app
 
@@ -29,9 +29,7 @@ def rows_seen(sql: str, parameters: Any) -> int:
     """By the step of the query that sees most, those among them that it passes over."""
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", parameters or None)
-        [plan] = cursor.fetchone() or []
-    [parsed] = plan if isinstance(plan, list) else json.loads(plan)
-    return max(map(_rows_of, nodes(parsed["Plan"])))
+        return max(map(_rows_of, nodes(told_plan(cursor))))
 
 
 def _rows_of(node: dict[str, Any]) -> int:
@@ -59,10 +57,9 @@ def test_many_that_wait_where_none_did_are_each_looked_at_a_few_times(owner_conn
     run_until_idle()  # With half of them in review, of which each has a case.
     owner_connection.execute("ANALYZE")
     post_many(payers)
-    as_they_are = dict(_SETTINGS)
     # As the planner would join what comes and goes where it believes that there is none of it.
     at_worst = {**_SETTINGS, "enable_hashjoin": "off", "enable_mergejoin": "off"}
-    for planned, of in ((as_they_are, ""), (at_worst, "I6")):
+    for planned, of in ((_SETTINGS, ""), (at_worst, "I6")):
         with transaction.atomic(), connection.cursor() as cursor:
             for setting, value in planned.items():
                 cursor.execute("SELECT set_config(%s, %s, true)", [setting, value])

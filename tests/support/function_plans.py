@@ -1,4 +1,4 @@
-"""The plan of the query that a function of the database is made of, which EXPLAIN of a call does not show."""
+"""Plans as EXPLAIN tells them, and that of a query inside a function, which EXPLAIN of a call does not show."""
 
 import json
 import re
@@ -6,6 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
+
+
+def told_plan(cursor: CursorWrapper) -> dict[str, Any]:
+    """After an EXPLAIN (FORMAT JSON): its plan, which a cursor of the server's gives as text."""
+    [plan] = cursor.fetchone() or []
+    [parsed] = plan if isinstance(plan, list) else json.loads(plan)
+    told: dict[str, Any] = parsed["Plan"]
+    return told
 
 
 def plan_inside(name: str, arguments: Sequence[Any], *, analyze: bool = False) -> dict[str, Any]:
@@ -29,8 +38,6 @@ def plan_inside(name: str, arguments: Sequence[Any], *, analyze: bool = False) -
         values = ", ".join(f"%s::{type_}" for type_ in types)
         options = "ANALYZE, BUFFERS, FORMAT JSON" if analyze else "FORMAT JSON"
         cursor.execute(f"EXPLAIN ({options}) EXECUTE inside ({values})", list(arguments))
-        [plan] = cursor.fetchone() or []
+        told = told_plan(cursor)
         cursor.execute("DEALLOCATE inside")
-    [parsed] = plan if isinstance(plan, list) else json.loads(plan)
-    told: dict[str, Any] = parsed["Plan"]
     return told
