@@ -29,7 +29,7 @@ EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \
     CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
 # Two processes for two cores; why so many threads: docs/operations.md.
-CMD ["granian", "--interface", "wsgi", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", \
-    "--blocking-threads", "192", "--backlog", "1024", "--backpressure", "1024", "--no-ws", \
+CMD ["granian", "--interface", "rsgi", "--loop", "uvloop", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", \
+    "--backlog", "1024", "--backpressure", "1024", "--no-ws", \
     "--workers-kill-timeout", "5", "--respawn-failed-workers", \
-    "wallet_project.wsgi:application"]
+    "wallet_project.rsgi:application"]

@@ -4,7 +4,6 @@ The schedule is open: a request is sent when it is due, on a connection that is 
 it were answered or not, and its latency counts from the moment at which it was due.
 """
 
-import asyncio
 import gc
 import time
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from bench.catalogue import percentile
-from bench.raw_http import Answer, Lines, Make
+from bench.raw_http import Answer, Lines, Make, Request
 
 #: Connections that a load balancer would keep to us at the most.
 MOST_CONNECTIONS: Final = 1000
@@ -22,6 +21,11 @@ REFUSED_P99: Final = 1.0
 RECOVERED: Final = 2.0
 _WELL_SECONDS: Final = 0.5
 _GIVES_UP: Final = 60.0
+_BETWEEN_SECONDS: Final = 0.02
+#: Whoever is late with a request still looks for answers: for so long, where there is no connection to send it on, and
+#: else after so many.
+_LATE_SECONDS: Final = 0.01
+_SENT_IN_A_ROW: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,43 +42,60 @@ class Onslaught:
 
 def attack(base_url: str, make: Make, *, rate: float, seconds: float) -> Onslaught:
     """`rate` requests a second for `seconds`, and then one after the other until the answers are well again."""
+    lines = Lines(base_url, most=MOST_CONNECTIONS)
     gc.disable()  # Its pauses would be taken for the wallet's.
     try:
-        return asyncio.run(_attack(base_url, make, rate=rate, seconds=seconds))
+        return _attack(lines, make, rate=rate, seconds=seconds)
     finally:
         gc.enable()
+        lines.close()
 
 
-async def _attack(base_url: str, make: Make, *, rate: float, seconds: float) -> Onslaught:
-    lines = Lines(base_url, most=MOST_CONNECTIONS)
+def _attack(lines: Lines, make: Make, *, rate: float, seconds: float) -> Onslaught:
+    answers: list[Answer] = []
     began = time.perf_counter()
-    under_way = []
     for number in range(int(rate * seconds)):
         due = began + number / rate
-        if (early := due - time.perf_counter()) > 0:
-            await asyncio.sleep(early)
-        under_way.append(asyncio.create_task(lines.ask(make(), due)))
-    ended = time.perf_counter()
-    recovered = await _recovery(lines, make, ended)
-    answers = await asyncio.gather(*under_way)
-    lines.close()
+        while (early := due - time.perf_counter()) > 0 or not lines.have_room():
+            answers += lines.answers(max(early, _LATE_SECONDS))
+        if number % _SENT_IN_A_ROW == 0:
+            answers += lines.answers(0)
+        lines.ask(make(), due)
+    recovered = _recovery(lines, make, answers)
+    while lines.are_busy():
+        answers += lines.answers(_LATE_SECONDS)
     return Onslaught(answers, rate, seconds, recovered)
 
 
-async def _recovery(lines: Lines, make: Make, ended: float) -> float | None:
-    """Seconds since `ended` until the first of three answers in a row that were accepted in good time."""
+def _recovery(lines: Lines, make: Make, answers: list[Answer]) -> float | None:
+    """Seconds from now until the first of three answers in a row that were accepted in good time. What comes of those
+    before is added to `answers`."""
+    ended = time.perf_counter()
     well, since = 0, None
-    while time.perf_counter() < ended + _GIVES_UP:
-        now = time.perf_counter()
-        answer = await lines.ask(make(), now)
+    while (now := time.perf_counter()) < ended + _GIVES_UP:
+        if not lines.have_room():
+            answers += lines.answers(_LATE_SECONDS)
+            continue
+        request = make()
+        lines.ask(request, now)
+        answer = _answer_to(request, lines, answers)
         good = answer.status == 202 and answer.late <= _WELL_SECONDS
         well = well + 1 if good else 0
         if well == 1:
             since = now - ended
         if well == 3:
             return since
-        await asyncio.sleep(0.02)
+        answers += lines.answers(_BETWEEN_SECONDS)
     return None
+
+
+def _answer_to(request: Request, lines: Lines, others: list[Answer]) -> Answer:
+    while True:
+        for answer in (came := lines.answers(_LATE_SECONDS)):
+            if answer.key == request.key:
+                others += [other for other in came if other is not answer]
+                return answer
+        others += came
 
 
 def report(found: Onslaught, *, half_done: int) -> dict[str, Any]:

@@ -1,13 +1,15 @@
 """Requests for transfers as bytes, and connections that carry them: load that wrk can't make, or where it is not."""
 
-import asyncio
 import json
 import multiprocessing
 import random
 import re
+import select
+import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -16,6 +18,8 @@ from bench.in_process import Draw
 from bench.town import one_cent
 
 _TIMEOUT: Final = 10.0
+#: So often those that are not answered are looked for.
+_LOOK: Final = 0.1
 _PROCESSES: Final = 2
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)")
 
@@ -54,88 +58,102 @@ def transfers(base_url: str, draw: Draw) -> Make:
     return make
 
 
-class _Line(asyncio.Protocol):
-    """A connection that is kept; one request is under way on it at a time. The streams of asyncio would take as much of
-    the processors as the web server does."""
+@dataclass(slots=True, eq=False)
+class _Line:
+    """A connection that is kept; one request is under way on it at a time."""
 
-    def __init__(self) -> None:
-        self._got = bytearray()
-        self._answer: asyncio.Future[tuple[int, bool]] | None = None
-        self._transport: asyncio.Transport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-
-    def ask(self, raw: bytes) -> "asyncio.Future[tuple[int, bool]]":
-        """Its status, and whether it says when to come again. Raises OSError, ValueError."""
-        assert self._transport is not None
-        self._answer = asyncio.get_running_loop().create_future()
-        if self._transport.is_closing():
-            self._answer.set_exception(ConnectionResetError())
-        self._transport.write(raw)
-        return self._answer
-
-    def data_received(self, data: bytes) -> None:
-        self._got += data
-        try:
-            answer = whole_answer(self._got)
-        except ValueError as error:
-            self._end(error)
-            self.close()
-            return
-        if answer is not None:
-            self._got.clear()
-            if self._answer is not None and not self._answer.done():
-                self._answer.set_result(answer)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._end(exc or ConnectionResetError())
-
-    def close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
-
-    def _end(self, error: Exception) -> None:
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(error)
+    socket: socket.socket
+    asked: Request = Request("", b"")
+    due: float = 0.0
+    sent: float = 0.0
+    got: bytearray = field(default_factory=bytearray)
 
 
 class Lines:
-    """Connections that are kept; one is opened when none is free, up to `most`."""
+    """Connections that are kept; one is opened when none is free, up to `most`.
+
+    A loop of its own, as one of asyncio's would take as much of the processors as the web server does."""
 
     def __init__(self, base_url: str, *, most: int) -> None:
         address = urlsplit(base_url)
-        self._address = (address.hostname, address.port)
+        self._address = (str(address.hostname), int(address.port or 80))
+        self._most = most
         self._free: list[_Line] = []
-        self._places = asyncio.Semaphore(most)
+        self._busy: dict[int, _Line] = {}
+        self._unsent: list[Answer] = []
+        self._poll = select.epoll()
+        self._look = time.perf_counter() + _LOOK
 
-    async def ask(self, request: Request, due: float) -> Answer:
-        async with self._places:
-            try:
-                async with asyncio.timeout(_TIMEOUT):
-                    status, retry_after = await self._ask(request.raw)
-            except (TimeoutError, OSError, ValueError):
-                status, retry_after = 0, False
-        return Answer(request.key, status, time.perf_counter() - due, retry_after)
+    def have_room(self) -> bool:
+        return bool(self._free) or len(self._busy) < self._most
 
-    async def _ask(self, raw: bytes) -> tuple[int, bool]:
-        line = self._free.pop() if self._free else await self._open()
+    def are_busy(self) -> bool:
+        return bool(self._busy or self._unsent)
+
+    def ask(self, request: Request, due: float) -> None:
+        """Its answer comes by `answers`, also if none did. To be called while they have room."""
         try:
-            answer = await line.ask(raw)
-        except BaseException:
-            line.close()  # Half an answer may be under way on it.
-            raise
-        self._free.append(line)
-        return answer
+            line = self._free.pop() if self._free else self._open()
+        except OSError:
+            self._unsent.append(Answer(request.key, 0, time.perf_counter() - due, retry_after=False))
+            return
+        line.asked, line.due, line.sent = request, due, time.perf_counter()
+        self._busy[line.socket.fileno()] = line
+        # Far less than the kernel takes at once: nobody waits here. Of one that is closed, reading tells.
+        with suppress(OSError):
+            line.socket.sendall(request.raw)
 
-    async def _open(self) -> _Line:
-        _, line = await asyncio.get_running_loop().create_connection(_Line, *self._address)
+    def answers(self, seconds: float) -> list[Answer]:
+        """Those that have come; when none has, they are waited for."""
+        found, self._unsent = self._unsent, []
+        for number, _ in self._poll.poll(0 if found else seconds):
+            if (line := self._busy.get(number)) is None:
+                self._forget(number)
+                continue
+            if (answer := self._read(line)) is not None:
+                found.append(self._ended(line, *answer))
+        if (now := time.perf_counter()) >= self._look:
+            self._look = now + _LOOK
+            late = [line for line in self._busy.values() if now - line.sent >= _TIMEOUT]
+            found += [self._ended(line, 0, retry_after=False) for line in late]
+        return found
+
+    def _open(self) -> _Line:
+        line = _Line(socket.create_connection(self._address, _TIMEOUT))
+        line.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        line.socket.settimeout(None)
+        self._poll.register(line.socket, select.EPOLLIN)
         return line
 
+    def _forget(self, number: int) -> None:
+        """One that is free, and was closed at its other end."""
+        [line] = [line for line in self._free if line.socket.fileno() == number]
+        self._free.remove(line)
+        line.socket.close()
+
+    def _read(self, line: _Line) -> tuple[int, bool] | None:
+        """None until all of it has come; a status of 0 when it never will."""
+        try:
+            if not (data := line.socket.recv(65536)):
+                return 0, False
+            line.got += data
+            return whole_answer(line.got)
+        except (OSError, ValueError):
+            return 0, False
+
+    def _ended(self, line: _Line, status: int, retry_after: bool) -> Answer:
+        del self._busy[line.socket.fileno()]
+        line.got.clear()
+        if status:
+            self._free.append(line)
+        else:
+            line.socket.close()  # Half an answer may be under way on it.
+        return Answer(line.asked.key, status, time.perf_counter() - line.due, retry_after)
+
     def close(self) -> None:
-        for line in self._free:
-            line.close()
+        for line in (*self._free, *self._busy.values()):
+            line.socket.close()
+        self._poll.close()
 
 
 def whole_answer(got: bytes | bytearray) -> tuple[int, bool] | None:
@@ -171,7 +189,7 @@ def closed_loop(base_url: str, make: Make, *, connections: int, seconds: float) 
     shares = [connections // _PROCESSES] * _PROCESSES
 
     def work(share: int) -> None:
-        results.put(asyncio.run(_clients(base_url, make, share, seconds)))
+        results.put(_clients(base_url, make, share, seconds))
 
     children = [context.Process(target=work, args=(share,)) for share in shares]
     began = time.perf_counter()
@@ -187,16 +205,17 @@ def closed_loop(base_url: str, make: Make, *, connections: int, seconds: float) 
     return answered, took, refused, broken
 
 
-async def _clients(base_url: str, make: Make, share: int, seconds: float) -> tuple[int, int, int]:
+def _clients(base_url: str, make: Make, share: int, seconds: float) -> tuple[int, int, int]:
     lines = Lines(base_url, most=share)
     until = time.perf_counter() + seconds
     statuses: list[int] = []
-
-    async def client() -> None:
-        while (now := time.perf_counter()) < until:
-            statuses.append((await lines.ask(make(), now)).status)
-
-    await asyncio.gather(*(client() for _ in range(share)))
+    for _ in range(share):
+        lines.ask(make(), time.perf_counter())
+    while lines.are_busy():
+        for answer in lines.answers(_LOOK):
+            statuses.append(answer.status)
+            if (now := time.perf_counter()) < until:
+                lines.ask(make(), now)
     lines.close()
     broken = statuses.count(0)
     return len(statuses) - broken, sum(status >= 400 for status in statuses), broken

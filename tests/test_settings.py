@@ -160,7 +160,7 @@ def test_a_deployment_check_is_told_by_its_command() -> None:
 @pytest.mark.thorough
 def test_neither_web_nor_workers_start_with_a_mistake() -> None:
     for command in (
-        ("-c", "import wallet_project.wsgi"),
+        ("-c", "import wallet_project.rsgi"),
         ("-m", "celery", "-A", "wallet_project", "worker", "--pool", "solo"),
     ):
         done = python(*command, BANK_WEBHOOK_SECRET="hello")

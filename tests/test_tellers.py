@@ -2,11 +2,12 @@
 
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
 
+from tests.support.door import in_the_loop
 from wallet_project.embedded.processes import wait_until
 from wallet_project.tellers import MOST_TELLERS, NoWord, Tellers
 from wallet_project.utils.errors import TooBusy
@@ -48,98 +49,95 @@ def served() -> Iterator[Served]:
     served.release()
 
 
-@pytest.fixture
-def threads() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(20) as pool:
-        yield pool
-
-
 def patient(served: Served, **own: Any) -> Tellers[Any]:
     """They give nobody up while a busy machine stands still."""
     return Tellers(served, **{"slow_seconds": 30, "wait_seconds": 30, "answer_seconds": 60, **own})
 
 
-def come(threads: ThreadPoolExecutor, tellers: Tellers[Any], *visitors: Any) -> list[Future[Any]]:
+def come(tellers: Tellers[Any], *visitors: Any) -> list[Future[Any]]:
     """They wait, in this order."""
     found = []
     for number, visitor in enumerate(visitors, start=len(tellers._queue) + 1):
-        found.append(threads.submit(_visit, tellers, visitor))
+        found.append(visiting(tellers, visitor))
         assert wait_until(lambda n=number: len(tellers._queue) >= n, seconds=30)  # type: ignore[misc]
     return found
 
 
-def _visit(tellers: Tellers[Any], visitor: Any) -> Any:
-    try:
-        return tellers.visit(visitor)
-    except Exception as error:
-        return error
+def visiting(tellers: Tellers[Any], visitor: Any) -> Future[Any]:
+    """What becomes of the visit; an error is a result, too."""
+
+    async def visit() -> Any:
+        try:
+            return await tellers.visit(visitor)
+        except Exception as error:
+            return error
+
+    return in_the_loop(visit())
 
 
-def test_those_who_come_meanwhile_are_served_together_in_their_order(
-    served: Served, threads: ThreadPoolExecutor
-) -> None:
+def visited(tellers: Tellers[Any], visitor: Any) -> Any:
+    return visiting(tellers, visitor).result(timeout=60)
+
+
+def test_those_who_come_meanwhile_are_served_together_in_their_order(served: Served) -> None:
     tellers = patient(served, most_together=3)
-    first = threads.submit(_visit, tellers, "first")
+    first = visiting(tellers, "first")
     served.begun(1)
-    others = come(threads, tellers, "a", "b", "c", "d")
+    others = come(tellers, "a", "b", "c", "d")
     served.release()
     assert [each.result(timeout=30) for each in (first, *others)] == [None] * 5
     assert served.times == [["first"], ["a", "b", "c"], ["d"]]
-    assert _visit(tellers, "later") is None
+    assert visited(tellers, "later") is None
 
 
-def test_who_came_in_company_is_served_with_it_again_and_who_comes_alone_at_once(
-    served: Served, threads: ThreadPoolExecutor
-) -> None:
+def test_who_came_in_company_is_served_with_it_again_and_who_comes_alone_at_once(served: Served) -> None:
     tellers = patient(served, company_seconds=60)
-    first = threads.submit(_visit, tellers, "first")
+    first = visiting(tellers, "first")
     served.begun(1)
-    together = come(threads, tellers, "a", "b")
+    together = come(tellers, "a", "b")
     served.release()
     assert [each.result(timeout=30) for each in (first, *together)] == [None] * 3
     # Each comes again as soon as he has been answered, but not in the same instant.
-    [c] = come(threads, tellers, "c")
+    [c] = come(tellers, "c")
     assert not c.done()
-    d = threads.submit(_visit, tellers, "d")
+    d = visiting(tellers, "d")
     assert [each.result(timeout=30) for each in (c, d)] == [None] * 2
     assert served.times == [["first"], ["a", "b"], ["c", "d"]]
 
 
-def test_company_that_does_not_come_is_waited_for_ever_less(served: Served, threads: ThreadPoolExecutor) -> None:
+def test_company_that_does_not_come_is_waited_for_ever_less(served: Served) -> None:
     tellers = patient(served, company_seconds=0.001)
-    first = threads.submit(_visit, tellers, "first")
+    first = visiting(tellers, "first")
     served.begun(1)
-    together = come(threads, tellers, *range(8))
+    together = come(tellers, *range(8))
     served.release()
     assert [each.result(timeout=30) for each in (first, *together)] == [None] * 9
     expected = []
     while tellers._expected > 1:
         expected.append(tellers._expected)
-        assert _visit(tellers, "alone") is None
+        assert visited(tellers, "alone") is None
     assert expected == [8, 6, 4, 3, 2]
 
 
-def test_who_has_waited_too_long_is_told_so_and_is_never_served(served: Served, threads: ThreadPoolExecutor) -> None:
+def test_who_has_waited_too_long_is_told_so_and_is_never_served(served: Served) -> None:
     tellers = patient(served, slow_seconds=0.05, wait_seconds=1)
     held_up = []
     for number in range(MOST_TELLERS):
-        held_up.append(threads.submit(_visit, tellers, number))
+        held_up.append(visiting(tellers, number))
         served.begun(number + 1)
-    told = _visit(tellers, "too late")
+    told = visited(tellers, "too late")
     assert (type(told), told.retry_after) == (TooBusy, 1)
     served.release()
     assert [each.result(timeout=30) for each in held_up] == [None] * MOST_TELLERS
-    assert _visit(tellers, "again") is None
+    assert visited(tellers, "again") is None
     assert "too late" not in [visitor for time in served.times for visitor in time]
 
 
-def test_nobody_waits_for_whoever_is_held_up_and_whom_he_has_taken_learn_that_it_is_not_known(
-    served: Served, threads: ThreadPoolExecutor
-) -> None:
+def test_nobody_waits_for_whoever_is_held_up_and_whom_he_has_taken_learn_that_it_is_not_known(served: Served) -> None:
     tellers = patient(served, slow_seconds=0.1, answer_seconds=0.1)
-    held_up = threads.submit(_visit, tellers, "held up")
+    held_up = visiting(tellers, "held up")
     served.begun(1)
-    next_one = threads.submit(_visit, tellers, "next")
+    next_one = visiting(tellers, "next")
     # Nobody else comes: the one who waits sees to it that somebody serves.
     served.begun(2)
     assert isinstance(held_up.result(timeout=30), NoWord)
@@ -155,8 +153,8 @@ def test_a_teller_who_dies_keeps_nobody(served: Served, monkeypatch: pytest.Monk
     served.held_up = False
     tellers = patient(served)
     # SystemExit ends a thread without a word.
-    assert _visit(tellers, "fatal") is None
-    assert _visit(tellers, "the next") is None
+    assert visited(tellers, "fatal") is None
+    assert visited(tellers, "the next") is None
     assert served.times == [["fatal"], ["the next"]]
     assert wait_until(lambda: len(died) == 1, seconds=30)
 
@@ -164,14 +162,12 @@ def test_a_teller_who_dies_keeps_nobody(served: Served, monkeypatch: pytest.Monk
 def test_two_hundred_at_once_are_each_served_once(served: Served) -> None:
     served.held_up = False
     tellers = patient(served)
-    barrier = threading.Barrier(50)
 
-    def often(number: int) -> None:
-        barrier.wait(timeout=60)
+    async def often(number: int) -> None:
         for turn in range(4):
-            tellers.visit((number, turn))
+            await tellers.visit((number, turn))
 
-    with ThreadPoolExecutor(50) as pool:
-        list(pool.map(often, range(50)))
+    for each in [in_the_loop(often(number)) for number in range(50)]:
+        each.result(timeout=60)
     visitors = [visitor for time in served.times for visitor in time]
     assert sorted(visitors) == [(number, turn) for number in range(50) for turn in range(4)]

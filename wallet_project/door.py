@@ -7,15 +7,15 @@ line in the log, its figures, its headers and its problems. What is not in plain
 token or nobody's) is handed to Django untouched. `tests/api/test_door.py` sends the same requests both ways and
 compares all that can be seen.
 
-It also bounds how much is worked on at once: what is more is refused at once, whichever way it would have gone.
+It also bounds how much is worked on at once: what is more is refused at once, whichever way it would have gone. It
+stands in the server's event loop (RSGI), so that what waits for a teller or is refused needs no thread.
 """
 
 import contextvars
-import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from http.client import responses
 from io import BytesIO
 from types import SimpleNamespace
 from typing import Any, Final
@@ -34,9 +34,20 @@ from wallet_project.api.direct import Call, JointView, Route, routes, was_replay
 from wallet_project.api.idempotency import REPLAYED_HEADER
 from wallet_project.api.negotiation import takes_json
 from wallet_project.api.parsers import parse_object
-from wallet_project.api.problems import PROBLEM_JSON, describe
+from wallet_project.api.problems import PROBLEM_JSON, IncompleteBody, describe
 from wallet_project.api.renderers import JSONRenderer
 from wallet_project.api.throttling import Window, window_of
+from wallet_project.gateway import (
+    Environ,
+    Exchange,
+    Gateway,
+    Headers,
+    ProtocolClosed,
+    Scope,
+    environ_of,
+    length_of,
+    take_body,
+)
 from wallet_project.middleware import REQUEST_ID_HEADER, add_private_headers, chosen_request_id
 from wallet_project.tellers import NoWord, Tellers
 from wallet_project.traffic import Answered, Traffic, kind_of
@@ -44,10 +55,6 @@ from wallet_project.utils import identity
 from wallet_project.utils.context import request_id
 from wallet_project.utils.errors import TooBusy
 from wallet_project.utils.identity import Identity
-
-Environ = dict[str, Any]
-StartResponse = Callable[..., Any]
-Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 _JSON: Final = "application/json"
 #: Where `at_once` counts. Health, figures and staff are let in whatever happens.
@@ -67,7 +74,7 @@ class _Sent:
 
     status: int
     content: bytes
-    headers: list[tuple[str, str]]
+    headers: Headers
 
 
 #: Whose the token is, and how often he has called, where that is known.
@@ -77,8 +84,9 @@ _Admission = tuple[Identity, int | None]
 class _Visit:
     """A request at the door, and what has become of it."""
 
-    def __init__(self, environ: Environ, route: Route | None = None, body: bytes = b"") -> None:
+    def __init__(self, environ: Environ, exchange: Exchange, route: Route | None = None, body: bytes = b"") -> None:
         self.environ = environ
+        self.exchange = exchange
         self.method: str = environ["REQUEST_METHOD"]
         self.request_id = chosen_request_id(environ)
         self.route = route
@@ -104,85 +112,103 @@ def tellers_with_connections(serve: Callable[[Sequence[_Visit]], None], **own: A
 
 
 class Door:
-    """A WSGI application in front of Django's: POSTs to `paths` in plain form are answered by their views together."""
+    """An RSGI application in front of Django's: POSTs to `paths` in plain form are answered by their views together."""
 
     def __init__(
         self,
-        django: Application,
+        django: Gateway,
         paths: list[str],
         *,
         at_once: int,
+        payments_at_once: int,
         tellers: Callable[[Callable[[Sequence[_Visit]], None]], Tellers[_Visit]] = tellers_with_connections,
+        traffic: Traffic | None = None,
     ) -> None:
         self._django = django
         self._routes = routes(paths)
-        self._room = _Room(at_once)
-        self._counter = _Counter(self._routes)
+        self._djangos_room = _Room(at_once)
+        self._tellers_room = _Room(payments_at_once)
+        self._open_air = _Room(None)
+        self._counter = _Counter(self._routes, traffic or Traffic())
         self._tellers = tellers(self._counter.serve)
 
-    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        if not environ["PATH_INFO"].startswith(_LIMITED):
-            return self._django(environ, start_response)
-        if not self._room.enter():
-            return _answer(self._refused(_Visit(environ), TooBusy()), start_response)
-        try:
-            route = self._routes.get(environ["PATH_INFO"]) if environ["REQUEST_METHOD"] == "POST" else None
-            if route is None or not _is_plain(environ, route.view.max_body_bytes):
-                return self._django(environ, start_response)
-            visit = _Visit(environ, route, environ["wsgi.input"].read(_length_of(environ)))
-            if (sent := self._served(visit)) is not None:
-                return _answer(sent, start_response)
-            return self._django({**environ, "wsgi.input": BytesIO(visit.body)}, start_response)
-        finally:
-            self._room.leave()
+    async def __rsgi__(self, scope: Scope, exchange: Exchange) -> None:
+        await self.answer(environ_of(scope), exchange)
 
-    def _served(self, visit: _Visit) -> _Sent | None:
-        """None when its token is nobody's; then nothing has been done or counted."""
+    async def answer(self, environ: Environ, exchange: Exchange) -> None:
+        path = environ["PATH_INFO"]
+        route = self._routes.get(path) if environ["REQUEST_METHOD"] == "POST" else None
+        plain = route is not None and _is_plain(environ, route.view.max_body_bytes)
+        room = self._room_for(path, plain)
         try:
-            self._tellers.visit(visit)
+            room.refuse_if_full()
+            if "wsgi.input" not in environ:
+                await take_body(environ, exchange)
+                # Whose body is still to come keeps no place.
+                room.refuse_if_full()
+        except ProtocolClosed:
+            return
+        except TimeoutError:
+            self._counter.refuse(_Visit(environ, exchange), IncompleteBody())
+        except TooBusy as error:
+            self._counter.refuse(_Visit(environ, exchange), error)
+        else:
+            with room.place():
+                if plain:
+                    body = environ["wsgi.input"].read(length_of(environ))
+                    await self._visit(_Visit(environ, exchange, route, body))
+                else:
+                    await self._django.serve(environ, exchange)
+
+    def _room_for(self, path: str, plain: bool) -> "_Room":
+        if not path.startswith(_LIMITED):
+            return self._open_air
+        return self._tellers_room if plain else self._djangos_room
+
+    async def _visit(self, visit: _Visit) -> None:
+        try:
+            await self._tellers.visit(visit)
         except NoWord as error:
             # Its teller has the visit still, and tells in its own line of the log what became of it.
-            return self._refused(_Visit(visit.environ, visit.route), error)
+            self._counter.refuse(_Visit(visit.environ, visit.exchange, visit.route), error)
         except TooBusy as error:
-            return self._refused(visit, error)
-        if visit.asked is not None and visit.sent is None:
-            self._counter.serve_alone(visit)
-        return visit.sent
-
-    def _refused(self, visit: _Visit, error: Exception) -> _Sent:
-        return self._counter.refuse(visit, error)
-
-
-def _answer(sent: _Sent, start_response: StartResponse) -> Iterable[bytes]:
-    start_response(f"{sent.status} {responses[sent.status]}", sent.headers)
-    return [sent.content]
+            self._counter.refuse(visit, error)
+        else:
+            if visit.asked is not None and visit.sent is None:
+                await self._django.run(self._counter.serve_alone, visit)
+            elif visit.sent is None:
+                # Its token is nobody's; nothing has been done or counted.
+                await self._django.serve({**visit.environ, "wsgi.input": BytesIO(visit.body)}, visit.exchange)
 
 
 class _Room:
-    """How many requests are worked on at once. Nobody waits for a place: who finds none is to come again."""
+    """How many requests are worked on at once; None: any number. Nobody waits for a place: who finds none is to come
+    again."""
 
-    def __init__(self, places: int) -> None:
-        self._free = places
-        self._lock = threading.Lock()
+    def __init__(self, places: int | None) -> None:
+        self._places = places
+        self._taken = 0
 
-    def enter(self) -> bool:
-        with self._lock:
-            if self._free == 0:
-                return False
-            self._free -= 1
-            return True
+    def refuse_if_full(self) -> None:
+        """Raises TooBusy."""
+        if self._places is not None and self._taken >= self._places:
+            raise TooBusy()
 
-    def leave(self) -> None:
-        with self._lock:
-            self._free += 1
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        self._taken += 1
+        try:
+            yield
+        finally:
+            self._taken -= 1
 
 
 class _Counter:
     """Where visits are served: by a teller several together, or each alone by its own thread."""
 
-    def __init__(self, routes: Mapping[str, Route]) -> None:
+    def __init__(self, routes: Mapping[str, Route], traffic: Traffic) -> None:
         self._together = next(iter(routes.values())).view.together
-        self._traffic = Traffic()
+        self._traffic = traffic
         self._headers = {secure: _standing_headers(secure) for secure in (False, True)}
 
     def serve(self, visits: Sequence[_Visit]) -> None:
@@ -203,14 +229,14 @@ class _Counter:
                 if visit.sent is None and visit.asked is None:
                     visit.context.run(self._fail, visit, error)
         finally:
-            self._record(visits)
+            self._answer(visits)
             # A teller keeps its connection from one time to the next, unless something went wrong with it.
             if connection.errors_occurred:
                 connection.close()
 
     def serve_alone(self, visit: _Visit) -> None:
         visit.context.run(self._do_alone, visit)
-        self._record([visit])
+        self._answer([visit])
 
     def _do_alone(self, visit: _Visit) -> None:
         try:
@@ -222,13 +248,13 @@ class _Counter:
         finally:
             close_old_connections()
 
-    def refuse(self, visit: _Visit, error: Exception) -> _Sent:
-        sent = visit.context.run(self._fail, visit, error)
-        self._record([visit])
-        return sent
+    def refuse(self, visit: _Visit, error: Exception) -> None:
+        visit.context.run(self._fail, visit, error)
+        self._traffic.record_soon(_send(visit))
 
-    def _record(self, visits: Sequence[_Visit]) -> None:
-        self._traffic.record([visit.answered for visit in visits if visit.answered])
+    def _answer(self, visits: Sequence[_Visit]) -> None:
+        # Nobody waits for his line in the log.
+        self._traffic.record([_send(visit) for visit in visits if visit.sent])
 
     def _ask(self, visit: _Visit, window: Window | None, admission: _Admission, now: float) -> None:
         who, calls = admission
@@ -251,9 +277,9 @@ class _Counter:
         else:
             self._finish(visit, answer.status, answer.body, _JSON, {}, answer.replayed)
 
-    def _fail(self, visit: _Visit, error: Exception) -> _Sent:
+    def _fail(self, visit: _Visit, error: Exception) -> None:
         body, headers = describe(error)
-        return self._finish(visit, body["status"], body, PROBLEM_JSON, headers, was_replayed(error))
+        self._finish(visit, body["status"], body, PROBLEM_JSON, headers, was_replayed(error))
 
     def _finish(
         self,
@@ -263,7 +289,7 @@ class _Counter:
         media_type: str,
         own: Mapping[str, str],
         replayed: bool,
-    ) -> _Sent:
+    ) -> None:
         headers = {"Content-Type": media_type, "Allow": _ALLOWED, **own}
         if replayed:
             headers[REPLAYED_HEADER] = "true"
@@ -275,11 +301,18 @@ class _Counter:
             line=f"{visit.method} {get_path_info(visit.environ)}",
             user_id=visit.user_id,
             context=visit.context,
-            bytes_asked=_length_of(visit.environ),
+            bytes_asked=length_of(visit.environ),
             bytes_answered=len(sent.content),
             took=time.perf_counter() - visit.began,
         )
-        return sent
+
+
+def _send(visit: _Visit) -> Answered:
+    """Give it its answer, and say what is to be on record of it."""
+    assert visit.sent is not None, "it was finished"
+    assert visit.answered is not None, "it was finished"
+    visit.exchange.response_bytes(visit.sent.status, visit.sent.headers, visit.sent.content)
+    return visit.answered
 
 
 def _admitted(visits: Sequence[_Visit], windows: Mapping[str, Window | None]) -> list[_Admission | None]:
@@ -310,7 +343,7 @@ def _is_plain(environ: Environ, max_body_bytes: int) -> bool:
     """Whether it is sent as programs send it; what is not may be right too, or wrong in a way that Django tells of."""
     return (
         environ.get("CONTENT_TYPE") == _JSON
-        and 0 < _length_of(environ) <= max_body_bytes
+        and 0 < length_of(environ) <= max_body_bytes
         and "HTTP_X_SESSION_TOKEN" in environ
         and not environ.get("QUERY_STRING")
         and not environ.get("SCRIPT_NAME")
@@ -319,12 +352,6 @@ def _is_plain(environ: Environ, max_body_bytes: int) -> bool:
         and (_is_secure(environ) or not settings.SECURE_SSL_REDIRECT)
         and not _somebody_listens()
     )
-
-
-def _length_of(environ: Environ) -> int:
-    """Of its body, as it says; 0 where it does not say so in plain digits."""
-    length: str = environ.get("CONTENT_LENGTH", "")
-    return int(length) if length.isascii() and length.isdigit() else 0
 
 
 def _is_secure(environ: Environ) -> bool:

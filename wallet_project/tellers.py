@@ -4,12 +4,16 @@ A commit, a question to Redis and a change of threads are for all of them. Whoev
 several came together just before, as many are waited for, for a moment: the same clients are at work, and their next
 requests are on the way (PostgreSQL's commit_delay does so, for the same reason). Where the thread is held up, by a lock
 or a database that does not answer, another takes its place for those who come next.
+
+Who waits, and who is to serve them, is decided in the event loop alone, so that nothing here needs a lock.
 """
 
+import asyncio
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Final, Generic, TypeVar
 
 from wallet_project.utils.errors import TooBusy
@@ -28,6 +32,8 @@ WAIT_SECONDS: Final = 1.0
 ANSWER_SECONDS: Final = 10.0
 #: As many at a time, all but one of them held up: fewer than the pool that a web process shares has connections.
 MOST_TELLERS: Final = 6
+#: So often a moment that is over is noticed, in the time that it lasts.
+_LOOKS: Final = 4
 
 
 class NoWord(TooBusy):
@@ -39,21 +45,58 @@ class NoWord(TooBusy):
     )
 
 
+@dataclass(slots=True, eq=False)
 class _Waiting(Generic[Visitor]):
-    __slots__ = ("served", "turn", "visitor")
+    visitor: Visitor
+    came: float
+    served: "asyncio.Future[None]"
 
-    def __init__(self, visitor: Visitor) -> None:
-        self.visitor = visitor
-        #: Whoever has it first decides: a teller that the visitor is served, its own thread that it never is.
-        self.turn = threading.Lock()
-        #: Released when it has been served.
-        self.served = threading.Lock()
-        self.served.acquire()
+    def hears(self, error: Exception | None) -> None:
+        """That it was served, or why it is not waited for any longer; what it is told later is nothing to it."""
+        if self.served.done():
+            return
+        if error is None:
+            self.served.set_result(None)
+        else:
+            self.served.set_exception(error)
+
+
+_Party = list[_Waiting[Visitor]]
+
+
+class _Teller(Generic[Visitor]):
+    """A thread that serves one party after the other until it is told to go, or breaks off."""
+
+    def __init__(self, serve: Callable[[_Party[Visitor]], None], gone: Callable[[], None], number: int) -> None:
+        self._serve = serve
+        self._gone = gone
+        self._parties: SimpleQueue[_Party[Visitor] | None] = SimpleQueue()
+        #: Whom it serves, and since when.
+        self.party: _Party[Visitor] = []
+        self.since = 0.0
+        threading.Thread(target=self._work, name=f"teller-{number}", daemon=True).start()
+
+    def take(self, party: _Party[Visitor], now: float) -> None:
+        self.party, self.since = party, now
+        self._parties.put(party)
+
+    def go(self) -> None:
+        """When it has served whom it has taken."""
+        self._parties.put(None)
+
+    def _work(self) -> None:
+        try:
+            while (party := self._parties.get()) is not None:
+                self._serve(party)
+        finally:
+            self._gone()
 
 
 class Tellers(Generic[Visitor]):
     """`serve` is given those that wait, in the order in which they came; what is wrong with one it tells that one.
-    `part` is called by each teller when he ends: what he has kept from one time to the next goes back."""
+    `part` is called by each teller when he ends: what he has kept from one time to the next goes back.
+
+    It belongs to the event loop in which it is first visited."""
 
     def __init__(
         self,
@@ -74,90 +117,100 @@ class Tellers(Generic[Visitor]):
         self._wait_seconds = wait_seconds
         self._answer_seconds = answer_seconds
         self._queue: deque[_Waiting[Visitor]] = deque()
-        self._lock = threading.Lock()
-        #: Told when as many wait as whoever serves them waits for.
-        self._enough = threading.Condition(self._lock)
-        self._wanted = 1
         #: How many came together of late.
         self._expected = 1
-        #: Who serves those that come now; any other ends when it has served whom it has taken.
-        self._present: threading.Thread | None = None
-        self._threads = 0
-        #: Since when the present one has served those it serves now.
-        self._since: float | None = None
+        #: Until when they are waited for.
+        self._company: asyncio.TimerHandle | None = None
+        #: Who serves those that come now; any other goes when it has served whom it has taken.
+        self._present: _Teller[Visitor] | None = None
+        self._all: set[_Teller[Visitor]] = set()
+        self._look: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop
 
-    def visit(self, visitor: Visitor) -> None:
+    async def visit(self, visitor: Visitor) -> None:
         """Have it served with others that come now. Returns when it was, or when its teller broke off.
 
         Raises TooBusy: it never is; NoWord: it was begun."""
-        waiting = _Waiting(visitor)
-        began = time.monotonic()
-        with self._enough:
-            self._queue.append(waiting)
-            if len(self._queue) >= self._wanted:
-                self._enough.notify()
-        self._see_that_somebody_serves()
-        while not waiting.served.acquire(timeout=self._slow_seconds):
-            self._see_that_somebody_serves()
-            waited = time.monotonic() - began
-            if waited >= self._wait_seconds and waiting.turn.acquire(blocking=False):
-                raise TooBusy()
-            if waited >= self._answer_seconds:
-                raise NoWord()
+        self._loop = loop = asyncio.get_running_loop()
+        waiting = _Waiting(visitor, loop.time(), loop.create_future())
+        self._queue.append(waiting)
+        self._see_to_those_who_wait()
+        if self._look is None:
+            self._look_again()
+        await waiting.served
 
-    def _see_that_somebody_serves(self) -> None:
-        if self._somebody_serves():
+    def _see_to_those_who_wait(self) -> None:
+        if self._present is not None and self._present.party:
             return
-        with self._lock:
-            if self._somebody_serves() or self._threads == MOST_TELLERS:
+        if len(self._queue) >= self._expected:
+            self._send()
+        elif self._queue and self._company is None:
+            self._company = self._loop.call_later(self._company_seconds, self._send)
+
+    def _send(self) -> None:
+        """All that are there to a teller who is free. Where there is none, and may be no more, they wait on."""
+        if self._company is not None:
+            self._company.cancel()
+            self._company = None
+        if self._present is None:
+            if len(self._all) == MOST_TELLERS:
                 return
-            self._threads += 1
-            self._since = None
-            self._present = threading.Thread(target=self._work, name="teller", daemon=True)
-            self._present.start()
+            self._present = self._hire()
+        taken = [self._queue.popleft() for _ in range(min(len(self._queue), self._most_together))]
+        self._expected = max(len(taken), self._expected * 3 // 4)
+        self._present.take(taken, self._loop.time())
 
-    def _somebody_serves(self) -> bool:
-        since = self._since
-        return self._present is not None and (since is None or time.monotonic() - since < self._slow_seconds)
+    def _hire(self) -> _Teller[Visitor]:
+        loop = self._loop
 
-    def _work(self) -> None:
-        me = threading.current_thread()
-        try:
-            while self._present is me:
-                self._serve_those(self._next(), me)
-        finally:
+        def serve(party: _Party[Visitor]) -> None:
+            try:
+                self._serve([waiting.visitor for waiting in party])
+            finally:
+                loop.call_soon_threadsafe(self._have_served, teller, party)
+
+        def gone() -> None:
             try:
                 self._part()
             finally:
-                with self._lock:
-                    self._threads -= 1
+                loop.call_soon_threadsafe(self._is_gone, teller)
 
-    def _next(self) -> list[_Waiting[Visitor]]:
-        """Waits for one, and for the company it is likely to have. Takes all that are there, save those that went."""
-        with self._enough:
-            self._wait_for(1)
-            self._since = time.monotonic()
-            self._wait_for(self._expected, seconds=self._company_seconds)
-            # One that takes its place meanwhile waits for nobody else.
-            self._wanted = 1
-            taken = [self._queue.popleft() for _ in range(min(len(self._queue), self._most_together))]
-        self._expected = max(len(taken), self._expected * 3 // 4)
-        return [waiting for waiting in taken if waiting.turn.acquire(blocking=False)]
+        teller = _Teller(serve, gone, len(self._all) + 1)
+        self._all.add(teller)
+        return teller
 
-    def _wait_for(self, number: int, *, seconds: float | None = None) -> None:
-        self._wanted = number
-        self._enough.wait_for(lambda: len(self._queue) >= number, seconds)
+    def _have_served(self, teller: _Teller[Visitor], party: _Party[Visitor]) -> None:
+        teller.party = []
+        if teller is not self._present:
+            teller.go()
+        # Before anybody is told: who comes again finds somebody who serves, or that nobody does.
+        self._see_to_those_who_wait()
+        for waiting in party:
+            waiting.hears(None)
 
-    def _serve_those(self, taken: Sequence[_Waiting[Visitor]], me: threading.Thread) -> None:
-        stays: threading.Thread | None = None
-        try:
-            if taken:
-                self._serve([waiting.visitor for waiting in taken])
-            stays = me
-        finally:
-            # Before anybody is told: who comes again finds somebody who serves, or that nobody does.
-            with self._lock:
-                if self._present is me:
-                    self._present, self._since = stays, None
-            for waiting in taken:
-                waiting.served.release()
+    def _is_gone(self, teller: _Teller[Visitor]) -> None:
+        self._all.discard(teller)
+        if teller is self._present:
+            self._present = None
+        self._see_to_those_who_wait()
+
+    def _look_again(self) -> None:
+        shortest = min(self._slow_seconds, self._wait_seconds, self._answer_seconds)
+        self._look = self._loop.call_later(shortest / _LOOKS, self._look_after_those_who_wait)
+
+    def _look_after_those_who_wait(self) -> None:
+        """Those whose teller is held up get another, and nobody waits for longer than he is told."""
+        now = self._loop.time()
+        present = self._present
+        if present is not None and present.party and now - present.since >= self._slow_seconds:
+            self._present = None
+            self._see_to_those_who_wait()
+        while self._queue and now - self._queue[0].came >= self._wait_seconds:
+            self._queue.popleft().hears(TooBusy())
+        for teller in self._all:
+            for waiting in teller.party:
+                if now - waiting.came >= self._answer_seconds:
+                    waiting.hears(NoWord())
+        self._look = None
+        if self._queue or any(teller.party for teller in self._all):
+            self._look_again()

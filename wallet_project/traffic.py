@@ -5,6 +5,7 @@ same requests both ways and compares them. For requests that were answered toget
 told once of all, and the lines are written at once.
 """
 
+import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -54,6 +55,7 @@ class Traffic:
     """To be told once of each request."""
 
     def __init__(self) -> None:
+        self._soon: list[Answered] = []
         self._metrics = Metrics.get_instance()
         self._meters: dict[Kind, tuple[Sequence[Any], Any]] = {}
 
@@ -66,6 +68,17 @@ class Traffic:
                 _write(request, stamp)
         for kind, some in alike.items():
             self._count(kind, some)
+
+    def record_soon(self, request: Answered) -> None:
+        """In the event loop: with all others of its present turn. When more is refused than can be served these are
+        many, and a record by itself costs more than the rest of a refusal."""
+        if not self._soon:
+            asyncio.get_running_loop().call_soon(self._record_those_of_a_turn)
+        self._soon.append(request)
+
+    def _record_those_of_a_turn(self) -> None:
+        requests, self._soon = self._soon, []
+        self.record(requests)
 
     def _count(self, kind: Kind, requests: Sequence[Answered]) -> None:
         if (meters := self._meters.get(kind)) is None:

@@ -29,7 +29,7 @@ from wallet_project.api import throttling
 from wallet_project.api.direct import routes
 from wallet_project.api.parsers import MAX_BODY_BYTES
 from wallet_project.utils import identity
-from wallet_project.wsgi import django
+from wallet_project.wsgi import application as django
 
 pytestmark = pytest.mark.django_db
 
@@ -107,7 +107,7 @@ def through_the_door(town: Town) -> tuple[Callable[..., Any], list[str]]:
         handed.append(environ["PATH_INFO"])
         return django(environ, start_response)
 
-    return door_before(watched, at_once=1), handed
+    return door_before(watched, at_once=1, payments_at_once=1), handed
 
 
 WELL_FORMED: dict[str, Callable[[Town], Request]] = {
@@ -307,7 +307,7 @@ def test_more_than_can_be_worked_on_at_once_are_told_to_come_again(
     with ThreadPoolExecutor() as pool:
         first = pool.submit(called, door, town.request("/api/v1/nothing"))
         assert inside.wait(10)
-        for path in (TRANSFERS, "/api/v1/nothing", "/_allauth/app/v1/config"):
+        for path in (TRANSFERS + "/", "/api/v1/nothing", "/_allauth/app/v1/config"):
             refused = shown(door, town.request(path), caplog)
             assert (refused["status"], json.loads(refused["body"])["code"]) == (503, "too_busy")
             assert ["Retry-After", "1"] in refused["headers"]

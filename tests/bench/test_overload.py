@@ -11,6 +11,7 @@ from bench import bulk, overload, raw_http
 from bench.overload import Onslaught
 from bench.peer import read_rate
 from bench.raw_http import Answer, Request
+from wallet_project.embedded import ports
 
 ACCEPTED = b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\n{}"
 REFUSED = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 2\r\n\r\n{}"
@@ -95,6 +96,15 @@ def test_a_connection_that_has_no_answer_holds_up_no_other_request(monkeypatch: 
         found = overload.attack(url, numbered(), rate=RATE, seconds=0.1)
     assert found.keys(0) == ["1"]
     assert len(found.keys(202)) == 9
+
+
+def test_where_nobody_listens_all_are_unanswered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overload, "_GIVES_UP", 0.05)
+    with ports.reserved() as port:
+        found = overload.attack(f"http://127.0.0.1:{port}", numbered(), rate=RATE, seconds=0.1)
+    assert found.recovered is None
+    assert {answer.status for answer in found.answers} == {0}
+    assert len(found.answers) >= 10
 
 
 def test_a_wallet_that_goes_on_refusing_has_not_recovered(monkeypatch: pytest.MonkeyPatch) -> None:

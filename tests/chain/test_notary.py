@@ -196,7 +196,7 @@ def as_notary(servers: TestServers) -> Iterator[None]:
 @pytest.mark.thorough
 def test_neither_web_nor_workers_start_where_they_could_sign(tmp_path: Path) -> None:
     for command in (
-        ("-c", "import wallet_project.wsgi"),
+        ("-c", "import wallet_project.rsgi"),
         ("-m", "celery", "-A", "wallet_project", "worker", "--pool", "solo"),
     ):
         done = python(*command, NOTARY_DIR=str(tmp_path))

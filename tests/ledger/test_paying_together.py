@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
 from threading import Event
@@ -27,16 +27,17 @@ from tests.ledger.test_post_many import alone, asked, sending, with_fee
 from tests.ledger.test_post_many_in_parts import poison
 from tests.ledger.test_races import at_once
 from tests.support import money
-from tests.support.door import called
+from tests.support.door import answered, in_the_loop
 from tests.support.factories import session_token
 from tests.support.pipeline import verify
 from wallet_project.api.defaults import DIRECT_PATHS
 from wallet_project.door import Door
 from wallet_project.embedded.processes import wait_until
+from wallet_project.gateway import Gateway
 from wallet_project.tellers import Tellers
 from wallet_project.utils.context import Actor
 from wallet_project.utils.nudges import lower_flag
-from wallet_project.wsgi import django
+from wallet_project.wsgi import application as django
 
 pytestmark = pytest.mark.django_db
 
@@ -156,8 +157,9 @@ class Street:
         self.go_on = Event()
         self.go_on.set()
         self._own = {"slow_seconds": 30, "wait_seconds": 30, "answer_seconds": 60, **own}
-        self.door = Door(django, DIRECT_PATHS, at_once=96, tellers=self._tellers)
-        self.threads = ThreadPoolExecutor(60)
+        self.door = Door(
+            _Gateway(django, threads=8), DIRECT_PATHS, at_once=96, payments_at_once=256, tellers=self._tellers
+        )
         self._tokens: dict[UUID, str] = {}
 
     def _tellers(self, serve: Callable[[Sequence[Any]], None]) -> Tellers[Any]:
@@ -177,7 +179,7 @@ class Street:
             content_type="application/json",
             headers={"X-Session-Token": self.token_of(account), "Idempotency-Key": key},
         )
-        return self.threads.submit(_called, self.door, request.environ)
+        return in_the_loop(answered(self.door.answer, request.environ))
 
     def token_of(self, account: Account) -> str:
         assert account.customer is not None
@@ -189,11 +191,17 @@ class Street:
         assert wait_until(lambda: len(self.tellers._queue) == number, seconds=30)
 
 
-def _called(door: Door, environ: dict[str, Any]) -> HttpResponse:
-    try:
-        return called(door, environ)
-    finally:
-        connections.close_all()
+class _Gateway(Gateway):
+    """Its threads leave no connections to a database that is about to go."""
+
+    async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        def run() -> Any:
+            try:
+                return function(*arguments)
+            finally:
+                connections.close_all()
+
+        return await super().run(run)
 
 
 @pytest.fixture
@@ -201,7 +209,6 @@ def street() -> Iterator[Street]:
     street = Street()
     yield street
     street.go_on.set()
-    street.threads.shutdown()
 
 
 def told(answer: Future[HttpResponse]) -> tuple[int, dict[str, Any]]:
@@ -281,7 +288,6 @@ def test_who_waits_too_long_at_the_door_is_told_to_come_again_and_his_key_is_fre
     assert (told(again)[0], again.result().headers["Idempotent-Replayed"]) == (202, "true")
     assert told(street.asks(payer, payee, 1, key="too-late"))[0] == 202
     assert wait_until(lambda: Transaction.objects.filter(debit_account=payer).count() == 7, seconds=30)
-    street.threads.shutdown()
 
 
 def test_with_fifty_at_once_a_sender_spends_what_is_there_and_no_more(street: Street) -> None:

@@ -11,7 +11,7 @@ from django.db import connection, connections
 
 from ledger.models import Transaction
 from tests.support import factories
-from tests.support.door import DoorClient
+from tests.support.door import DoorClient, in_the_loop
 from wallet_project.door import tellers_with_connections
 from wallet_project.embedded.processes import wait_until
 from wallet_project.settings import pool_options
@@ -133,14 +133,13 @@ def test_a_teller_whose_place_was_taken_gives_his_connection_back(pooled: dict[s
             assert may_go_on.wait(30)
 
     tellers: Any = tellers_with_connections(serve, slow_seconds=0.05, wait_seconds=30, answer_seconds=60)
-    with ThreadPoolExecutor(1) as threads:
-        for _ in range(2 * SIZE):
-            held_up, free = Event(), Event()
-            first = threads.submit(tellers.visit, held_up)
-            assert wait_until(lambda: tellers._since is not None and not tellers._queue, seconds=30)
-            free.set()
-            tellers.visit(free)
-            held_up.set()
-            first.result(30)
-            assert wait_until(lambda: tellers._threads == 1, seconds=30)
+    for _ in range(2 * SIZE):
+        held_up, free = Event(), Event()
+        first = in_the_loop(tellers.visit(held_up))
+        assert wait_until(lambda: tellers._all and not tellers._queue, seconds=30)
+        free.set()
+        in_the_loop(tellers.visit(free)).result(30)
+        held_up.set()
+        first.result(30)
+        assert wait_until(lambda: len(tellers._all) == 1, seconds=30)
     assert failed == []

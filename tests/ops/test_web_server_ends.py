@@ -2,8 +2,6 @@
 
 import http.client
 import json
-import os
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
@@ -14,9 +12,8 @@ import pytest
 from accounts.models import IdempotencyClaim
 from tests.ledger.test_races import until_somebody_waits
 from tests.support import factories
-from tests.support.servers import ROOT
-from wallet_project.demo.http import NotReached, call
-from wallet_project.embedded import ports, processes, specs
+from tests.support.web import web_server
+from wallet_project.embedded import ports
 
 
 @pytest.mark.thorough
@@ -30,7 +27,7 @@ def test_payments_that_wait_for_each_other_are_answered_before_the_web_server_en
         {"source": str(source.id), "destination": str(destination.id), "amount": 1, "currency": source.currency}
     )
 
-    def pay(key: str) -> int:
+    def pay(port: int, key: str) -> int:
         """The status; 0 when there was no answer."""
         connection = http.client.HTTPConnection(ports.LOOPBACK, port, timeout=20)
         headers = {"Content-Type": "application/json", "X-Session-Token": token, "Idempotency-Key": key}
@@ -42,31 +39,16 @@ def test_payments_that_wait_for_each_other_are_answered_before_the_web_server_en
         finally:
             connection.close()
 
-    def answers() -> bool:
-        try:
-            return call("GET", f"http://{ports.LOOPBACK}:{port}/healthz").status == 200
-        except NotReached:
-            return False
-
     keys = [uuid4().hex for _ in range(12)]
-    with ports.reserved() as port, ThreadPoolExecutor(12) as threads:
-        env = {**os.environ, "DATABASE_URL": app_dsn, "DATABASE_OWNER_URL": "", "READ_ENV_FILES": "off"}
-        spec = specs.web(env, port=port)
-        with (tmp_path / "log").open("wb") as log:
-            server = subprocess.Popen(spec.argv, env=dict(spec.env), cwd=ROOT, stdout=log, stderr=log)
-        try:
-            assert processes.wait_until(answers, seconds=30)
-            with psycopg.connect(owner_dsn) as owner:
-                owner.execute("SELECT FROM accounts_account WHERE id = %s FOR UPDATE", [source.id])
-                asked = [threads.submit(pay, key) for key in keys]
-                until_somebody_waits(admin_dsn)
-                server.terminate()
-                owner.rollback()
-            statuses = [each.result(timeout=30) for each in asked]
-            assert server.wait(timeout=20) == 0
-        finally:
-            server.kill()
-            server.wait()
+    with web_server(app_dsn, tmp_path) as web, ThreadPoolExecutor(12) as threads:
+        with psycopg.connect(owner_dsn) as owner:
+            owner.execute("SELECT FROM accounts_account WHERE id = %s FOR UPDATE", [source.id])
+            asked = [threads.submit(pay, web.port, key) for key in keys]
+            until_somebody_waits(admin_dsn)
+            web.process.terminate()
+            owner.rollback()
+        statuses = [each.result(timeout=30) for each in asked]
+        assert web.process.wait(timeout=20) == 0
     made = set(IdempotencyClaim.objects.filter(key__in=keys).values_list("key", flat=True))
     assert {key for key, status in zip(keys, statuses, strict=True) if status == 202} == made
     assert made

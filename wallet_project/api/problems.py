@@ -13,7 +13,7 @@ from uuid import UUID
 import structlog
 from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import Error as DjangoDatabaseError
-from django.http import Http404, JsonResponse
+from django.http import Http404, JsonResponse, UnreadablePostError
 from django.http.response import HttpResponseBase
 from psycopg import Error as PsycopgError
 from rest_framework import exceptions
@@ -153,6 +153,8 @@ def _domain_error(error: Exception) -> errors.DomainError | None:
             return errors.TooMany(retry_after=math.ceil(getattr(error, "wait", None) or 1))
         case RequestDataTooBig():
             return errors.TooLarge()
+        case UnreadablePostError():
+            return IncompleteBody()
         case SuspiciousOperation() | BadRequest() | exceptions.ParseError():
             return BadForm()
         case _:
@@ -167,6 +169,11 @@ class SessionInvalid(errors.Unauthenticated):
 class BadForm(errors.InvalidInput):
     code = "bad_request"
     message = "The request is not well formed."
+
+
+class IncompleteBody(errors.InvalidInput):
+    code = "incomplete_body"
+    message = "The body did not come, or not all of it; nothing was done. Send the same request again."
 
 
 def _of_domain(error: errors.DomainError) -> dict[str, Any]:

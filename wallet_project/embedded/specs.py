@@ -28,13 +28,14 @@ def sandbox(env: Mapping[str, str], *, port: int, data: Path) -> ProcessSpec:
 
 
 def web(env: Mapping[str, str], *, port: int) -> ProcessSpec:
-    """Two processes for two cores. Threads cost little while they wait: those beyond WEB_REQUESTS_AT_ONCE (96) refuse
-    what is too much. They share the connections of a pool (docs/operations.md)."""
-    argv = (*PYTHON, "-m", "granian", "--interface", "wsgi", "--host", LOOPBACK, "--port", str(port))
-    size = ("--workers", "2", "--blocking-threads", "192", "--backlog", "1024", "--backpressure", "1024", "--no-ws")
+    """Two processes for two cores, each with an event loop, threads of its own and a pool of connections for them
+    (docs/operations.md)."""
+    argv = (*PYTHON, "-m", "granian", "--interface", "rsgi", "--loop", "uvloop")
+    where = ("--host", LOOPBACK, "--port", str(port))
+    size = ("--workers", "2", "--backlog", "1024", "--backpressure", "1024", "--no-ws")
     care = ("--workers-kill-timeout", "5", "--respawn-failed-workers")
     own = {"DATABASE_POOL": "8", **env}
-    return ProcessSpec("web", (*argv, *size, *care, "wallet_project.wsgi:application"), own)
+    return ProcessSpec("web", (*argv, *where, *size, *care, "wallet_project.rsgi:application"), own)
 
 
 def workers(env: Mapping[str, str]) -> tuple[ProcessSpec, ...]:
