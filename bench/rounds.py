@@ -158,6 +158,8 @@ class Bench:
             with self._web(wallet) as base_url:
                 if self._wants(*_THROUGH_WORKERS):
                     yield from self._pipeline(wallet, base_url)
+                    with self.watch.timing("clean tables"):
+                        self.servers.sweep(databases.FORK)
                 yield from self._http(base_url)
                 yield "web_worker_mb", wallet.web_mb()
 

@@ -61,9 +61,9 @@ class Servers:
         for database in (roles.DATABASE, TPCB):
             self._run(database, "VACUUM (ANALYZE, SKIP_LOCKED)")
 
-    def sweep(self) -> None:
+    def sweep(self, database: str = roles.DATABASE) -> None:
         """Begin a slice with clean tables: what the last one left dead is not this one's to sweep up."""
-        self._run(roles.DATABASE, f"VACUUM (SKIP_LOCKED) {_LEFT_DEAD}")
+        self._run(database, f"VACUUM (SKIP_LOCKED) {_LEFT_DEAD}")
 
     def _run(self, database: str, statement: LiteralString) -> None:
         with psycopg.connect(self.postgres.url(ADMIN, database), autocommit=True) as admin:

@@ -13,8 +13,7 @@ stands in the server's event loop (RSGI), so that what waits for a teller or is 
 
 import contextvars
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from types import SimpleNamespace
@@ -40,9 +39,10 @@ from wallet_project.api.throttling import Window, window_of
 from wallet_project.gateway import (
     Environ,
     Exchange,
-    Gateway,
+    Gateways,
     Headers,
     ProtocolClosed,
+    Room,
     Scope,
     environ_of,
     length_of,
@@ -116,19 +116,16 @@ class Door:
 
     def __init__(
         self,
-        django: Gateway,
+        django: Gateways,
         paths: list[str],
         *,
-        at_once: int,
         payments_at_once: int,
         tellers: Callable[[Callable[[Sequence[_Visit]], None]], Tellers[_Visit]] = tellers_with_connections,
         traffic: Traffic | None = None,
     ) -> None:
         self._django = django
         self._routes = routes(paths)
-        self._djangos_room = _Room(at_once)
-        self._tellers_room = _Room(payments_at_once)
-        self._open_air = _Room(None)
+        self._payments_room = Room(payments_at_once)
         self._counter = _Counter(self._routes, traffic or Traffic())
         self._tellers = tellers(self._counter.serve)
 
@@ -139,7 +136,8 @@ class Door:
         path = environ["PATH_INFO"]
         route = self._routes.get(path) if environ["REQUEST_METHOD"] == "POST" else None
         plain = route is not None and _is_plain(environ, route.view.max_body_bytes)
-        room = self._room_for(path, plain)
+        gateway = self._django.of(environ, limited=path.startswith(_LIMITED))
+        room = self._payments_room if plain else gateway.room
         try:
             room.refuse_if_full()
             if "wsgi.input" not in environ:
@@ -158,12 +156,7 @@ class Door:
                     body = environ["wsgi.input"].read(length_of(environ))
                     await self._visit(_Visit(environ, exchange, route, body))
                 else:
-                    await self._django.serve(environ, exchange)
-
-    def _room_for(self, path: str, plain: bool) -> "_Room":
-        if not path.startswith(_LIMITED):
-            return self._open_air
-        return self._tellers_room if plain else self._djangos_room
+                    await gateway.serve(environ, exchange)
 
     async def _visit(self, visit: _Visit) -> None:
         try:
@@ -175,32 +168,11 @@ class Door:
             self._counter.refuse(visit, error)
         else:
             if visit.asked is not None and visit.sent is None:
-                await self._django.run(self._counter.serve_alone, visit)
+                await self._django.usual.run(self._counter.serve_alone, visit)
             elif visit.sent is None:
                 # Its token is nobody's; nothing has been done or counted.
-                await self._django.serve({**visit.environ, "wsgi.input": BytesIO(visit.body)}, visit.exchange)
-
-
-class _Room:
-    """How many requests are worked on at once; None: any number. Nobody waits for a place: who finds none is to come
-    again."""
-
-    def __init__(self, places: int | None) -> None:
-        self._places = places
-        self._taken = 0
-
-    def refuse_if_full(self) -> None:
-        """Raises TooBusy."""
-        if self._places is not None and self._taken >= self._places:
-            raise TooBusy()
-
-    @contextmanager
-    def place(self) -> Iterator[None]:
-        self._taken += 1
-        try:
-            yield
-        finally:
-            self._taken -= 1
+                environ = {**visit.environ, "wsgi.input": BytesIO(visit.body)}
+                await self._django.usual.serve(environ, visit.exchange)
 
 
 class _Counter:

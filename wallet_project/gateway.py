@@ -9,12 +9,16 @@ import asyncio
 import io
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Protocol, TypeVar
 
 from granian.rsgi import ProtocolClosed as ProtocolClosed  # type: ignore[attr-defined]  # it is in its documentation
+
+from wallet_project.utils.errors import TooBusy
 
 Environ = dict[str, Any]
 #: Django's handler: it gives an HttpResponse.
@@ -104,11 +108,15 @@ def length_of(environ: Environ) -> int:
     return int(length) if length.isascii() and length.isdigit() else 0
 
 
+def is_long(environ: Environ) -> bool:
+    return length_of(environ) > _READ_AHEAD_BYTES
+
+
 async def take_body(environ: Environ, exchange: Exchange) -> None:
     """Give it its `wsgi.input`. A body of usual length is read here, where a slow sender keeps no thread; a longer one
     by whoever wants it, as it comes. Raises ProtocolClosed: the caller has gone; TimeoutError."""
     length = length_of(environ)
-    if length > _READ_AHEAD_BYTES:
+    if is_long(environ):
         environ["wsgi.input"] = io.BufferedReader(_Body(exchange, asyncio.get_running_loop(), length))
         return
     body = b""
@@ -157,12 +165,35 @@ class _Body(io.RawIOBase):
         return bytes(await anext(self._pieces, b""))
 
 
-class Gateway:
-    """`threads` requests at the most are worked on; those that come then wait for one of them to end."""
+class Room:
+    """How many requests are worked on at once; None: any number. Nobody waits for a place: who finds none is to come
+    again."""
 
-    def __init__(self, application: Application, *, threads: int) -> None:
+    def __init__(self, places: int | None) -> None:
+        self._places = places
+        self._taken = 0
+
+    def refuse_if_full(self) -> None:
+        """Raises TooBusy."""
+        if self._places is not None and self._taken >= self._places:
+            raise TooBusy()
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        self._taken += 1
+        try:
+            yield
+        finally:
+            self._taken -= 1
+
+
+class Gateway:
+    """`threads` requests at the most are worked on at a time, `places` of them are there; None: any number."""
+
+    def __init__(self, application: Application, *, threads: int, places: int | None) -> None:
         self._application = application
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="django")
+        self.room = Room(places)
 
     async def serve(self, environ: Environ, exchange: Exchange) -> None:
         """`environ` has its `wsgi.input`."""
@@ -188,6 +219,22 @@ class Gateway:
         finally:
             # Gives its connection to the database back to the pool, among others.
             response.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Gateways:
+    """None of them is held up by what comes by another."""
+
+    usual: Gateway
+    #: For bodies that are read by the thread that works on them, as they come.
+    long: Gateway
+    #: For health, figures and staff.
+    house: Gateway
+
+    def of(self, environ: Environ, *, limited: bool) -> Gateway:
+        if is_long(environ):
+            return self.long
+        return self.usual if limited else self.house
 
 
 def _send_in_pieces(stream: Any, pieces: Iterable[bytes]) -> None:

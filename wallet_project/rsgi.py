@@ -9,18 +9,23 @@ from wallet_project.utils.memory import keep_what_is_here
 from wallet_project.wsgi import application as django
 
 from wallet_project.door import Door  # isort: skip - its parts ask for settings and apps
-from wallet_project.gateway import Gateway
+from wallet_project.gateway import Gateway, Gateways
 
-#: Beside those that WEB_REQUESTS_AT_ONCE bounds: health, figures and staff.
-_MORE_THREADS = 16
+#: More of them hand the interpreter to each other, and wait for the connections of a pool (DATABASE_POOL).
+_THREADS = 32
+_THREADS_FOR_LONG_BODIES = 16
+_THREADS_FOR_THE_HOUSE = 8
 
 application = Door(
-    Gateway(django, threads=settings.WEB_REQUESTS_AT_ONCE + _MORE_THREADS),
+    Gateways(
+        usual=Gateway(django, threads=_THREADS, places=settings.WEB_REQUESTS_AT_ONCE),
+        long=Gateway(django, threads=_THREADS_FOR_LONG_BODIES, places=_THREADS_FOR_LONG_BODIES),
+        house=Gateway(django, threads=_THREADS_FOR_THE_HOUSE, places=None),
+    ),
     DIRECT_PATHS,
-    at_once=settings.WEB_REQUESTS_AT_ONCE,
     payments_at_once=settings.WEB_PAYMENTS_AT_ONCE,
 )
 keep_what_is_here()
-# Threads that wait for the interpreter ask whoever has it to hand it over, every so often (5 ms). With a hundred of
-# them, on busy processors, that came to be most of what they did. Whoever waits for a socket hands it over anyway.
+# Threads that wait for the interpreter ask whoever has it to hand it over, every so often (5 ms): a twentieth fewer
+# payments with 128 connections. Whoever waits for a socket hands it over anyway.
 sys.setswitchinterval(0.05)

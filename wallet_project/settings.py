@@ -195,8 +195,8 @@ THROTTLE_RATES = api_defaults.throttle_rates(env.json("THROTTLE_RATES", default=
 REST_FRAMEWORK = {**api_defaults.REST_FRAMEWORK, "DEFAULT_THROTTLE_RATES": THROTTLE_RATES}
 SPECTACULAR_SETTINGS = api_defaults.SPECTACULAR_SETTINGS
 API_IDENTITY_LOADER = "accounts.selectors.load_people"
-#: How many requests a web process works on at once, each in a thread, and how many payments beside them, which wait for
-#: their teller without one. What is more is refused (503).
+#: How many requests a web process works on at once, and how many payments beside them, which wait for their teller
+#: without a thread. What is more is refused (503).
 WEB_REQUESTS_AT_ONCE = env.int("WEB_REQUESTS_AT_ONCE", default=96)
 WEB_PAYMENTS_AT_ONCE = env.int("WEB_PAYMENTS_AT_ONCE", default=256)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024

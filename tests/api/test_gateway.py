@@ -2,21 +2,21 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from io import BytesIO
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.core.handlers.wsgi import WSGIRequest
-from django.http import UnreadablePostError
+from django.http import HttpResponse, UnreadablePostError
 
-from tests.support.door import Asked, in_the_loop
+from tests.support.door import Asked, in_the_loop, the_loop
 from wallet_project import gateway
 from wallet_project.api.defaults import DIRECT_PATHS
 from wallet_project.api.problems import problem_response
 from wallet_project.door import Door
-from wallet_project.gateway import Gateway, environ_of
+from wallet_project.gateway import Gateway, Gateways, environ_of
 
 
 class Headers:
@@ -87,12 +87,15 @@ def test_a_request_without_a_host_is_for_its_authority(headers: list[tuple[str, 
 
 
 class Sender(Asked):
-    """Who sends these pieces and then nothing more; without waiting he hangs up."""
+    """Who sends these pieces and then nothing more; he hangs up, or waits with that."""
 
     def __init__(self, environ: dict[str, Any], *pieces: bytes, waits: bool) -> None:
         super().__init__(environ)
+        self.environ = environ
         self._pieces = pieces
-        self._waits = waits
+        self._ended = asyncio.Event()
+        if not waits:
+            self._ended.set()
 
     async def __call__(self) -> bytes:
         return b"".join([piece async for piece in self])
@@ -100,8 +103,10 @@ class Sender(Asked):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for piece in self._pieces:
             yield piece
-        if self._waits:
-            await asyncio.Event().wait()
+        await self._ended.wait()
+
+    def hangs_up(self) -> None:
+        the_loop().call_soon_threadsafe(self._ended.set)
 
 
 @pytest.mark.parametrize("length", [9, 100_000])
@@ -119,21 +124,46 @@ def test_half_a_long_body_is_none() -> None:
     assert refused(100_000, [b"{}"], waits=False) == (400, "incomplete_body")
 
 
-def refused(length: int, pieces: Sequence[bytes], *, waits: bool) -> tuple[int, str]:
-    environ = environ_of(
-        scope(("content-type", "application/json"), ("content-length", str(length)), method="POST", path="/api/v1/x")
-    )
-    sender = Sender(environ, *pieces, waits=waits)
+def test_those_who_send_slowly_hold_up_nobody_else() -> None:
+    door = door_to(lambda environ: WSGIRequest(environ).read() or b"nothing")
+    slowly = [Sender(posted("/api/v1/x", 100_000), b"{", waits=True) for _ in range(2)]
+    coming = [in_the_loop(door.answer(sender.environ, sender)) for sender in slowly]
+    assert coming[1].result(timeout=30) is None
+    assert slowly[1].response().status_code == 503
+    for path in ("/api/v1/x", "/healthz"):
+        quick = Sender(posted(path, 2), b"{}", waits=False)
+        in_the_loop(door.answer(quick.environ, quick)).result(timeout=30)
+        assert (quick.response().status_code, quick.response().content) == (200, b"{}")
+    # So can nobody keep staff and health waiting.
+    late = Sender(posted("/admin/login/", 100_000), b"{", waits=True)
+    in_the_loop(door.answer(late.environ, late)).result(timeout=30)
+    assert late.response().status_code == 503
+    slowly[0].hangs_up()
+    coming[0].result(timeout=30)
+    assert slowly[0].response().status_code == 400
 
-    def reads(environ: dict[str, Any], start_response: Any) -> Any:
+
+def refused(length: int, pieces: Sequence[bytes], *, waits: bool) -> tuple[int, str]:
+    sender = Sender(posted("/api/v1/x", length), *pieces, waits=waits)
+    in_the_loop(door_to(lambda environ: WSGIRequest(environ).read()).answer(sender.environ, sender)).result(timeout=30)
+    response = sender.response()
+    return response.status_code, json.loads(response.content)["code"]
+
+
+def posted(path: str, length: int) -> dict[str, Any]:
+    headers = (("content-type", "application/json"), ("content-length", str(length)))
+    return environ_of(scope(*headers, method="POST", path=path))
+
+
+def door_to(view: Callable[[dict[str, Any]], bytes]) -> Door:
+    def django(environ: dict[str, Any], start_response: Any) -> Any:
+        response: Any
         try:
-            WSGIRequest(environ).read()
+            response = HttpResponse(view(environ))
         except UnreadablePostError as error:
             response = problem_response(error)
         start_response(f"{response.status_code} ", list(response.items()))
         return response
 
-    door = Door(Gateway(reads, threads=1), DIRECT_PATHS, at_once=1, payments_at_once=1)
-    in_the_loop(door.answer(environ, sender)).result(timeout=30)
-    response = sender.response()
-    return response.status_code, json.loads(response.content)["code"]
+    usual, long, house = (Gateway(django, threads=1, places=1) for _ in range(3))
+    return Door(Gateways(usual=usual, long=long, house=house), DIRECT_PATHS, payments_at_once=1)

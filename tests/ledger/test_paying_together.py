@@ -33,7 +33,7 @@ from tests.support.pipeline import verify
 from wallet_project.api.defaults import DIRECT_PATHS
 from wallet_project.door import Door
 from wallet_project.embedded.processes import wait_until
-from wallet_project.gateway import Gateway
+from wallet_project.gateway import Gateway, Gateways
 from wallet_project.tellers import Tellers
 from wallet_project.utils.context import Actor
 from wallet_project.utils.nudges import lower_flag
@@ -157,9 +157,9 @@ class Street:
         self.go_on = Event()
         self.go_on.set()
         self._own = {"slow_seconds": 30, "wait_seconds": 30, "answer_seconds": 60, **own}
-        self.door = Door(
-            _Gateway(django, threads=8), DIRECT_PATHS, at_once=96, payments_at_once=256, tellers=self._tellers
-        )
+        gateway = _Gateway(django, threads=8, places=None)
+        gateways = Gateways(usual=gateway, long=gateway, house=gateway)
+        self.door = Door(gateways, DIRECT_PATHS, payments_at_once=256, tellers=self._tellers)
         self._tokens: dict[UUID, str] = {}
 
     def _tellers(self, serve: Callable[[Sequence[Any]], None]) -> Tellers[Any]:

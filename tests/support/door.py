@@ -13,7 +13,7 @@ from django.db import close_old_connections
 from django.http import HttpResponse
 from rest_framework.test import APIClient
 
-from wallet_project.gateway import Application, Environ, Gateway, Headers
+from wallet_project.gateway import Application, Environ, Gateway, Gateways, Headers
 from wallet_project.traffic import Answered, Traffic
 
 
@@ -73,8 +73,8 @@ def in_the_loop(awaitable: Any) -> "Future[Any]":
 class InlineGateway(Gateway):
     """Its thread is its caller's own, so that a test that is rolled back sees what it did."""
 
-    def __init__(self, application: Application) -> None:
-        super().__init__(application, threads=1)
+    def __init__(self, application: Application, *, places: int | None = None) -> None:
+        super().__init__(application, threads=1, places=places)
 
     async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
         return function(*arguments)
@@ -114,8 +114,9 @@ def door_before(django: Application, *, at_once: int = 96, payments_at_once: int
     from wallet_project.door import Door
 
     tellers: Any = InlineTellers
-    limits = {"at_once": at_once, "payments_at_once": payments_at_once}
-    return Door(InlineGateway(django), DIRECT_PATHS, **limits, tellers=tellers, traffic=InlineTraffic())
+    usual, house = InlineGateway(django, places=at_once), InlineGateway(django)
+    gateways = Gateways(usual=usual, long=usual, house=house)
+    return Door(gateways, DIRECT_PATHS, payments_at_once=payments_at_once, tellers=tellers, traffic=InlineTraffic())
 
 
 @cache
