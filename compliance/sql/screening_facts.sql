@@ -127,15 +127,22 @@ BEGIN
                                RANGE BETWEEN interval '24 hours' PRECEDING AND CURRENT ROW),
                    own_month AS (PARTITION BY customer_id, outgoing, currency ORDER BY created_at
                                  RANGE BETWEEN interval '30 days' PRECEDING AND CURRENT ROW)
+        ), looked_at AS MATERIALIZED (
+            -- A FULL JOIN, as PostgreSQL never does that by going through one side for each row of the other, as it has to do
+            -- here otherwise. All that is corrected is a leg.
+            SELECT leg.*, c.debits_1h AS off_1h, c.debits_24h AS off_24h, c.debits_30d AS off_30d,
+                   c.out_24h AS out_off_24h, c.out_30d AS out_off_30d, c.just_under_24h AS near_24h
+            FROM leg
+            FULL JOIN (SELECT * FROM corrected WHERE id IS NOT NULL) AS c ON c.id = leg.id AND c.outgoing = leg.outgoing
         )
         SELECT leg.id, leg.unit_id, leg.customer_id, leg.kind, leg.outgoing, leg.amount, leg.currency,
                coalesce(customer.kyc_status = 'rejected', false) AS identity_rejected,
                greatest(floor(extract(epoch FROM leg.created_at - leg.account_created_at)), 0)::bigint AS account_age_seconds,
-               coalesce(asked.debits_1h - coalesce(corrected.debits_1h, 0) - 1, 0)::bigint AS debits_1h,
-               coalesce(asked.out_24h - coalesce(corrected.out_24h, 0) - paid.itself, 0)::bigint AS out_24h,
+               coalesce(asked.debits_1h - coalesce(leg.off_1h, 0) - 1, 0)::bigint AS debits_1h,
+               coalesce(asked.out_24h - coalesce(leg.out_off_24h, 0) - paid.itself, 0)::bigint AS out_24h,
                leg.to_own_account,
                CASE WHEN leg.just_under AND leg.kind <> 'fee' AND (leg.outgoing OR leg.kind = 'deposit')
-                    THEN coalesce(corrected.just_under_24h, 1) - 1 ELSE 0 END::bigint AS just_under_24h,
+                    THEN coalesce(leg.near_24h, 1) - 1 ELSE 0 END::bigint AS just_under_24h,
                CASE
                    WHEN NOT leg.outgoing OR leg.to_own_account OR leg.amount < limit_of.first_payment_from THEN NULL
                    -- Looked for on the side that has the shorter history; newest first, as who pays again has often paid lately.
@@ -182,9 +189,9 @@ BEGIN
                    WHERE mine.customer_id = leg.customer_id AND h.created_at < leg.created_at
                      AND h.approved_at IS NOT NULL AND h.status <> 'failed'
                ) AS beneficiary_first_use,
-               coalesce(asked.debits_24h - coalesce(corrected.debits_24h, 0) - 1, 0)::bigint AS debits_24h,
-               coalesce(asked.debits_30d - coalesce(corrected.debits_30d, 0) - 1, 0)::bigint AS debits_30d,
-               coalesce(asked.out_30d - coalesce(corrected.out_30d, 0) - paid.itself, 0)::bigint AS out_30d,
+               coalesce(asked.debits_24h - coalesce(leg.off_24h, 0) - 1, 0)::bigint AS debits_24h,
+               coalesce(asked.debits_30d - coalesce(leg.off_30d, 0) - 1, 0)::bigint AS debits_30d,
+               coalesce(asked.out_30d - coalesce(leg.out_off_30d, 0) - paid.itself, 0)::bigint AS out_30d,
                CASE WHEN NOT leg.counts OR asked.lately THEN 0
                     ELSE greatest(floor(extract(epoch FROM leg.created_at - coalesce((
                         SELECT max(previous.created_at)
@@ -203,7 +210,7 @@ BEGIN
                         SELECT coalesce(sum(CASE WHEN span.last - span.first <= 2000 THEN exact.came ELSE rough.came END), 0)
                             -- Of an account with more lines a day: what its balance rose by, and what went out meanwhile.
                             + CASE WHEN bool_or(span.last - span.first > 2000)
-                                   THEN coalesce(asked.out_24h - coalesce(corrected.out_24h, 0) - paid.itself, 0) ELSE 0 END
+                                   THEN coalesce(asked.out_24h - coalesce(leg.out_off_24h, 0) - paid.itself, 0) ELSE 0 END
                         FROM accounts_account AS a
                         CROSS JOIN LATERAL (
                             SELECT ledger_position(a.id, leg.created_at - interval '24 hours') AS first,
@@ -233,12 +240,10 @@ BEGIN
                ) AS party_matched,
                CASE leg.kind WHEN 'withdrawal' THEN leg.payee_name END AS destination_name,
                leg.iban
-        FROM leg
+        FROM looked_at AS leg
         CROSS JOIN LATERAL (SELECT CASE WHEN leg.to_own_account THEN 0 ELSE leg.moved END AS itself) AS paid
         LEFT JOIN accounts_customer AS customer ON customer.id = leg.customer_id
         LEFT JOIN limit_of ON limit_of.currency = leg.currency
-        LEFT JOIN (SELECT * FROM corrected WHERE id IS NOT NULL) AS corrected
-            ON corrected.id = leg.id AND corrected.outgoing = leg.outgoing
         LEFT JOIN LATERAL (
             -- What each account of the customer's was asked for from the beginning of a window to the leg's instant. An account
             -- that was asked for nothing after an instant had then been asked for what it says now; before the first that it

@@ -451,3 +451,30 @@ def test_the_first_use_is_found_by_an_index_however_many_withdrawals_there_were(
     plan = str(plan_inside("compliance_facts", captured[0]))
     assert "transaction_by_beneficiary" in plan, plan
     assert "Seq Scan" not in plan, plan
+
+
+def test_what_was_not_paid_after_all_is_taken_off_without_going_through_it_for_each(
+    world: World, owner_connection: "psycopg.Connection[Any]"
+) -> None:
+    now = datetime.now(UTC)
+    mine, theirs = world.accounts["EUR"][0], world.accounts["EUR"][2]
+    undone = [Row(now - n * HOUR, mine, theirs, 1, failed=True, lived=HOUR) for n in range(1, 21)]
+    asked = [Row(now + n * timedelta(milliseconds=1), mine, theirs, 1) for n in range(50)]
+    insert(owner_connection, undone + asked)
+    captured: list[Any] = []
+
+    def remember(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        captured.append(params)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(remember):
+        legs = facts_of([row.id for row in asked], limits_in_force())
+    assert [leg.facts.debits_30d for leg in legs] == list(range(50))
+    reads = reads_of("corrected", plan_inside("compliance_facts", captured[0], analyze=True))
+    assert reads == [1]
+
+
+def reads_of(cte: str, node: dict[str, Any]) -> list[int]:
+    """How often each place in a plan reads it."""
+    own = [node["Actual Loops"]] if node.get("CTE Name") == cte else []
+    return own + [loops for part in node.get("Plans", []) for loops in reads_of(cte, part)]
