@@ -41,6 +41,8 @@ def test_a_post_names_its_refusals(document: dict[str, Any]) -> None:
         "invalid_input",
         "bad_request",
         "malformed_body",
+        "length_required",
+        "incomplete_body",
         "idempotency_key_required",
         "idempotency_key_invalid",
     }

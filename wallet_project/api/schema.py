@@ -16,6 +16,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.permissions import AllowAny
 
 from wallet_project.api.authentication import HEADER as TOKEN_HEADER
+from wallet_project.api.bodies import LengthRequired
 from wallet_project.api.idempotency import (
     HEADER,
     MAX_KEY_LENGTH,
@@ -25,7 +26,7 @@ from wallet_project.api.idempotency import (
 )
 from wallet_project.api.pagination import BadCursor, BadPageSize
 from wallet_project.api.parsers import BodyTooLarge, MalformedBody
-from wallet_project.api.problems import PROBLEM_JSON, BadForm, SessionInvalid, problem, status_of
+from wallet_project.api.problems import PROBLEM_JSON, BadForm, IncompleteBody, SessionInvalid, problem, status_of
 from wallet_project.api.queries import RepeatedParameter, UnknownParameter
 from wallet_project.api.serializers import StrictSerializer
 from wallet_project.utils import errors
@@ -172,7 +173,7 @@ class WalletSchema(AutoSchema):
         if not any(isinstance(permission, AllowAny) for permission in self.view.get_permissions()):
             yield from (errors.Unauthenticated, SessionInvalid)
         if self._takes_body():
-            yield from (errors.InvalidInput, BadForm, MalformedBody, BodyTooLarge)
+            yield from (errors.InvalidInput, BadForm, MalformedBody, LengthRequired, IncompleteBody, BodyTooLarge)
         if "{" in self.path:
             yield errors.NotFound
         if self._is_list_view() and self._get_paginator():  # type: ignore[no-untyped-call]
