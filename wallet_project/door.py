@@ -45,6 +45,7 @@ from wallet_project.gateway import (
     Room,
     Scope,
     environ_of,
+    hear_out,
     length_of,
     take_body,
 )
@@ -150,6 +151,7 @@ class Door:
             self._counter.refuse(_Visit(environ, exchange), IncompleteBody())
         except TooBusy as error:
             self._counter.refuse(_Visit(environ, exchange), error)
+            await hear_out(environ, exchange)
         else:
             with room.place():
                 if plain:

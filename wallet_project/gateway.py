@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Protocol, TypeVar
@@ -124,6 +124,14 @@ async def take_body(environ: Environ, exchange: Exchange) -> None:
         async with asyncio.timeout(PIECE_SECONDS):
             body = await exchange()
     environ["wsgi.input"] = io.BytesIO(body)
+
+
+async def hear_out(environ: Environ, exchange: Exchange) -> None:
+    """Whoever was answered before his body came: the server closes a connection on which it was not read to its end,
+    and the next request on it would break. A long one is not worth it."""
+    if "wsgi.input" not in environ:
+        with suppress(ProtocolClosed, TimeoutError):
+            await take_body(environ, exchange)
 
 
 class _Body(io.RawIOBase):

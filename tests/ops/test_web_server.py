@@ -118,3 +118,20 @@ def test_who_hangs_up_in_the_middle_of_his_request_keeps_no_place_and_leaves_not
     assert Document.objects.filter(customer=payer.customer).count() == 1
     assert len(files(tmp_path)) == 1
     assert b"Traceback" not in web.log.read_bytes()
+
+
+def test_who_is_refused_may_go_on_with_his_connection(db: None, app_dsn: str, tmp_path: Path) -> None:
+    """Most clients send a request's head and its body one after the other, and are answered before the second."""
+    head = "POST /api/v1/transfers HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    head += f"X-Session-Token: {'a' * 32}\r\nContent-Length: 2\r\n\r\n"
+    with (
+        web_server(app_dsn, tmp_path, WEB_PAYMENTS_AT_ONCE="0") as web,
+        socket.create_connection((ports.LOOPBACK, web.port), timeout=30) as caller,
+    ):
+        for _ in range(2):
+            caller.sendall(head.encode())
+            response = HTTPResponse(caller)
+            response.begin()
+            assert (response.status, response.headers["Retry-After"]) == (503, "1")
+            response.read()
+            caller.sendall(b"{}")
