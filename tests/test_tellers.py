@@ -171,3 +171,11 @@ def test_two_hundred_at_once_are_each_served_once(served: Served) -> None:
         each.result(timeout=60)
     visitors = [visitor for time in served.times for visitor in time]
     assert sorted(visitors) == [(number, turn) for number in range(50) for turn in range(4)]
+
+
+def test_who_has_waited_too_long_for_company_leaves_nobody_to_be_served(served: Served) -> None:
+    tellers = patient(served, company_seconds=0.3, wait_seconds=0.05)
+    tellers._expected = 2
+    assert isinstance(visited(tellers, "alone"), TooBusy)
+    assert wait_until(lambda: tellers._company is None, seconds=30)
+    assert served.times == []

@@ -152,6 +152,8 @@ class Tellers(Generic[Visitor]):
         if self._company is not None:
             self._company.cancel()
             self._company = None
+        if not self._queue:
+            return  # They have waited too long for each other.
         if self._present is None:
             if len(self._all) == MOST_TELLERS:
                 return
