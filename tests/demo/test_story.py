@@ -62,7 +62,8 @@ def demo() -> Iterator[Demo]:
         try:
             yield Demo(first, folder, _said_before_serving(first))
         finally:
-            first.kill()
+            # By its own way, where the last test was not run: killed, it would leave all that it has started behind.
+            first.terminate()
             first.communicate()
 
 
