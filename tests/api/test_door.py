@@ -303,12 +303,17 @@ def test_more_than_can_be_worked_on_at_once_are_told_to_come_again(
             assert go_on.wait(10)
         return django(environ, start_response)
 
-    door = door_before(slow, at_once=1)
+    door, no_payments = door_before(slow, at_once=1), door_before(django, payments_at_once=0)
     with ThreadPoolExecutor() as pool:
         first = pool.submit(called, door, town.request("/api/v1/nothing"))
         assert inside.wait(10)
-        for path in (TRANSFERS + "/", "/api/v1/nothing", "/_allauth/app/v1/config"):
-            refused = shown(door, town.request(path), caplog)
+        for way, path in (
+            (door, TRANSFERS + "/"),
+            (door, "/api/v1/nothing"),
+            (door, "/_allauth/app/v1/config"),
+            (no_payments, TRANSFERS),
+        ):
+            refused = shown(way, town.request(path), caplog)
             assert (refused["status"], json.loads(refused["body"])["code"]) == (503, "too_busy")
             assert ["Retry-After", "1"] in refused["headers"]
             assert ["Content-Type", "application/problem+json"] in refused["headers"]

@@ -14,6 +14,7 @@ from compliance.models import Document
 from ledger.models import Transaction
 from tests.compliance.people import applicant
 from tests.compliance.test_documents import PDF
+from tests.ledger.test_api import transfer_body
 from tests.support import factories, money
 from tests.support.web import WebServer, web_server
 from wallet_project.embedded import ports, processes
@@ -90,9 +91,7 @@ def test_who_hangs_up_in_the_middle_of_his_request_keeps_no_place_and_leaves_not
     payer, payee = factories.make_account(funded=100), factories.make_account()
     assert payer.customer is not None
     token = factories.session_token(payer.customer.user)
-    content = json.dumps(
-        {"source": str(payer.id), "destination": str(payee.id), "amount": 1, "currency": payer.currency}
-    ).encode()
+    content = json.dumps(transfer_body(payer, payee, 1)).encode()
     form = form_with(PDF + bytes(1_000_000))
     json_, multipart = {"Content_Type": "application/json"}, {"Content_Type": "multipart/form-data; boundary=x"}
     own = {"X_Session_Token": token, "Idempotency_Key": uuid4().hex}

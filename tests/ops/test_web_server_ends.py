@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from accounts.models import IdempotencyClaim
+from tests.ledger.test_api import transfer_body
 from tests.ledger.test_races import until_somebody_waits
 from tests.support import factories
 from tests.support.web import web_server
@@ -23,9 +24,7 @@ def test_payments_that_wait_for_each_other_are_answered_before_the_web_server_en
     source, destination = factories.make_account(funded=10_000), factories.make_account()
     assert source.customer is not None
     token = factories.session_token(source.customer.user)
-    body = json.dumps(
-        {"source": str(source.id), "destination": str(destination.id), "amount": 1, "currency": source.currency}
-    )
+    body = json.dumps(transfer_body(source, destination, 1))
 
     def pay(port: int, key: str) -> int:
         """The status; 0 when there was no answer."""

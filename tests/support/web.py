@@ -1,10 +1,9 @@
 """The web server as `make run` starts it, before a test's database."""
 
 import os
-import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +39,5 @@ def web_server(app_dsn: str, folder: Path, **environment: str) -> Iterator[WebSe
             yield server
         finally:
             # Its two processes with it, who would go on serving without it.
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            processes.end_group(process.pid)
             process.wait()
